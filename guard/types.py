@@ -1,0 +1,302 @@
+"""The vocabulary every part of guard shares.
+
+Values are frozen, slotted dataclasses. Units are in the field names. Media time
+is seconds from the start of its track; ``now`` and ``arrival_s`` are monotonic
+seconds. Scores are natural log-likelihood ratios (``llr``): positive means spoof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+ImageArray = NDArray[np.uint8]
+
+
+class Kind(StrEnum):
+    """The two kinds of media a track can carry."""
+
+    AUDIO = "audio"
+    VIDEO = "video"
+
+
+class State(StrEnum):
+    """What guard says of a participant; the words used on every wire."""
+
+    UNDECIDED = "undecided"
+    BONA_FIDE = "bona_fide"
+    SUSPECT = "suspect"
+    SPOOF = "spoof"
+    DETECTOR_DOWN = "detector_down"
+
+
+class Role(StrEnum):
+    """Who a participant is in the call; decides what they may do and are told."""
+
+    CUSTOMER = "customer"
+    AGENT = "agent"
+    HOST = "host"
+    GUEST = "guest"
+    OPERATOR = "operator"
+
+
+class Signal(StrEnum):
+    """Every signal a verdict can rest on (the contract of ``guard analyze``)."""
+
+    VOICE_SPOOF = "voice_spoof"
+    VOICE_REPLAY = "voice_replay"
+    SPEAKER_CHANGE = "speaker_change"
+    VOICE_MATCH = "voice_match"
+    FACE_FRAME = "face_frame"
+    FACE_RING = "face_ring"
+    TEMPORAL = "temporal"
+    LIP_SYNC = "lip_sync"
+    PRESENTATION = "presentation"
+    VIRTUAL_CAMERA = "virtual_camera"
+    FACE_IDENTITY = "face_identity"
+    SCREEN_LIGHT = "screen_light"
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of track the signal is read from."""
+        return Kind.AUDIO if self in _VOICE_SIGNALS else Kind.VIDEO
+
+
+_VOICE_SIGNALS = frozenset(
+    {Signal.VOICE_SPOOF, Signal.VOICE_REPLAY, Signal.SPEAKER_CHANGE, Signal.VOICE_MATCH}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackKey:
+    """Names one audio or video stream of one participant of one session."""
+
+    session: str
+    participant: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class TapPacket:
+    """A copy of one decrypted RTP packet, as the tap hands it to analysis (RFC 3550).
+
+    Args:
+        key: the track it belongs to.
+        codec: ``opus``, ``vp8`` or ``h264``.
+        sequence: the publisher's 16-bit sequence number, not unwrapped.
+        timestamp: the publisher's 32-bit RTP timestamp, not unwrapped.
+        marker: the RTP marker bit.
+        arrival_s: monotonic seconds at which the relay received it.
+        payload: RTP payload, padding removed, payload descriptor kept.
+    """
+
+    key: TrackKey
+    codec: str
+    sequence: int
+    timestamp: int
+    marker: bool
+    arrival_s: float
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFrame:
+    """Decoded audio of one track.
+
+    Args:
+        key: the track.
+        time_s: media time of the first sample.
+        samples: float32 (N,), mono in [-1, 1].
+        rate_hz: sample rate.
+        concealed: true where the samples were invented to bridge a loss.
+    """
+
+    key: TrackKey
+    time_s: float
+    samples: FloatArray
+    rate_hz: int
+    concealed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFrame:
+    """One decoded picture of one track: uint8 (H, W, 3), RGB."""
+
+    key: TrackKey
+    time_s: float
+    image: ImageArray
+
+
+@dataclass(frozen=True, slots=True)
+class AudioQuality:
+    """What the window's audio was like; the reasons to abstain are read from it.
+
+    Ratios are in [0, 1]; ``snr_db`` is estimated from speech against non-speech
+    frames and is None where one of the two is missing.
+    """
+
+    speech_ratio: float
+    speech_s: float
+    snr_db: float | None
+    clipping_ratio: float
+    concealed_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaceQuality:
+    """What the face in the window was like.
+
+    ``sharpness`` is the variance of the Laplacian of the aligned crop's luma,
+    ``luma`` its mean in [0, 255], ``yaw_deg`` is positive toward image right.
+    """
+
+    eye_distance_px: float
+    sharpness: float
+    yaw_deg: float
+    luma: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class AudioWindow:
+    """A fixed-length slice of one voice: float32 (64000,), 4 s at 16 kHz, mono."""
+
+    key: TrackKey
+    start_s: float
+    end_s: float
+    samples: FloatArray
+    quality: AudioQuality
+
+
+@dataclass(frozen=True, slots=True)
+class FaceWindow:
+    """One aligned face of one FaceTrack at one moment.
+
+    Args:
+        key: the video track.
+        face: FaceTrack number, stable while the face is followed.
+        start_s: media time of the previous look at this face (or its own time).
+        end_s: media time of the picture.
+        crop: uint8 (224, 224, 3) RGB, aligned by ``guard.media.align``, with context.
+        landmarks: float32 (468, 2), FaceMesh points in pixels of the crop.
+        quality: what the face was like in the original picture.
+    """
+
+    key: TrackKey
+    face: int
+    start_s: float
+    end_s: float
+    crop: ImageArray
+    landmarks: FloatArray
+    quality: FaceQuality
+
+
+Window = AudioWindow | FaceWindow
+
+
+@dataclass(frozen=True, slots=True)
+class Abstain:
+    """A detector's refusal to score a window; ``reason`` is listed in docs/reasons.md."""
+
+    reason: str
+
+
+class Detector(Protocol):
+    """One signal: turns windows into raw scores, larger meaning spoof."""
+
+    @property
+    def signal(self) -> Signal:
+        """The signal it scores."""
+
+    def prepare(self, window: Window) -> FloatArray | Abstain:
+        """Return the model input of one window, or why it cannot be scored."""
+
+    def score(self, batch: FloatArray) -> FloatArray:
+        """Return calibrated llr, float32 (B,), one per row of the batch.
+
+        Raises:
+            ModelError: the runtime failed, or a score is not finite.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What one signal says of one window; ``llr`` is None where it abstained."""
+
+    key: TrackKey
+    signal: Signal
+    start_s: float
+    end_s: float
+    llr: float | None
+    reason: str | None = None
+    face: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignalState:
+    """Where one signal stands now, with what it rests on."""
+
+    llr: float | None
+    coverage: float
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What guard makes of one participant at one moment.
+
+    Args:
+        participant: whom it is about.
+        at_s: media time up to which evidence was taken.
+        state: never DETECTOR_DOWN; that is laid over it by who sees the process die.
+        llr: fused llr, None where there was no evidence.
+        signals: state of each signal that was asked.
+        reasons: codes in plain words for the state, strongest first.
+        evidence: the scores that carried it, newest last, bounded.
+    """
+
+    session: str
+    participant: str
+    at_s: float
+    state: State
+    llr: float | None
+    signals: Mapping[Signal, SignalState] = field(default_factory=dict)
+    reasons: Sequence[str] = ()
+    evidence: Sequence[Score] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """The message people and systems receive; ``as_json`` is the wire contract."""
+
+    id: str
+    session: str
+    participant: str
+    state: State
+    llr: float | None
+    signals: Sequence[str]
+    advice: Mapping[str, str]
+    at: str
+    expires_at: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the contract's object, ready for ``json.dumps``."""
+        return {
+            "v": 1,
+            "type": "alert",
+            "id": self.id,
+            "session": self.session,
+            "participant": self.participant,
+            "state": self.state.value,
+            "llr": self.llr,
+            "signals": list(self.signals),
+            "advice": dict(self.advice),
+            "at": self.at,
+            "expires_at": self.expires_at,
+        }
