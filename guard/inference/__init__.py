@@ -1,0 +1,1 @@
+"""Lanes: one per model, newest window of every stream first, with a deadline."""

@@ -1,0 +1,1 @@
+"""Child processes: what they say to the relay process, and who starts them again."""
