@@ -1,0 +1,1 @@
+"""Pure work on arrays and bytes: packets, resampling, pictures, quality."""
