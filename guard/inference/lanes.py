@@ -1,0 +1,148 @@
+"""One lane per detector: its own thread and model session, fed by a SlotQueue.
+
+A shared lane makes the face detector's p95 twenty times worse (DESIGN), because a
+voice window takes as long as dozens of faces. The thread ends with ``close``.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from guard.clock import Clock
+from guard.inference.slots import LaneCounts, Priority, SlotConfig, SlotQueue
+from guard.types import Abstain, Detector, FaceWindow, FloatArray, Score, Window
+
+ScoreSink = Callable[[Sequence[Score]], None]
+
+
+def stream_of(window: Window) -> tuple[object, int]:
+    """Return what must not be mixed up: the track, and the face in it."""
+    return window.key, window.face if isinstance(window, FaceWindow) else 0
+
+
+def score_of(detector: Detector, window: Window, llr: float | None, reason: str | None) -> Score:
+    """Return the Score of one window; ``reason`` says why ``llr`` is None."""
+    face = window.face if isinstance(window, FaceWindow) else None
+    return Score(window.key, detector.signal, window.start_s, window.end_s, llr, reason, face)
+
+
+def run_detector(detector: Detector, windows: Sequence[Window]) -> list[Score]:
+    """Score windows of any number: abstentions keep their reason, failures say so.
+
+    Returns:
+        One Score per window, in the order given. A window the detector abstains from
+        has llr None; if the detector fails, every prepared window of the batch has llr
+        None and reason ``detector_failed``: no evidence, never a good mark.
+    """
+    inputs: list[FloatArray] = []
+    slots: list[int] = []
+    scores: list[Score] = []
+    for at, window in enumerate(windows):
+        try:
+            prepared = detector.prepare(window)
+        except Exception:  # whatever a detector does wrong, the lane and the call go on
+            prepared = Abstain("detector_failed")
+        if isinstance(prepared, Abstain):
+            scores.append(score_of(detector, window, None, prepared.reason))
+        else:
+            inputs.append(prepared)
+            slots.append(at)
+            scores.append(score_of(detector, window, None, "detector_failed"))
+    if inputs:
+        try:
+            llrs = detector.score(np.stack(inputs))
+        except Exception:  # as above; the scores already say detector_failed
+            return scores
+        for at, llr in zip(slots, llrs, strict=True):
+            scores[at] = score_of(detector, windows[at], float(llr), None)
+    return scores
+
+
+class InlineLane:
+    """Scores at once, in the caller's thread: for files, where nothing may be shed."""
+
+    def __init__(self, detector: Detector, sink: ScoreSink) -> None:
+        self.detector = detector
+        self._sink = sink
+
+    def offer(self, window: Window, priority: Priority = Priority.HIGH) -> None:
+        """Score the window and hand the Score to the sink."""
+        del priority
+        self._sink(run_detector(self.detector, [window]))
+
+
+class ThreadLane:
+    """Scores in a thread of its own; offers never block.
+
+    Args:
+        detector: what scores.
+        sink: called in the lane's thread with the Scores of each batch.
+        clock: for deadlines.
+        config: slots, deadline and batch.
+    """
+
+    def __init__(self, detector: Detector, sink: ScoreSink, *, clock: Clock, config: SlotConfig) -> None:
+        self.detector = detector
+        self._sink = sink
+        self._clock = clock
+        self._queue: SlotQueue[Window] = SlotQueue(config)
+        self._wake = threading.Condition()
+        self._closing = False
+        self._counts = LaneCounts(0, 0, 0, 0, self._queue.shed)
+        self._cpu_s = 0.0
+        self._thread = threading.Thread(target=self._run, name=f"lane-{detector.signal}", daemon=True)
+        self._thread.start()
+
+    def offer(self, window: Window, priority: Priority = Priority.HIGH) -> None:
+        """Put the window into its stream's slot."""
+        with self._wake:
+            self._queue.offer(stream_of(window), window, self._clock.now(), priority)
+            self._wake.notify()
+
+    def counts(self) -> LaneCounts:
+        """Return offered, done, abstained, failed and shed windows since the start."""
+        with self._wake:
+            now = self._counts
+            return LaneCounts(
+                self._queue.offered, now.done, now.abstained, now.failed, self._queue.shed.copy()
+            )
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds the lane's thread has used."""
+        return self._cpu_s
+
+    def close(self) -> None:
+        """End the thread after the batch in hand."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._closing and not len(self._queue):
+                    self._wake.wait()
+                if self._closing:
+                    return
+                batch = self._queue.take(self._clock.now())
+            if batch:
+                scores = run_detector(self.detector, batch)
+                self._count(scores)
+                self._sink(scores)
+            self._cpu_s = time.thread_time()
+
+    def _count(self, scores: Sequence[Score]) -> None:
+        with self._wake:
+            for score in scores:
+                if score.llr is not None:
+                    self._counts.done += 1
+                elif score.reason == "detector_failed":
+                    self._counts.failed += 1
+                else:
+                    self._counts.abstained += 1

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from guard.clock import ManualClock
+from guard.errors import ModelError
+from guard.inference.lanes import InlineLane, ThreadLane, run_detector
+from guard.inference.slots import SlotConfig
+from guard.types import (
+    Abstain,
+    AudioQuality,
+    AudioWindow,
+    FloatArray,
+    Kind,
+    Score,
+    Signal,
+    TrackKey,
+    Window,
+)
+
+KEY = TrackKey("s", "p", Kind.AUDIO)
+DEADLINE_S = 10.0
+
+
+class ScriptedDetector:
+    """Scores a window by its first sample; abstains below zero; fails above one."""
+
+    signal = Signal.VOICE_SPOOF
+
+    def prepare(self, window: Window) -> FloatArray | Abstain:
+        assert isinstance(window, AudioWindow)
+        return Abstain("too_little_speech") if window.samples[0] < 0 else window.samples
+
+    def score(self, batch: FloatArray) -> FloatArray:
+        if (batch[:, 0] > 1).any():
+            raise ModelError("model_failed", "scripted failure")
+        return batch[:, 0]
+
+
+def window(first: float) -> AudioWindow:
+    samples = np.full(8, first, np.float32)
+    return AudioWindow(KEY, 0.0, 4.0, samples, AudioQuality(1.0, 4.0, 30.0, 0.0, 0.0))
+
+
+def test_scores_keep_order_and_abstentions_keep_their_reason() -> None:
+    scores = run_detector(ScriptedDetector(), [window(0.5), window(-1), window(0.25)])
+    assert [(s.llr, s.reason) for s in scores] == [(0.5, None), (None, "too_little_speech"), (0.25, None)]
+
+
+def test_a_failing_detector_gives_no_evidence_and_says_so() -> None:
+    scores = run_detector(ScriptedDetector(), [window(0.5), window(2.0)])
+    assert [(s.llr, s.reason) for s in scores] == [(None, "detector_failed")] * 2
+
+
+def test_inline_lane_scores_every_window() -> None:
+    out: list[Score] = []
+    lane = InlineLane(ScriptedDetector(), out.extend)
+    for value in (0.1, 0.2, 0.3):
+        lane.offer(window(value))
+    assert len(out) == 3
+
+
+def test_thread_lane_scores_and_counts_and_ends() -> None:
+    done = threading.Event()
+    out: list[Score] = []
+
+    def sink(scores: Sequence[Score]) -> None:
+        out.extend(scores)
+        done.set()
+
+    before = threading.active_count()
+    lane = ThreadLane(ScriptedDetector(), sink, clock=ManualClock(), config=SlotConfig())
+    lane.offer(window(0.5))
+    assert done.wait(DEADLINE_S)
+    lane.close()
+    counts = lane.counts()
+    assert out[0].llr == 0.5
+    assert (counts.offered, counts.done, counts.failed) == (1, 1, 0)
+    assert threading.active_count() == before
