@@ -201,6 +201,26 @@ Window = AudioWindow | FaceWindow
 
 
 @dataclass(frozen=True, slots=True)
+class WindowSkip:
+    """A stretch of a track that gave no Window, and why.
+
+    The stretches of one track do not overlap each other, so that coverage can be
+    counted from them; a later Window may still reach back into one.
+
+    Args:
+        key: the track.
+        start_s: media time where the stretch begins.
+        end_s: media time where it ends.
+        reason: code listed in docs/reasons.md.
+    """
+
+    key: TrackKey
+    start_s: float
+    end_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Abstain:
     """A detector's refusal to score a window; ``reason`` is listed in docs/reasons.md."""
 
