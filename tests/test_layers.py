@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "log": BASE,
     "media": BASE,
     "windows": LOW | {"detectors.tflite"},
-    "detectors": LOW,
+    "detectors": LOW | {"fusion.calibration"},
     "fusion": LOW,
     "policy": LOW,
     "inference": LOW | {"windows", "detectors", "fusion", "policy"},

@@ -1,0 +1,1 @@
+"""Detectors: one file each, a literal table, one door to each runtime."""

@@ -1,0 +1,161 @@
+"""Model cards: what a model file is, what it wants, what its output means, how wrong it is.
+
+``models/<name>/card.toml`` is read and checked before the model is; a file whose sha256
+differs from its card is refused. A number in a card without its file means nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from guard.errors import ModelError
+from guard.fusion.calibration import Logistic
+from guard.types import Signal
+
+DTYPES = ("float32", "uint8")
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """What the model is fed: ``shape`` without the batch axis, and how values are scaled."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scaling: str
+    rate_hz: int | None = None
+    colour_order: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """Name of the raw score (B,), and whether a larger one means spoof."""
+
+    name: str
+    larger_is_spoof: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A checked ``card.toml``; ``data`` and ``measured`` are for people and reports."""
+
+    folder: Path
+    name: str
+    version: str
+    signal: Signal
+    file: str
+    sha256: str
+    licence: str
+    summary: str
+    input: InputSpec
+    output: OutputSpec
+    calibration: Logistic
+    data: Mapping[str, Any]
+    measured: Mapping[str, Any]
+
+
+def load_card(folder: Path) -> Card:
+    """Read and check ``folder/card.toml``.
+
+    Raises:
+        ModelError: ``card_missing`` or ``card_invalid``.
+    """
+    path = folder / "card.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(
+            "card_missing", f"{path} cannot be read ({error.strerror}); reinstall guard or run its recipe"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ModelError("card_invalid", f"{path} is not TOML: {error}; correct it") from error
+    try:
+        return _card(folder, table)
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"key {error} is missing" if isinstance(error, KeyError) else str(error)
+        raise ModelError("card_invalid", f"{path}: {what}; correct the card") from error
+
+
+def read_model(card: Card) -> bytes:
+    """Return the bytes of the card's model file, after comparing their sha256.
+
+    Raises:
+        ModelError: ``model_missing`` or ``model_hash``.
+    """
+    path = card.folder / card.file
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            "model_missing",
+            f"{path} cannot be read ({error.strerror}); reinstall guard or run its recipe",
+        ) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != card.sha256:
+        raise ModelError(
+            "model_hash",
+            f"{path} has sha256 {found}, its card says {card.sha256}; "
+            "the file was changed or is incomplete: reinstall guard or run its recipe",
+        )
+    return content
+
+
+def _card(folder: Path, table: Mapping[str, Any]) -> Card:
+    file, sha256 = _text(table, "file"), _text(table, "sha256")
+    if Path(file).name != file:
+        raise ValueError(f"file {file!r} must lie in the card's own folder")
+    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
+        raise ValueError("sha256 must be 64 lower-case hex digits")
+    calibration = table["calibration"]
+    return Card(
+        folder=folder,
+        name=_text(table, "name"),
+        version=_text(table, "version"),
+        signal=Signal(_text(table, "signal")),
+        file=file,
+        sha256=sha256,
+        licence=_text(table, "licence"),
+        summary=_text(table, "summary"),
+        input=_input(table["input"]),
+        output=_output(table["output"]),
+        calibration=Logistic(*(float(calibration[key]) for key in ("a", "b", "limit_llr"))),
+        data=dict(table["data"]),
+        measured=dict(table["measured"]),
+    )
+
+
+def _input(table: Mapping[str, Any]) -> InputSpec:
+    shape, dtype = table["shape"], _text(table, "dtype")
+    if not shape or not all(type(n) is int and n > 0 for n in shape):
+        raise ValueError("input.shape must list positive integers, without the batch axis")
+    if dtype not in DTYPES:
+        raise ValueError(f"input.dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
+    rate = table.get("rate_hz")
+    colour = table.get("colour_order")
+    return InputSpec(
+        name=_text(table, "name"),
+        shape=tuple(shape),
+        dtype=dtype,
+        scaling=_text(table, "scaling"),
+        rate_hz=None if rate is None else int(rate),
+        colour_order=None if colour is None else str(colour),
+    )
+
+
+def _output(table: Mapping[str, Any]) -> OutputSpec:
+    spoof = _text(table, "spoof_is")
+    if spoof not in ("larger", "smaller"):
+        raise ValueError(f"output.spoof_is must be 'larger' or 'smaller', not {spoof!r}")
+    return OutputSpec(name=_text(table, "name"), larger_is_spoof=spoof == "larger")
+
+
+def _text(table: Mapping[str, Any], key: str) -> str:
+    value = table[key]
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{key} must be a text that is not empty")
+    return value

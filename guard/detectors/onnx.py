@@ -1,0 +1,108 @@
+"""The only door to onnxruntime: one session per model, one thread, checked at load and at every run."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from guard.detectors.card import Card, read_model
+from guard.errors import ModelError
+from guard.types import FloatArray
+
+Batch = NDArray[np.float32] | NDArray[np.uint8]
+
+
+class Scorer(Protocol):
+    """What a detector needs of its runtime; tests put a scripted one here."""
+
+    def raw(self, batch: Batch) -> FloatArray:
+        """Return one raw score per row, float32 (B,), larger meaning spoof."""
+
+
+class OnnxModel:
+    """A model file with its card, loaded and dry-run.
+
+    One intra-op thread and no spinning: lanes own the threads, and a spinning pool
+    takes a core from the relay while it waits.
+
+    Raises:
+        ModelError: the file, its hash, its runtime, or the shapes it works on are not the card's.
+    """
+
+    def __init__(self, card: Card) -> None:
+        self._card = card
+        try:
+            self._session = ort.InferenceSession(
+                read_model(card), sess_options=_options(), providers=["CPUExecutionProvider"]
+            )
+        except ModelError:
+            raise
+        except Exception as error:  # onnxruntime raises a dozen types of its own
+            raise ModelError(
+                "model_load", f"{card.folder / card.file} does not load: {error}; run its recipe again"
+            ) from error
+        self._check_names()
+        for rows in (1, 2):
+            self.raw(np.zeros((rows, *card.input.shape), card.input.dtype))
+
+    @property
+    def card(self) -> Card:
+        """The card the model was loaded by."""
+        return self._card
+
+    def raw(self, batch: Batch) -> FloatArray:
+        """Return one uncalibrated score per row, larger meaning spoof.
+
+        Args:
+            batch: (B, *card.input.shape) of the card's dtype.
+
+        Returns:
+            float32 (B,), turned round where the card says that a smaller output is spoof.
+
+        Raises:
+            ModelError: ``model_input``, ``model_run``, ``model_output`` or ``model_not_finite``.
+        """
+        spec = self._card.input
+        if batch.shape[1:] != spec.shape or batch.dtype != np.dtype(spec.dtype):
+            raise ModelError(
+                "model_input",
+                f"{self._card.name} wants (B, {', '.join(map(str, spec.shape))}) {spec.dtype}, "
+                f"got {batch.shape} {batch.dtype}; the caller's windows do not fit this model",
+            )
+        try:
+            (output,) = self._session.run([self._card.output.name], {spec.name: batch})
+        except Exception as error:
+            raise ModelError("model_run", f"{self._card.name} failed: {error}") from error
+        raw = np.asarray(output)
+        if raw.shape != (len(batch),) or raw.dtype != np.float32:
+            raise ModelError(
+                "model_output",
+                f"{self._card.name} must return float32 ({len(batch)},), got {raw.dtype} {raw.shape}",
+            )
+        if not np.isfinite(raw).all():
+            raise ModelError("model_not_finite", f"{self._card.name} returned a score that is not finite")
+        return raw if self._card.output.larger_is_spoof else -raw
+
+    def _check_names(self) -> None:
+        inputs = [node.name for node in self._session.get_inputs()]
+        outputs = [node.name for node in self._session.get_outputs()]
+        if inputs != [self._card.input.name] or self._card.output.name not in outputs:
+            raise ModelError(
+                "model_names",
+                f"{self._card.name}: the card names input {self._card.input.name!r} and output "
+                f"{self._card.output.name!r}, the file has {inputs} and {outputs}; correct the card",
+            )
+
+
+def _options() -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    return options

@@ -1,0 +1,24 @@
+"""The literal table of detectors: one line each. Adding a detector means adding a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from guard.detectors.card import Card
+from guard.detectors.voice_spoof import VoiceSpoof
+from guard.types import Detector, Signal
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorEntry:
+    """One detector: the signal it scores, its folder under ``models/``, how to build it from its card."""
+
+    signal: Signal
+    model: str
+    load: Callable[[Card], Detector]
+
+
+DETECTORS: tuple[DetectorEntry, ...] = (
+    DetectorEntry(Signal.VOICE_SPOOF, "voice_spoof", VoiceSpoof.from_card),
+)

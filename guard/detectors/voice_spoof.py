@@ -1,0 +1,93 @@
+"""Voice spoof: is this voice made by a machine (text to speech, voice conversion, vocoder)?
+
+The model, its data and its known failures: docs/voice.md and models/voice_spoof/card.toml.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from guard.detectors.card import Card
+from guard.detectors.onnx import OnnxModel, Scorer
+from guard.fusion.calibration import Logistic
+from guard.types import Abstain, AudioQuality, AudioWindow, FloatArray, Signal, Window
+
+WINDOW_SAMPLES = 64_000
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceSpoofConfig:
+    """The quality below which a window is not scored; see docs/reasons.md.
+
+    The limits say where the shipped model was trained and measured, not where audio turns bad.
+    """
+
+    min_speech_s: float = 1.9
+    min_snr_db: float = 0.0
+    max_clipping_ratio: float = 0.1
+    max_concealed_ratio: float = 0.35
+    min_rms: float = 1e-4
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_speech_s <= 4:
+            raise ValueError("min_speech_s must lie in (0, 4]")
+        if not (0 <= self.max_clipping_ratio <= 1 and 0 <= self.max_concealed_ratio <= 1):
+            raise ValueError("max_clipping_ratio and max_concealed_ratio must lie in [0, 1]")
+
+
+class VoiceSpoof:
+    """Scores 4 s windows of one voice; a ``types.Detector``."""
+
+    def __init__(self, model: Scorer, calibration: Logistic, config: VoiceSpoofConfig | None = None) -> None:
+        self._model = model
+        self._calibration = calibration
+        self._config = config or VoiceSpoofConfig()
+
+    @classmethod
+    def from_card(cls, card: Card) -> VoiceSpoof:
+        """Load the card's model; raises ModelError as ``OnnxModel`` does."""
+        return cls(OnnxModel(card), card.calibration)
+
+    @property
+    def signal(self) -> Signal:
+        """The signal it scores."""
+        return Signal.VOICE_SPOOF
+
+    def prepare(self, window: Window) -> FloatArray | Abstain:
+        """Return the samples as float32 (64000,), mono 16 kHz in [-1, 1], or why not."""
+        if not isinstance(window, AudioWindow):
+            return Abstain("wrong_window")
+        reason = self._reason(window.quality)
+        if reason is not None:
+            return Abstain(reason)
+        samples = np.ascontiguousarray(window.samples, dtype=np.float32)
+        if samples.shape != (WINDOW_SAMPLES,) or not np.isfinite(samples).all():
+            return Abstain("broken_audio")
+        if float(np.sqrt(np.mean(samples**2))) < self._config.min_rms:
+            return Abstain("too_quiet")
+        return samples
+
+    def score(self, batch: FloatArray) -> FloatArray:
+        """Return calibrated natural llr, float32 (B,), positive means spoof.
+
+        Args:
+            batch: float32 (B, 64000), rows as ``prepare`` returned them.
+
+        Raises:
+            ModelError: the runtime failed, or a score is not finite.
+        """
+        return self._calibration.llr(self._model.raw(batch))
+
+    def _reason(self, quality: AudioQuality) -> str | None:
+        c = self._config
+        if quality.concealed_ratio > c.max_concealed_ratio:
+            return "concealed"
+        if quality.speech_s < c.min_speech_s:
+            return "too_little_speech"
+        if quality.clipping_ratio > c.max_clipping_ratio:
+            return "clipped"
+        if quality.snr_db is not None and quality.snr_db < c.min_snr_db:
+            return "too_noisy"
+        return None

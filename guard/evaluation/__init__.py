@@ -1,0 +1,1 @@
+"""Measured error of the detectors on folders of labelled clips: guard eval."""
