@@ -212,12 +212,14 @@ class WindowSkip:
         start_s: media time where the stretch begins.
         end_s: media time where it ends.
         reason: code listed in docs/reasons.md.
+        face: the FaceTrack it concerns, None where no face is meant.
     """
 
     key: TrackKey
     start_s: float
     end_s: float
     reason: str
+    face: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -111,10 +112,17 @@ class ThreadLane:
                 self._queue.offered, now.done, now.abstained, now.failed, self._queue.shed.copy()
             )
 
-    @property
-    def cpu_s(self) -> float:
-        """CPU seconds the lane's thread has used."""
-        return self._cpu_s
+    def report(self) -> dict[str, Any]:
+        """Return the counts as one JSON object, with the thread's CPU seconds."""
+        counts = self.counts()
+        return {
+            "offered": counts.offered,
+            "done": counts.done,
+            "abstained": counts.abstained,
+            "failed": counts.failed,
+            "shed": dict(counts.shed),
+            "cpu_s": round(self._cpu_s, 3),
+        }
 
     def close(self) -> None:
         """End the thread after the batch in hand."""

@@ -1,0 +1,188 @@
+"""The middle of the line: frames in, verdicts out. The same code serves calls and files.
+
+    frame -> windows (per track) -> lane (per detector) -> Score -> fusion (per participant) -> Verdict
+
+Not thread-safe: whoever runs lanes in threads brings their Scores back to the thread
+that owns the pipeline before calling ``scored``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from guard.inference.slots import Priority
+from guard.types import (
+    AudioFrame,
+    AudioWindow,
+    Detector,
+    FaceWindow,
+    Kind,
+    Score,
+    State,
+    TrackKey,
+    Verdict,
+    VideoFrame,
+    Window,
+    WindowSkip,
+)
+
+
+class AudioStage(Protocol):
+    """Cuts one audio track into windows."""
+
+    def push(self, frame: AudioFrame) -> Sequence[AudioWindow | WindowSkip]:
+        """Return the windows, or the reasons for their absence, that the frame completed."""
+
+    def suspicion(self, now_s: float) -> None:
+        """Look more often for a while from media time ``now_s``."""
+
+
+class FaceStage(Protocol):
+    """Finds, follows and aligns the faces of one video track."""
+
+    def push(self, frame: VideoFrame) -> Sequence[FaceWindow | WindowSkip]:
+        """Return the faces, or the reasons for their absence, of one picture."""
+
+
+class Lane(Protocol):
+    """Runs one detector."""
+
+    @property
+    def detector(self) -> Detector:
+        """The detector it runs."""
+
+    def offer(self, window: Window, priority: Priority) -> None:
+        """Take a window to score; its Score comes back through ``Pipeline.scored``."""
+
+
+class FusionStage(Protocol):
+    """Weighs the scores of one participant."""
+
+    def push(self, score: Score) -> None:
+        """Take one Score, also one that abstained."""
+
+    def verdict(self, at_s: float) -> Verdict:
+        """Return what the evidence up to ``at_s`` amounts to."""
+
+    def acknowledge(self, at_s: float) -> None:
+        """A person has seen the latched state: release it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """How the pipeline makes its parts, one call per track or participant."""
+
+    audio: Callable[[TrackKey], AudioStage]
+    face: Callable[[TrackKey], FaceStage]
+    fusion: Callable[[str, str], FusionStage]
+
+
+class Pipeline:
+    """Carries frames of any number of tracks to verdicts on their participants.
+
+    Args:
+        stages: makers of the per-track and per-participant parts.
+        lanes: every detector in use, in its lane, by the kind of track it reads.
+        on_verdict: called with each new Verdict and the Scores that led to it.
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        lanes: Mapping[Kind, Sequence[Lane]],
+        on_verdict: Callable[[Verdict, Sequence[Score]], None],
+    ) -> None:
+        self._stages = stages
+        self._lanes = lanes
+        self._on_verdict = on_verdict
+        self._audio: dict[TrackKey, AudioStage] = {}
+        self._faces: dict[TrackKey, FaceStage] = {}
+        self._fusions: dict[tuple[str, str], FusionStage] = {}
+        self._verdicts: dict[tuple[str, str], Verdict] = {}
+
+    def push(self, frame: AudioFrame | VideoFrame) -> None:
+        """Take the next frame of a track, in media time order within the track."""
+        if isinstance(frame, AudioFrame):
+            audio = self._audio.get(frame.key) or self._open_audio(frame.key)
+            self._offer(audio.push(frame))
+        else:
+            faces = self._faces.get(frame.key) or self._open_faces(frame.key)
+            self._offer(faces.push(frame))
+
+    def scored(self, scores: Sequence[Score]) -> None:
+        """Take the Scores of one batch; a Verdict follows for each participant in it."""
+        by_participant: dict[tuple[str, str], list[Score]] = {}
+        for score in scores:
+            by_participant.setdefault((score.key.session, score.key.participant), []).append(score)
+        for who, own in by_participant.items():
+            fusion = self._fusions.get(who)
+            if fusion is None:
+                continue  # left while the window was being scored
+            for score in own:
+                fusion.push(score)
+            self._decide(who, fusion, max(score.end_s for score in own), own)
+
+    def acknowledge(self, session: str, participant: str) -> None:
+        """Release a latched state; a new Verdict follows."""
+        who = (session, participant)
+        fusion, last = self._fusions.get(who), self._verdicts.get(who)
+        if fusion is None or last is None:
+            return
+        fusion.acknowledge(last.at_s)
+        self._decide(who, fusion, last.at_s, ())
+
+    def forget(self, session: str, participant: str) -> None:
+        """Drop everything kept of a participant who left."""
+        who = (session, participant)
+        self._fusions.pop(who, None)
+        self._verdicts.pop(who, None)
+        for kind in Kind:
+            key = TrackKey(session, participant, kind)
+            self._audio.pop(key, None)
+            self._faces.pop(key, None)
+
+    def _open_audio(self, key: TrackKey) -> AudioStage:
+        self._open_fusion(key)
+        return self._audio.setdefault(key, self._stages.audio(key))
+
+    def _open_faces(self, key: TrackKey) -> FaceStage:
+        self._open_fusion(key)
+        return self._faces.setdefault(key, self._stages.face(key))
+
+    def _open_fusion(self, key: TrackKey) -> None:
+        who = (key.session, key.participant)
+        if who not in self._fusions:
+            self._fusions[who] = self._stages.fusion(*who)
+
+    def _offer(self, items: Iterable[Window | WindowSkip]) -> None:
+        for item in items:
+            if isinstance(item, WindowSkip):
+                self.scored([self._skipped(item, lane.detector) for lane in self._lanes[item.key.kind]])
+            else:
+                priority = self._priority(item.key)
+                for lane in self._lanes[item.key.kind]:
+                    lane.offer(item, priority)
+
+    @staticmethod
+    def _skipped(skip: WindowSkip, detector: Detector) -> Score:
+        return Score(skip.key, detector.signal, skip.start_s, skip.end_s, None, skip.reason, skip.face)
+
+    def _priority(self, key: TrackKey) -> Priority:
+        """Streams with nothing decided, or under suspicion, go first."""
+        verdict = self._verdicts.get((key.session, key.participant))
+        settled = verdict is not None and verdict.state is State.BONA_FIDE
+        return Priority.LOW if settled else Priority.HIGH
+
+    def _decide(
+        self, who: tuple[str, str], fusion: FusionStage, at_s: float, scores: Sequence[Score]
+    ) -> None:
+        last = self._verdicts.get(who)
+        verdict = fusion.verdict(max(at_s, last.at_s) if last is not None else at_s)
+        self._verdicts[who] = verdict
+        if verdict.state in (State.SUSPECT, State.SPOOF):
+            audio = self._audio.get(TrackKey(*who, Kind.AUDIO))
+            if audio is not None:
+                audio.suspicion(verdict.at_s)
+        self._on_verdict(verdict, scores)
