@@ -1,0 +1,132 @@
+"""Settings of the decision engine; the reasons for the numbers are in docs/decisions.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from guard.errors import ConfigError
+from guard.types import Kind, Signal
+
+
+def _require(ok: bool, key: str, rule: str) -> None:
+    if not ok:
+        raise ConfigError("config_value", f"fusion.{key}: {rule}; correct it in the settings or the profile")
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Where the states begin, in units of fused llr; a policy profile chooses them.
+
+    Args:
+        red_llr: at or above, the state is spoof.
+        amber_llr: at or above, the state is suspect.
+        bona_fide_llr: at or below (negative), the state may be bona_fide.
+        voice_alone_red: false caps what the voice signals add toward red, so that
+            red needs a face signal that points the same way.
+        voice_support_llr: what the face must add to a capped voice to reach red.
+    """
+
+    red_llr: float = 3.7
+    amber_llr: float = 2.2
+    bona_fide_llr: float = -1.0
+    voice_alone_red: bool = True
+    voice_support_llr: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require(0 < self.amber_llr < self.red_llr, "amber_llr", "needs 0 < amber_llr < red_llr")
+        _require(self.bona_fide_llr < 0, "bona_fide_llr", "must be negative")
+        _require(0 < self.voice_support_llr < self.red_llr, "voice_support_llr", "must lie in (0, red_llr)")
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceConfig:
+    """How the scores of one signal become evidence.
+
+    Args:
+        clip_llr: a single window never counts for more than this, either way.
+        cap_llr: a signal never counts for more than this, either way.
+        unit_s: new seconds that carry about one window's worth of information.
+        call_share: share of the variance of a window's llr that is the same for the
+            whole call (intraclass correlation), in (0, 1]; it bounds how much
+            stronger many windows are than one.
+        min_windows: good windows before the signal says anything.
+        bona_fide_windows: good windows before it may carry bona_fide.
+        bona_fide_s: scored seconds before it may carry bona_fide.
+        max_gap_s: a window never brings more new seconds than this.
+    """
+
+    clip_llr: float = 4.0
+    cap_llr: float = 6.0
+    unit_s: float = 4.0
+    call_share: float = 0.5
+    min_windows: int = 1
+    bona_fide_windows: int = 1
+    bona_fide_s: float = 0.0
+    max_gap_s: float = 4.0
+
+    def __post_init__(self) -> None:
+        _require(0 < self.clip_llr <= self.cap_llr, "clip_llr", "needs 0 < clip_llr <= cap_llr")
+        _require(self.unit_s > 0 and self.max_gap_s > 0, "unit_s", "seconds must be positive")
+        _require(0 < self.call_share <= 1, "call_share", "must lie in (0, 1]")
+        _require(self.min_windows >= 1, "min_windows", "must be at least 1")
+
+
+VOICE = EvidenceConfig(bona_fide_s=8.0)
+FACE = EvidenceConfig(unit_s=2.0, min_windows=8, bona_fide_windows=40, max_gap_s=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class FusionConfig:
+    """The decision engine of one participant.
+
+    Args:
+        thresholds: from the policy profile; they move the state, never the llr.
+        voice: evidence of the signals read from audio.
+        face: evidence of the signals read from video.
+        weights: non-negative weight of each signal; one that is not named counts 0.
+        horizons_s: lengths of the bounded means, seconds.
+        cusum_drift_llr: what the change detector takes off every unit of evidence.
+        cusum_cap_llr: the most the change detector may say.
+        amber_clear_s: how long the llr must stay below half of amber.
+        max_faces: faces followed at once in one picture; the one longest unseen goes.
+        max_windows: windows kept for one signal and face.
+    """
+
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    voice: EvidenceConfig = VOICE
+    face: EvidenceConfig = FACE
+    weights: Mapping[Signal, float] = field(
+        default_factory=lambda: {
+            Signal.VOICE_SPOOF: 1.0,
+            Signal.VOICE_REPLAY: 0.5,
+            Signal.SPEAKER_CHANGE: 0.5,
+            Signal.VOICE_MATCH: 0.5,
+            Signal.FACE_FRAME: 1.0,
+            Signal.FACE_RING: 0.5,
+            Signal.TEMPORAL: 0.5,
+            Signal.LIP_SYNC: 0.5,
+            Signal.PRESENTATION: 0.5,
+            Signal.VIRTUAL_CAMERA: 0.5,
+            Signal.FACE_IDENTITY: 0.5,
+            Signal.SCREEN_LIGHT: 1.0,
+        }
+    )
+    horizons_s: tuple[float, ...] = (8.0, 15.0, 60.0)
+    cusum_drift_llr: float = 1.0
+    cusum_cap_llr: float = 4.5
+    amber_clear_s: float = 20.0
+    max_faces: int = 6
+    max_windows: int = 600
+
+    def __post_init__(self) -> None:
+        _require(all(w >= 0 for w in self.weights.values()), "weights", "must not be negative")
+        rising = all(a < b for a, b in zip(self.horizons_s, self.horizons_s[1:], strict=False))
+        _require(bool(self.horizons_s) and rising, "horizons_s", "must rise")
+        _require(self.cusum_drift_llr >= 0, "cusum_drift_llr", "must not be negative")
+        _require(self.amber_clear_s > 0, "amber_clear_s", "must be positive")
+        _require(self.max_faces >= 1 and self.max_windows >= 8, "max_faces", "at least 1 face, 8 windows")
+
+    def evidence(self, kind: Kind) -> EvidenceConfig:
+        """Return how the scores of this kind of track become evidence."""
+        return self.voice if kind is Kind.AUDIO else self.face

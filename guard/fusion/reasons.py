@@ -1,0 +1,45 @@
+"""The codes a verdict gives for its state; the words are in guard/policy/texts.
+
+A signal that carries the state gives ``<signal>_high`` (at or above amber alone) or
+``<signal>_raised`` (positive, below amber). Abstention reasons of detectors are passed
+on unchanged.
+"""
+
+from __future__ import annotations
+
+from guard.types import Signal
+
+NO_EVIDENCE = "no_evidence"
+TOO_LITTLE_EVIDENCE = "too_little_evidence"
+WITHIN_NOISE = "within_noise"
+NO_SUSPICION = "no_suspicion"
+SWITCHED = "switched_mid_call"
+VOICE_ALONE = "voice_alone_not_red"
+HELD = "waiting_for_clear"
+LATCHED = "waiting_for_person"
+DETECTOR_DOWN = "detector_down"
+
+STATE_REASONS = (
+    NO_EVIDENCE,
+    TOO_LITTLE_EVIDENCE,
+    WITHIN_NOISE,
+    NO_SUSPICION,
+    SWITCHED,
+    VOICE_ALONE,
+    HELD,
+    LATCHED,
+    DETECTOR_DOWN,
+)
+
+
+def high(signal: Signal) -> str:
+    """Return the code of a signal that reaches amber by itself."""
+    return f"{signal.value}_high"
+
+
+def raised(signal: Signal) -> str:
+    """Return the code of a signal that points to spoof without reaching amber."""
+    return f"{signal.value}_raised"
+
+
+ALL_REASONS = (*STATE_REASONS, *(f(s) for s in Signal for f in (high, raised)))

@@ -1,0 +1,119 @@
+"""Evidence of one signal of one participant: every face apart, the highest llr counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from guard.fusion.config import EvidenceConfig, FusionConfig
+from guard.fusion.evidence import Coverage, Windows
+from guard.types import Kind, Score, Signal, SignalState
+
+_FACE_UNSEEN_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one signal says now.
+
+    Args:
+        llr: evidence in [-cap, cap]; None below the least number of windows.
+        change_llr: what the change detector says, 0 without a change.
+        before_llr: mean of the last minute, which a change is held against.
+        enough: whether it may carry bona_fide.
+        windows: good windows since the evidence was (re)started.
+    """
+
+    llr: float | None
+    change_llr: float = 0.0
+    before_llr: float = 0.0
+    enough: bool = False
+    windows: int = 0
+
+
+class SignalEvidence:
+    """Takes the scores of one signal; memory is bounded by faces times windows."""
+
+    def __init__(self, signal: Signal, config: FusionConfig) -> None:
+        self._signal = signal
+        self._fusion = config
+        self._config: EvidenceConfig = config.evidence(signal.kind)
+        self._tracks: dict[int, Windows] = {}
+        self._coverage = Coverage(config.horizons_s[-1])
+        self._covered_at_restart_s = 0.0
+        self._reason: str | None = None
+        self._reason_at_s = float("-inf")
+        self._last_s = 0.0
+
+    @property
+    def scored_s(self) -> float:
+        """Seconds of the track covered by scored windows since the call began."""
+        return self._coverage.seconds
+
+    @property
+    def last_s(self) -> float:
+        """Media time up to which this signal was asked."""
+        return self._last_s
+
+    def push(self, score: Score) -> None:
+        """Take one score or one abstention."""
+        self._last_s = max(self._last_s, score.end_s)
+        if score.llr is None:
+            if score.end_s >= self._reason_at_s:
+                self._reason, self._reason_at_s = score.reason, score.end_s
+            return
+        face = -1 if score.face is None else score.face
+        if face not in self._tracks:
+            self._make_room()
+            self._tracks[face] = Windows(self._config, self._fusion.horizons_s[-1], self._fusion.max_windows)
+        self._tracks[face].add(score.start_s, score.end_s, score.llr)
+        gap = self._config.max_gap_s
+        self._coverage.add(max(score.start_s, score.end_s - gap), score.end_s)
+
+    def expire(self, at_s: float) -> None:
+        """Forget old windows, and faces that have left the picture."""
+        newest_s = max((w.last_s for w in self._tracks.values()), default=at_s)
+        for face, windows in list(self._tracks.items()):
+            windows.expire(at_s)
+            if not len(windows) or windows.last_s < newest_s - _FACE_UNSEEN_S:
+                del self._tracks[face]
+        if not self._tracks:
+            self._covered_at_restart_s = self.scored_s
+
+    def restart(self) -> None:
+        """Forget the evidence; what was covered stays reported."""
+        self._tracks.clear()
+        self._covered_at_restart_s = self.scored_s
+
+    def reading(self) -> Reading:
+        """Return what the face (or the voice) with the highest llr says."""
+        readings = [self._read(windows) for windows in self._tracks.values()]
+        given = [r for r in readings if r.llr is not None]
+        return max(given, key=lambda r: r.llr or 0.0) if given else Reading(None)
+
+    def state(self, llr: float | None, at_s: float) -> SignalState:
+        """Return the signal's line of the verdict; ``at_s`` is the track's length so far."""
+        length_s = max(at_s, self._last_s)
+        coverage = min(1.0, self.scored_s / length_s) if length_s > 0 else 0.0
+        return SignalState(llr, coverage, None if llr is not None else self._why())
+
+    def _why(self) -> str:
+        if self._tracks:
+            return "too_little_evidence"
+        return self._reason or "no_evidence"
+
+    def _read(self, windows: Windows) -> Reading:
+        config = self._config
+        if windows.count < config.min_windows:
+            return Reading(None)
+        means = [m for h in self._fusion.horizons_s if (m := windows.mean_llr(h)) is not None]
+        change = windows.change_llr(self._fusion.cusum_drift_llr, self._fusion.cusum_cap_llr)
+        llr = max([*means, change] if change > 0 else means)
+        scored_s = self.scored_s - self._covered_at_restart_s
+        enough = windows.count >= config.bona_fide_windows and scored_s >= config.bona_fide_s - 1e-6
+        capped = max(-config.cap_llr, min(config.cap_llr, llr))
+        return Reading(capped, change, means[-1], enough, windows.count)
+
+    def _make_room(self) -> None:
+        limit = 1 if self._signal.kind is Kind.AUDIO else self._fusion.max_faces
+        while len(self._tracks) >= limit:
+            del self._tracks[min(self._tracks, key=lambda face: self._tracks[face].last_s)]
