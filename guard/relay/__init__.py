@@ -1,0 +1,1 @@
+"""The media plane: RTP forwarding, peers, the tap and injection; the only place that knows aiortc."""
