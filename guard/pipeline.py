@@ -38,6 +38,9 @@ class AudioStage(Protocol):
     def suspicion(self, now_s: float) -> None:
         """Look more often for a while from media time ``now_s``."""
 
+    def flush(self) -> Sequence[AudioWindow | WindowSkip]:
+        """Return what the end of the track completes."""
+
 
 class FaceStage(Protocol):
     """Finds, follows and aligns the faces of one video track."""
@@ -110,6 +113,12 @@ class Pipeline:
         else:
             faces = self._faces.get(frame.key) or self._open_faces(frame.key)
             self._offer(faces.push(frame))
+
+    def finish(self, session: str, participant: str) -> None:
+        """The participant's tracks have ended: score what they end with."""
+        audio = self._audio.get(TrackKey(session, participant, Kind.AUDIO))
+        if audio is not None:
+            self._offer(audio.flush())
 
     def scored(self, scores: Sequence[Score]) -> None:
         """Take the Scores of one batch; a Verdict follows for each participant in it."""

@@ -42,6 +42,9 @@ class ScriptedAudio:
     def suspicion(self, now_s: float) -> None:
         self.suspicions.append(now_s)
 
+    def flush(self) -> list[AudioWindow | WindowSkip]:
+        return [WindowSkip(AUDIO, 0.0, 1.0, "too_little_speech")]
+
 
 class NoFaces:
     def push(self, frame: VideoFrame) -> list[FaceWindow | WindowSkip]:
@@ -118,6 +121,14 @@ def test_a_skipped_window_is_told_to_fusion_with_its_reason_and_is_no_evidence()
     pipeline.push(frame(0.0))
     assert (scores[0].llr, scores[0].reason) == (None, "too_little_speech")
     assert verdicts[-1].state is State.UNDECIDED
+
+
+def test_the_end_of_a_track_is_scored_too() -> None:
+    scores: list[Score] = []
+    pipeline, _ = build([], scores)
+    pipeline.push(frame(0.25))
+    pipeline.finish("s", "p")
+    assert [score.llr for score in scores] == [0.25, None]
 
 
 def test_participants_do_not_mix() -> None:
