@@ -152,8 +152,8 @@ class AudioQuality:
 class FaceQuality:
     """What the face in the window was like.
 
-    ``sharpness`` is the variance of the Laplacian of the aligned crop's luma,
-    ``luma`` its mean in [0, 255], ``yaw_deg`` is positive toward image right.
+    ``sharpness`` is the variance of the Laplacian of luma over the face in the aligned
+    crop, ``luma`` its mean there in [0, 255]; ``yaw_deg`` is positive toward image right.
     """
 
     eye_distance_px: float
