@@ -1,0 +1,1 @@
+"""Frames of a track to fixed windows."""
