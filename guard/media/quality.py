@@ -1,0 +1,62 @@
+"""What a face in a picture is like: size, sharpness, turn, light."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from guard.types import FaceQuality, FloatArray, ImageArray
+
+_LEFT_EYE, _RIGHT_EYE = (33, 133), (263, 362)
+# pairs of points on the two sides of the face, ear to jaw: image left, image right
+_SIDES = ((234, 454), (127, 356), (93, 323), (132, 361))
+# where the face lies in the 224 px crop of guard.media.align: rows, columns
+_FACE_ROWS, _FACE_COLUMNS = slice(45, 180), slice(53, 171)
+# ITU-R BT.601, section 2.5.1
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+def face_quality(crop: ImageArray, points: FloatArray, confidence: float) -> FaceQuality:
+    """Measure one face.
+
+    Args:
+        crop: uint8 (224, 224, 3), RGB, aligned by ``guard.media.align``.
+        points: float32 (468, 3), FaceMesh points and depth in pixels of the picture.
+        confidence: probability in [0, 1] that it is a face.
+    """
+    luma = crop[_FACE_ROWS, _FACE_COLUMNS].astype(np.float32) @ _LUMA
+    return FaceQuality(
+        eye_distance_px=eye_distance_px(points),
+        sharpness=laplacian_variance(luma),
+        yaw_deg=yaw_deg(points),
+        luma=float(luma.mean()),
+        confidence=confidence,
+    )
+
+
+def eye_distance_px(points: FloatArray) -> float:
+    """Return the distance between the middles of the eyes, in pixels of the picture."""
+    left = points[list(_LEFT_EYE), :2].mean(axis=0)
+    right = points[list(_RIGHT_EYE), :2].mean(axis=0)
+    return float(np.hypot(*(right - left)))
+
+
+def yaw_deg(points: FloatArray) -> float:
+    """Return how far the head is turned, positive toward image right.
+
+    The line from one side of the face to the other is parallel to the picture in a
+    frontal view; its slope into depth is the turn.
+    """
+    left, right = (points[[pair[side] for pair in _SIDES]].mean(axis=0) for side in (0, 1))
+    across = right - left
+    return math.degrees(math.atan2(float(across[2]), float(np.hypot(across[0], across[1]))))
+
+
+def laplacian_variance(luma: FloatArray) -> float:
+    """Return the variance of the 4-neighbour Laplacian of luma (H, W) in [0, 255].
+
+    Source: Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy, ICPR 2000.
+    """
+    edges = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4.0 * luma[1:-1, 1:-1]
+    return float(edges.var())

@@ -1,0 +1,149 @@
+"""Finds faces and their 468 points: what goes into the two networks and what comes out.
+
+Pre- and post-processing are our own; the networks' files, shapes and scaling are named
+in ``models/blazeface/card.toml`` and ``models/facemesh/card.toml``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from guard.detectors.tflite import NetworkCard, TfliteModel, load_network, load_network_card
+from guard.media.boxes import (
+    Region,
+    anchor_centres,
+    decode_boxes,
+    merge_overlapping,
+    region_of_box,
+    region_of_points,
+)
+from guard.media.warp import invert, transform_points, warp
+from guard.types import FloatArray, ImageArray
+
+# BlazeFace, section 3: two anchors per cell on the fine map, six on the coarse one
+_GRIDS = ((16, 2), (8, 6))
+_MIN_SCORE = 0.5
+_SAME_FACE_OVERLAP = 0.3
+_REGION_GROW = 1.5
+_EYE_OUTER_LEFT, _EYE_OUTER_RIGHT = 33, 263
+_LOGIT_LIMIT = 80.0
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFace:
+    """A face BlazeFace found; everything in pixels of the picture.
+
+    Args:
+        box: float32 (4,): left, top, right, bottom; forehead to chin.
+        points: float32 (6, 2): eye at image left, eye at image right, nose, mouth, two ears.
+        score: in [0, 1].
+    """
+
+    box: FloatArray
+    points: FloatArray
+    score: float
+
+    def region(self) -> Region:
+        """Return where FaceMesh should look."""
+        return region_of_box(self.box, self.points[0], self.points[1], _REGION_GROW)
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """The points of one face: float32 (468, 3), x and y in pixels of the picture.
+
+    Depth has the same unit and grows away from the camera. ``presence`` in [0, 1] says
+    whether there is a face at all.
+    """
+
+    points: FloatArray
+    presence: float
+
+    def region(self) -> Region:
+        """Return where FaceMesh should look in the next picture."""
+        flat = self.points[:, :2]
+        return region_of_points(flat, flat[_EYE_OUTER_LEFT], flat[_EYE_OUTER_RIGHT], _REGION_GROW)
+
+
+class FaceModels:
+    """BlazeFace and FaceMesh on one thread; share it between tracks, not between threads."""
+
+    def __init__(self, blazeface: NetworkCard, facemesh: NetworkCard) -> None:
+        self._finder_card, self._mesher_card = blazeface, facemesh
+        self._finder: TfliteModel = load_network(blazeface)
+        self._mesher: TfliteModel = load_network(facemesh)
+        self._anchors = anchor_centres(_GRIDS)
+
+    @property
+    def cards(self) -> tuple[NetworkCard, NetworkCard]:
+        """The cards of the two networks, for reports."""
+        return self._finder_card, self._mesher_card
+
+    def find(self, image: ImageArray) -> list[FoundFace]:
+        """Return the faces of a picture, best first.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+
+        Raises:
+            ModelError: the runtime failed.
+        """
+        height, width = image.shape[:2]
+        whole = Region(width / 2, height / 2, float(max(width, height)), 0.0)
+        size = self._finder_card.input_shape[0]
+        matrix = whole.matrix_to(size)
+        raw, logits = self._finder.run(_tensor(warp(image, matrix, size), self._finder_card))
+        scores = _sigmoid(logits.reshape(-1))
+        boxes, points = decode_boxes(raw[0], self._anchors, size)
+        good = (scores > _MIN_SCORE) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        return self._merged(boxes[good] * size, points[good] * size, scores[good], invert(matrix))
+
+    def mesh(self, image: ImageArray, region: Region) -> Mesh:
+        """Return the points of the face in ``region``; look at ``presence`` before using them.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+            region: where the face is.
+
+        Raises:
+            ModelError: the runtime failed.
+        """
+        size = self._mesher_card.input_shape[0]
+        matrix = region.matrix_to(size)
+        raw, logit = self._mesher.run(_tensor(warp(image, matrix, size), self._mesher_card))
+        points = raw.reshape(-1, 3)
+        flat = transform_points(points[:, :2], invert(matrix))
+        depth = points[:, 2:] * np.float32(region.side_px / size)
+        return Mesh(np.concatenate([flat, depth], axis=1), float(_sigmoid(logit.reshape(-1))[0]))
+
+    @staticmethod
+    def _merged(
+        boxes: FloatArray, points: FloatArray, scores: FloatArray, back: FloatArray
+    ) -> list[FoundFace]:
+        faces = []
+        for rows, weights in merge_overlapping(boxes, scores, _SAME_FACE_OVERLAP):
+            box = (weights[:, None] * boxes[rows]).sum(axis=0)
+            face = (weights[:, None, None] * points[rows]).sum(axis=0)
+            corners = transform_points(box.reshape(2, 2), back).reshape(4)
+            faces.append(FoundFace(corners, transform_points(face, back), float(scores[rows[0]])))
+        return faces
+
+
+def load_face_models(models: Path) -> FaceModels:
+    """Load both networks from the folder of models (``guard.resources.models_dir``).
+
+    Raises:
+        ModelError: a card or a file is missing, changed or cannot be run.
+    """
+    return FaceModels(load_network_card(models / "blazeface"), load_network_card(models / "facemesh"))
+
+
+def _tensor(picture: ImageArray, card: NetworkCard) -> FloatArray:
+    return (picture.astype(np.float32) * np.float32(card.scale) + np.float32(card.offset))[None]
+
+
+def _sigmoid(logits: FloatArray) -> FloatArray:
+    return (1.0 / (1.0 + np.exp(-np.clip(logits, -_LOGIT_LIMIT, _LOGIT_LIMIT)))).astype(np.float32)

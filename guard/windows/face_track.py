@@ -1,0 +1,187 @@
+"""Follows every face of one video track from picture to picture.
+
+FaceMesh follows a face from its last points and says itself when there is none any
+more; BlazeFace looks at the whole picture where a face is missing, and now and then
+for newcomers. A number belongs to a face for as long as it is followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from guard.media.boxes import Region, bounding_box, overlap
+from guard.types import FloatArray, ImageArray
+from guard.windows.face_models import FaceModels, FoundFace, Mesh
+
+_SAME_FACE_OVERLAP = 0.3
+# a face that moved further than this part of its region is looked at again, centred
+_OFF_CENTRE = 0.15
+# points that fall together are no face, whatever the network says
+_MIN_REGION_PX = 8.0
+# within one look a face does not grow or shrink more than this
+_MAX_SCALE_CHANGE = 1.6
+
+
+@dataclass(frozen=True, slots=True)
+class FaceTrackConfig:
+    """When to look for faces, and when to give one up.
+
+    Args:
+        find_every_s: BlazeFace looks for newcomers this often while all faces are followed.
+        lost_after_s: a face not seen for this long has left; its number is not used again.
+        min_presence: FaceMesh's own probability below which there is no face.
+        max_faces: further faces of one picture are left out, the best found first.
+    """
+
+    find_every_s: float = 1.0
+    lost_after_s: float = 1.0
+    min_presence: float = 0.5
+    max_faces: int = 4
+
+    def __post_init__(self) -> None:
+        if not (self.find_every_s > 0 and self.lost_after_s > 0):
+            raise ValueError("find_every_s and lost_after_s must be above 0")
+        if not 0 < self.min_presence < 1:
+            raise ValueError("min_presence must lie between 0 and 1")
+        if self.max_faces < 1:
+            raise ValueError("max_faces must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedFace:
+    """One face seen in the picture just pushed.
+
+    Args:
+        number: of the FaceTrack, from 0, stable while the face is followed.
+        mesh: its points in this picture.
+        previous_s: media time of the look before, or of this one where it is the first.
+    """
+
+    number: int
+    mesh: Mesh
+    previous_s: float
+
+
+@dataclass(slots=True)
+class _Track:
+    number: int
+    mesh: Mesh
+    seen_s: float
+    previous_s: float
+
+    def see(self, mesh: Mesh, time_s: float) -> None:
+        self.mesh, self.previous_s, self.seen_s = mesh, self.seen_s, time_s
+
+    @property
+    def box(self) -> FloatArray:
+        return bounding_box(self.mesh.points[:, :2])
+
+
+class FaceTracker:
+    """Holds the FaceTracks of one video track; media time must not run backwards."""
+
+    def __init__(self, config: FaceTrackConfig, models: FaceModels) -> None:
+        self._config = config
+        self._models = models
+        self._tracks: list[_Track] = []
+        self._next_number = 0
+        self._found_s: float | None = None
+
+    def reset(self) -> None:
+        """Give up every face; numbers go on from where they were."""
+        self._tracks.clear()
+        self._found_s = None
+
+    def push(self, image: ImageArray, time_s: float) -> list[FollowedFace]:
+        """Return the faces seen in this picture, lowest number first.
+
+        Args:
+            image: uint8 (H, W, 3), RGB.
+            time_s: media time of the picture.
+
+        Raises:
+            ModelError: a network failed.
+        """
+        self._end_lost(time_s)
+        for track in self._tracks:
+            mesh = self._look(image, track.mesh.region())
+            if mesh is not None and _plausible(track.mesh, mesh):
+                track.see(mesh, time_s)
+        self._part_doubles(time_s)
+        if self._must_find(time_s):
+            self._find(image, time_s)
+        return [FollowedFace(t.number, t.mesh, t.previous_s) for t in self._tracks if t.seen_s == time_s]
+
+    def _end_lost(self, time_s: float) -> None:
+        limit = time_s - self._config.lost_after_s
+        self._tracks = [track for track in self._tracks if track.seen_s >= limit]
+
+    def _must_find(self, time_s: float) -> bool:
+        if not self._tracks or any(track.seen_s < time_s for track in self._tracks):
+            return True
+        return self._found_s is None or time_s - self._found_s >= self._config.find_every_s
+
+    def _find(self, image: ImageArray, time_s: float) -> None:
+        self._found_s = time_s
+        for found in self._models.find(image):
+            if _nearest(found.box, self._seen(time_s)) is not None:
+                continue
+            mesh = self._look(image, found.region())
+            if mesh is None:
+                continue
+            box = bounding_box(mesh.points[:, :2])
+            if _nearest(box, self._seen(time_s)) is None:
+                self._take(found, mesh, time_s)
+
+    def _take(self, found: FoundFace, mesh: Mesh, time_s: float) -> None:
+        """Give a found face the number of the missing one that was there, or a new one."""
+        missing = [track for track in self._tracks if track.seen_s < time_s]
+        track = _nearest(bounding_box(mesh.points[:, :2]), missing) or _nearest(found.box, missing)
+        if track is not None:
+            track.see(mesh, time_s)
+        elif len(self._tracks) < self._config.max_faces:
+            self._tracks.append(_Track(self._next_number, mesh, time_s, time_s))
+            self._next_number += 1
+
+    def _seen(self, time_s: float) -> list[_Track]:
+        return [track for track in self._tracks if track.seen_s == time_s]
+
+    def _look(self, image: ImageArray, region: Region) -> Mesh | None:
+        """Return the face in the region, or None; looks twice where it lies off centre."""
+        mesh = self._models.mesh(image, region)
+        if mesh.presence < self._config.min_presence:
+            return None
+        better = mesh.region()
+        if better.side_px < _MIN_REGION_PX:
+            return None
+        shift = np.hypot(better.x_px - region.x_px, better.y_px - region.y_px)
+        if shift > _OFF_CENTRE * region.side_px:
+            mesh = self._models.mesh(image, better)
+        return mesh if mesh.presence >= self._config.min_presence else None
+
+    def _part_doubles(self, time_s: float) -> None:
+        """End the younger of two tracks that came to lie on one face."""
+        kept: list[_Track] = []
+        for track in self._tracks:
+            rivals = [other for other in kept if other.seen_s == time_s]
+            if track.seen_s < time_s or _nearest(track.box, rivals) is None:
+                kept.append(track)
+        self._tracks = kept
+
+
+def _nearest(box: FloatArray, tracks: Iterable[_Track]) -> _Track | None:
+    """Return the track whose face overlaps the box most, if it is the same face."""
+    known = list(tracks)
+    if not known:
+        return None
+    shared = overlap(box, np.stack([track.box for track in known]))
+    best = int(shared.argmax())
+    return known[best] if shared[best] > _SAME_FACE_OVERLAP else None
+
+
+def _plausible(before: Mesh, after: Mesh) -> bool:
+    ratio = after.region().side_px / before.region().side_px
+    return 1 / _MAX_SCALE_CHANGE < ratio < _MAX_SCALE_CHANGE

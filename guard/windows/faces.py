@@ -1,0 +1,124 @@
+"""Turns the pictures of one video track into aligned, measured faces.
+
+What cannot be judged is not passed on: a face too small, dark, blurred or turned away
+is skipped with the reason, and so is a picture without a face.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from guard.media.align import align_matrix, transform_points, warp
+from guard.media.quality import face_quality
+from guard.types import FaceQuality, FaceWindow, TrackKey, VideoFrame, WindowSkip
+from guard.windows.face_models import FaceModels
+from guard.windows.face_track import FaceTrackConfig, FaceTracker, FollowedFace
+
+NO_FACE = "no_face"
+FACE_TOO_SMALL = "face_too_small"
+FACE_DARK = "face_dark"
+FACE_BLURRED = "face_blurred"
+FACE_TURNED = "face_turned"
+
+# picture times jitter by a few milliseconds; a picture this early still counts as due
+_EARLY_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class FaceWindowConfig:
+    """How often to look, and which faces are good enough to judge.
+
+    Args:
+        rate_hz: looks per second of media time, at most.
+        min_eye_distance_px: between the middles of the eyes, in the picture.
+        min_sharpness: variance of the Laplacian over the face in the crop.
+        max_yaw_deg: turn of the head to either side.
+        min_luma: mean brightness of the face, of 255.
+        track: finding and following.
+    """
+
+    rate_hz: float = 5.0
+    min_eye_distance_px: float = 24.0
+    min_sharpness: float = 6.0
+    max_yaw_deg: float = 35.0
+    min_luma: float = 30.0
+    track: FaceTrackConfig = field(default_factory=FaceTrackConfig)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate_hz <= 60:
+            raise ValueError("rate_hz must be above 0 and at most 60")
+        if min(self.min_eye_distance_px, self.min_sharpness, self.min_luma) < 0:
+            raise ValueError("min_eye_distance_px, min_sharpness and min_luma must not be negative")
+        if not 0 < self.max_yaw_deg <= 90:
+            raise ValueError("max_yaw_deg must be above 0 and at most 90")
+
+    def reason_against(self, quality: FaceQuality) -> str | None:
+        """Return why a face of this quality cannot be judged, or None."""
+        if quality.eye_distance_px < self.min_eye_distance_px:
+            return FACE_TOO_SMALL
+        if quality.luma < self.min_luma:
+            return FACE_DARK
+        if abs(quality.yaw_deg) > self.max_yaw_deg:
+            return FACE_TURNED
+        if quality.sharpness < self.min_sharpness:
+            return FACE_BLURRED
+        return None
+
+
+class FaceWindows:
+    """The face stage of one video track."""
+
+    def __init__(self, key: TrackKey, config: FaceWindowConfig, models: FaceModels) -> None:
+        self._key = key
+        self._config = config
+        self._tracker = FaceTracker(config.track, models)
+        self._looked_s: float | None = None
+        self._due_s = 0.0
+
+    def push(self, frame: VideoFrame) -> list[FaceWindow | WindowSkip]:
+        """Return what the picture shows: one item per face, or one skip where there is none.
+
+        A picture that comes before the next look is due returns nothing.
+
+        Raises:
+            ModelError: a network failed.
+        """
+        looked_s = self._looked_s
+        if looked_s is not None and frame.time_s < looked_s:
+            self._tracker.reset()
+            looked_s = None
+        elif looked_s is not None and frame.time_s < self._due_s - _EARLY_S:
+            return []
+        elif looked_s is not None and frame.time_s - looked_s > self._config.track.lost_after_s:
+            looked_s = None
+        self._schedule(frame.time_s, looked_s)
+        faces = self._tracker.push(frame.image, frame.time_s)
+        if not faces:
+            start_s = frame.time_s if looked_s is None else looked_s
+            return [WindowSkip(self._key, start_s, frame.time_s, NO_FACE)]
+        return [self._window(frame, face) for face in faces]
+
+    def _schedule(self, time_s: float, looked_s: float | None) -> None:
+        """Keep to a grid, so that uneven picture times do not lower the rate."""
+        step_s = 1.0 / self._config.rate_hz
+        self._looked_s = time_s
+        on_grid = looked_s is not None and time_s < self._due_s + step_s
+        self._due_s = (self._due_s if on_grid else time_s) + step_s
+
+    def _window(self, frame: VideoFrame, face: FollowedFace) -> FaceWindow | WindowSkip:
+        flat = face.mesh.points[:, :2]
+        matrix = align_matrix(flat)
+        crop = warp(frame.image, matrix)
+        quality = face_quality(crop, face.mesh.points, face.mesh.presence)
+        reason = self._config.reason_against(quality)
+        if reason is not None:
+            return WindowSkip(self._key, face.previous_s, frame.time_s, reason, face.number)
+        return FaceWindow(
+            key=self._key,
+            face=face.number,
+            start_s=face.previous_s,
+            end_s=frame.time_s,
+            crop=crop,
+            landmarks=transform_points(flat, matrix),
+            quality=quality,
+        )
