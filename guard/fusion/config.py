@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from guard.errors import ConfigError
 from guard.types import Kind, Signal
@@ -121,7 +122,7 @@ class FusionConfig:
 
     def __post_init__(self) -> None:
         _require(all(w >= 0 for w in self.weights.values()), "weights", "must not be negative")
-        rising = all(a < b for a, b in zip(self.horizons_s, self.horizons_s[1:], strict=False))
+        rising = all(a < b for a, b in pairwise(self.horizons_s))
         _require(bool(self.horizons_s) and rising, "horizons_s", "must rise")
         _require(self.cusum_drift_llr >= 0, "cusum_drift_llr", "must not be negative")
         _require(self.amber_clear_s > 0, "amber_clear_s", "must be positive")

@@ -1,0 +1,247 @@
+"""Who is told what, and how often: verdicts in, deliveries out. No clock, no I/O.
+
+Rules, all in this file:
+
+1. Only suspectable participants are judged. Recipients are the participants whose role
+   the profile names, never the suspect unless the profile says so with a reason.
+2. SUSPECT and SPOOF open a case; a graver state replaces a milder case at once, with
+   the same alert id within a minute of the last one, so that there is never more than
+   one alert a minute per person.
+3. The timetable of a case is ``AlertsConfig``; see ``case.py``.
+4. A recipient's acknowledgement ends the case for that recipient and the console alarm.
+   ``settle`` (a person has acted) ends it for all.
+5. A state that goes on after expiry is told again if nobody acknowledged, else it is not.
+6. DETECTOR_DOWN is a notice: told once, taken back when the detector is up again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from guard.policy.case import Case
+from guard.policy.config import AlertsConfig
+from guard.policy.messages import Delivery, Party, advice, check_advice, make_alert
+from guard.policy.profile import Profile
+from guard.policy.texts import Texts, load_texts
+from guard.types import State, Verdict
+
+_ALERTING = (State.SUSPECT, State.SPOOF)
+_REMEMBERED_IDS = 256
+
+
+def new_alert_id() -> str:
+    """Return an id that nobody can guess: 128 bits from the system's generator."""
+    return secrets.token_urlsafe(16)
+
+
+class Policy:
+    """Decides the deliveries of one session.
+
+    Args:
+        profile: who is told what.
+        session: session id.
+        participants: who is in the call; more may ``join``.
+        config: the timetable.
+        texts: the words; the shipped ones by default.
+        new_id: source of alert ids.
+
+    Raises:
+        ConfigError: the profile has no advice for a state it tells.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        session: str,
+        participants: Iterable[Party] = (),
+        config: AlertsConfig | None = None,
+        *,
+        texts: Texts | None = None,
+        new_id: Callable[[], str] = new_alert_id,
+    ) -> None:
+        self._profile = profile
+        self._session = session
+        self._config = config or AlertsConfig()
+        self._texts = texts or load_texts()
+        self._new_id = new_id
+        check_advice(profile, self._texts)
+        self._parties = {party.id: party for party in participants}
+        self._cases: dict[str, Case] = {}
+        self._notices: dict[str, Case] = {}
+        self._waiting: dict[str, tuple[Verdict, float, datetime]] = {}
+        self._last: dict[str, tuple[float, str]] = {}
+        self._last_notice: dict[str, float] = {}
+        self._ended_ids: deque[str] = deque(maxlen=_REMEMBERED_IDS)
+        self.acks: Counter[str] = Counter()
+
+    def suspectable(self, participant: str) -> bool:
+        """Return whether the participant is judged."""
+        party = self._parties.get(participant)
+        if party is None:
+            return False
+        return party.role in self._profile.suspectable if party.suspectable is None else party.suspectable
+
+    def recipients(self, suspect: str) -> list[Party]:
+        """Return who is told about the suspect."""
+        return [p for p in self._parties.values() if self._may_be_told(p, suspect)]
+
+    def join(self, party: Party, now: float) -> list[Delivery]:
+        """A participant has come; open alerts about others are told at once."""
+        self._parties[party.id] = party
+        cases = {**self._notices, **self._cases}
+        return [d for s, case in cases.items() if self._may_be_told(party, s) for d in case.tell(party, now)]
+
+    def leave(self, participant: str) -> list[Delivery]:
+        """A participant has gone; alerts about them end."""
+        self._parties.pop(participant, None)
+        self._waiting.pop(participant, None)
+        out = self._end(self._cases, participant) + self._end(self._notices, participant)
+        for case in (*self._cases.values(), *self._notices.values()):
+            case.drop(participant)
+        return out
+
+    def has_channel(self, participant: str, is_open: bool, now: float) -> list[Delivery]:
+        """The participant's data channel has opened or closed."""
+        return self._reach(participant, now, has_channel=is_open)
+
+    def has_page(self, participant: str, is_open: bool, now: float) -> list[Delivery]:
+        """The participant's call page has connected or gone."""
+        return self._reach(participant, now, has_page=is_open)
+
+    def on_verdict(self, verdict: Verdict, now: float, utc: datetime) -> list[Delivery]:
+        """Take a verdict; returns what to do now."""
+        suspect = verdict.participant
+        if not self.suspectable(suspect):
+            return []
+        if verdict.state not in _ALERTING:
+            self._waiting.pop(suspect, None)
+            return self._end(self._cases, suspect)
+        case = self._cases.get(suspect)
+        if case is None:
+            return self._open_or_wait(verdict, now, utc)
+        if verdict.state is State.SPOOF and case.alert.state is State.SUSPECT:
+            banner_for = case.with_banner()
+            return self._end(self._cases, suspect) + self._open(verdict, now, utc, banner_for)
+        return []
+
+    def on_state(self, participant: str, state: State, now: float, utc: datetime) -> list[Delivery]:
+        """Take a state laid over the verdict: DETECTOR_DOWN is noticed, anything else ends the notice."""
+        if state is not State.DETECTOR_DOWN:
+            return self._end(self._notices, participant)
+        recent = now - self._last_notice.get(participant, float("-inf")) < self._config.gap_s
+        if not self.suspectable(participant) or participant in self._notices or recent:
+            return []
+        self._last_notice[participant] = now
+        verdict = Verdict(self._session, participant, 0.0, state, None)
+        case = self._case(verdict, self._new_id(), now, utc, urgent=False)
+        self._notices[participant] = case
+        return case.open(self.recipients(participant), now)
+
+    def on_ack(self, alert_id: str, by: str, now: float) -> list[Delivery]:
+        """A participant acknowledges; ``acks`` counts the outcome.
+
+        Outcomes: ``accepted``, ``repeated``, ``not_recipient``, ``ended`` and ``unknown``;
+        all but the first change nothing.
+        """
+        case = self._find(alert_id)
+        if case is None or case.closed:
+            self.acks["ended" if case or alert_id in self._ended_ids else "unknown"] += 1
+            return []
+        outcome, out = case.ack(by)
+        self.acks[outcome] += 1
+        return [*out, *self.poll(now)]
+
+    def settle(self, participant: str) -> list[Delivery]:
+        """A person has acted on the participant: the alert ends for everybody."""
+        self._waiting.pop(participant, None)
+        return self._end(self._cases, participant)
+
+    def suspect_of(self, alert_id: str) -> str | None:
+        """Return whom a running alert is about; None if there is no such alert."""
+        case = self._find(alert_id)
+        return case.alert.participant if case else None
+
+    def poll(self, now: float) -> list[Delivery]:
+        """Return what has become due by ``now``: repeats, escalation, expiry, alerts that had to wait."""
+        out: list[Delivery] = []
+        for cases in (self._cases, self._notices):
+            for suspect, case in list(cases.items()):
+                out += case.poll(now)
+                if case.closed and not case.answered and cases is self._cases:
+                    out += self._end(cases, suspect)
+        for suspect, (verdict, since, utc) in list(self._waiting.items()):
+            if now >= self._last[suspect][0] + self._config.gap_s:
+                del self._waiting[suspect]
+                out += self._open(verdict, now, utc + timedelta(seconds=now - since))
+        return out
+
+    def deadline(self) -> float | None:
+        """Return when ``poll`` is due next, monotonic seconds; None when nothing is."""
+        due = [case.deadline() for case in (*self._cases.values(), *self._notices.values())]
+        due += [self._last[suspect][0] + self._config.gap_s for suspect in self._waiting]
+        return min((d for d in due if d is not None), default=None)
+
+    def _open_or_wait(self, verdict: Verdict, now: float, utc: datetime) -> list[Delivery]:
+        suspect = verdict.participant
+        last, _ = self._last.get(suspect, (float("-inf"), ""))
+        if now - last >= self._config.gap_s or verdict.state is State.SPOOF:
+            return self._open(verdict, now, utc)
+        self._waiting[suspect] = (verdict, now, utc)
+        return []
+
+    def _open(
+        self, verdict: Verdict, now: float, utc: datetime, banner_for: frozenset[str] = frozenset()
+    ) -> list[Delivery]:
+        suspect = verdict.participant
+        last, last_id = self._last.get(suspect, (float("-inf"), ""))
+        fresh = now - last >= self._config.gap_s
+        alert_id = self._new_id() if fresh else last_id
+        if fresh:
+            self._last[suspect] = (now, alert_id)
+        self._waiting.pop(suspect, None)
+        case = self._case(verdict, alert_id, now, utc)
+        self._cases[suspect] = case
+        return case.open(self.recipients(suspect), now, banner_for)
+
+    def _case(
+        self, verdict: Verdict, alert_id: str, now: float, utc: datetime, *, urgent: bool = True
+    ) -> Case:
+        words = advice(self._profile, self._texts, verdict.state)
+        alert = make_alert(verdict, alert_id, words, utc, self._config.ttl_s)
+        return Case(alert, self._profile.means[verdict.state], self._config, now, urgent=urgent)
+
+    def _end(self, cases: dict[str, Case], suspect: str) -> list[Delivery]:
+        case = cases.pop(suspect, None)
+        if case is None:
+            return []
+        self._ended_ids.append(case.alert.id)
+        return case.close()
+
+    def _find(self, alert_id: str) -> Case | None:
+        cases = (*self._cases.values(), *self._notices.values())
+        return next((case for case in cases if case.alert.id == alert_id), None)
+
+    def _may_be_told(self, party: Party, suspect: str) -> bool:
+        if party.id == suspect and not self._profile.tell_suspect:
+            return False
+        return party.role in self._profile.tell
+
+    def _reach(
+        self, participant: str, now: float, *, has_channel: bool | None = None, has_page: bool | None = None
+    ) -> list[Delivery]:
+        party = self._parties.get(participant)
+        if party is None:
+            return []
+        party = replace(
+            party,
+            has_channel=party.has_channel if has_channel is None else has_channel,
+            has_page=party.has_page if has_page is None else has_page,
+        )
+        self._parties[participant] = party
+        return [
+            d for case in (*self._cases.values(), *self._notices.values()) for d in case.reach(party, now)
+        ]

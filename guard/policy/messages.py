@@ -1,0 +1,114 @@
+"""What goes out: deliveries, their channels, and the alert they carry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from guard.policy.profile import Profile
+from guard.policy.texts import LANGUAGES, Texts
+from guard.types import Alert, Role, State, Verdict
+
+
+class Channel(StrEnum):
+    """By which means a message reaches people or systems."""
+
+    DATA_CHANNEL = "data_channel"
+    PAGE = "page"
+    BANNER = "banner"
+    ANNOUNCEMENT = "announcement"
+    WEBHOOK = "webhook"
+    CONSOLE = "console"
+
+
+class Action(StrEnum):
+    """Send once; start or stop something that lasts.
+
+    ``stop`` on a data channel or page takes the message off the screen; ``start`` on the
+    console is the alarm that nobody has answered.
+    """
+
+    SEND = "send"
+    START = "start"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One thing the app must do now.
+
+    Args:
+        recipient: participant to reach; None for the webhook and the console.
+        channel: by which means.
+        action: send, start or stop.
+        alert: what it is about; ``alert.participant`` is the suspect.
+    """
+
+    recipient: str | None
+    channel: Channel
+    action: Action
+    alert: Alert
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One participant as the policy sees it.
+
+    Args:
+        id: participant id.
+        role: decides who is told.
+        suspectable: whether the participant is judged; None leaves it to the profile.
+        has_channel: whether a guard data channel is open to it.
+        has_page: whether its call page is connected.
+    """
+
+    id: str
+    role: Role
+    suspectable: bool | None = None
+    has_channel: bool = False
+    has_page: bool = False
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return the moment in UTC as RFC 3339 with milliseconds and ``Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def advice(profile: Profile, texts: Texts, state: State) -> dict[str, str]:
+    """Return what to do next, in every language: the profile's own words or the shipped ones."""
+    own = profile.advice.get(state)
+    if own is not None:
+        return {language: getattr(own, language) for language in LANGUAGES}
+    return texts.all(f"advice.{profile.name}.{state.value}")
+
+
+def check_advice(profile: Profile, texts: Texts) -> None:
+    """Make sure every state the profile tells has advice in every language.
+
+    Raises:
+        ConfigError: no own advice and no shipped text.
+    """
+    for state in profile.means:
+        advice(profile, texts, state)
+
+
+def top_signals(verdict: Verdict) -> tuple[str, ...]:
+    """Return the names of the signals that point to spoof, strongest first."""
+    found = [(s.llr, name.value) for name, s in verdict.signals.items() if s.llr is not None and s.llr > 0]
+    return tuple(name for _, name in sorted(found, key=lambda item: (-item[0], item[1])))
+
+
+def make_alert(verdict: Verdict, alert_id: str, words: dict[str, str], at: datetime, ttl_s: float) -> Alert:
+    """Build the message of the contract from a verdict."""
+    return Alert(
+        id=alert_id,
+        session=verdict.session,
+        participant=verdict.participant,
+        state=verdict.state,
+        llr=None if verdict.llr is None else round(verdict.llr, 3),
+        signals=top_signals(verdict),
+        advice=words,
+        at=rfc3339(at),
+        expires_at=rfc3339(at + timedelta(seconds=ttl_s)),
+    )

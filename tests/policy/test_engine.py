@@ -1,0 +1,313 @@
+"""Who is told what, when: the timetable is driven by hand, nothing sleeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count, pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guard.policy.config import AlertsConfig
+from guard.policy.engine import Policy, new_alert_id
+from guard.policy.messages import Action, Channel, Delivery, Party
+from guard.policy.profile import load_profile
+from guard.types import Role, Signal, SignalState, State, Verdict
+
+UTC0 = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+CUSTOMER = Party("cust", Role.CUSTOMER, has_channel=True, has_page=True)
+AGENT = Party("agent", Role.AGENT, has_channel=True)
+
+
+def ids() -> Iterator[str]:
+    return (f"alert-{n}" for n in count(1))
+
+
+def make(*parties: Party, profile: str = "kz-ardfm") -> Policy:
+    source = ids()
+    return Policy(load_profile(profile), "s1", parties or (CUSTOMER, AGENT), new_id=lambda: next(source))
+
+
+def verdict(state: State, who: str = "cust", llr: float | None = 4.0) -> Verdict:
+    signals = {
+        Signal.VOICE_SPOOF: SignalState(1.5, 1.0, None),
+        Signal.FACE_FRAME: SignalState(2.5, 1.0, None),
+        Signal.TEMPORAL: SignalState(-1.0, 1.0, None),
+    }
+    return Verdict("s1", who, 10.0, state, llr, signals)
+
+
+def told(deliveries: list[Delivery]) -> list[tuple[str | None, str, str]]:
+    return [(d.recipient, d.channel.value, d.action.value) for d in deliveries]
+
+
+def red(policy: Policy, now: float = 0.0, who: str = "cust") -> list[Delivery]:
+    return policy.on_verdict(verdict(State.SPOOF, who), now, UTC0 + timedelta(seconds=now))
+
+
+def run(policy: Policy, until: float) -> list[tuple[float, Delivery]]:
+    """Follow the policy's own deadlines up to ``until``."""
+    out: list[tuple[float, Delivery]] = []
+    for _ in range(10_000):
+        due = policy.deadline()
+        if due is None or due > until:
+            return out
+        out += [(due, d) for d in policy.poll(due)]
+    raise AssertionError("deadlines do not advance")
+
+
+def test_the_message_is_the_contract() -> None:
+    alert = red(make())[0].alert.as_json()
+    assert alert == {
+        "v": 1,
+        "type": "alert",
+        "id": "alert-1",
+        "session": "s1",
+        "participant": "cust",
+        "state": "spoof",
+        "llr": 4.0,
+        "signals": ["face_frame", "voice_spoof"],
+        "advice": alert["advice"],
+        "at": "2026-05-01T12:00:00.000Z",
+        "expires_at": "2026-05-01T12:02:00.000Z",
+    }
+    assert set(alert["advice"]) == {"kk", "ru", "en"}
+
+
+def test_the_suspect_is_never_told_and_systems_are_told_at_once() -> None:
+    policy = make()
+    first = told(red(policy))
+    assert set(first) == {
+        (None, "webhook", "send"),
+        (None, "console", "send"),
+        ("agent", "data_channel", "send"),
+    }
+    assert all(d.recipient != "cust" for _, d in run(policy, 300))
+
+
+def test_only_suspectable_participants_are_judged() -> None:
+    policy = make()
+    assert red(policy, who="agent") == []
+    assert red(policy, who="nobody") == []
+    own = make(Party("a", Role.AGENT, suspectable=True), Party("o", Role.OPERATOR, has_page=True))
+    assert ("o", "page", "send") in told(red(own, who="a"))
+
+
+def test_unanswered_alert_is_repeated_escalated_and_expires() -> None:
+    policy = make()
+    red(policy)
+    log = [(at, d.channel.value, d.action.value) for at, d in run(policy, 130)]
+    sends = [at for at, channel, action in log if (channel, action) == ("data_channel", "send")]
+    assert sends[:5] == [2.0, 4.0, 6.0, 8.0, 10.0]
+    assert (5.0, "banner", "start") in log
+    assert (8.0, "announcement", "start") in log
+    assert (10.0, "console", "start") in log
+    stops = {(channel, action) for at, channel, action in log if at == 120.0}
+    assert {("banner", "stop"), ("announcement", "stop"), ("console", "stop")} <= stops
+    assert policy.deadline() is None
+
+
+def test_acknowledgement_stops_repeats_banner_and_alarm() -> None:
+    policy = make()
+    red(policy)
+    run(policy, 10)
+    stopped = told(policy.on_ack("alert-1", "agent", 10.5))
+    assert set(stopped) == {
+        ("agent", "banner", "stop"),
+        ("agent", "announcement", "stop"),
+        (None, "console", "stop"),
+    }
+    assert [d for _, d in run(policy, 119)] == []
+    assert policy.acks == {"accepted": 1}
+
+
+@pytest.mark.parametrize(
+    ("alert_id", "by", "outcome"),
+    [
+        ("alert-1", "cust", "not_recipient"),
+        ("alert-1", "stranger", "not_recipient"),
+        ("alert-2", "agent", "unknown"),
+        ("\ud800", "agent", "unknown"),
+    ],
+)
+def test_wrong_acknowledgement_changes_nothing_and_is_counted(alert_id: str, by: str, outcome: str) -> None:
+    policy = make()
+    red(policy)
+    assert policy.on_ack(alert_id, by, 1.0) == []
+    assert policy.acks == {outcome: 1}
+    assert told(policy.poll(2.0)) == [("agent", "data_channel", "send")]
+
+
+def test_repeated_and_late_acknowledgements_are_counted() -> None:
+    policy = make()
+    red(policy)
+    policy.on_ack("alert-1", "agent", 1.0)
+    assert policy.on_ack("alert-1", "agent", 1.5) == []
+    policy.settle("cust")
+    assert policy.on_ack("alert-1", "agent", 2.0) == []
+    assert policy.acks == {"accepted": 1, "repeated": 1, "ended": 1}
+
+
+def test_without_a_data_channel_the_banner_starts_at_once() -> None:
+    policy = make(CUSTOMER, Party("agent", Role.AGENT))
+    assert ("agent", "banner", "start") in told(red(policy))
+
+
+def test_a_channel_that_opens_late_gets_the_alert_at_once() -> None:
+    policy = make(CUSTOMER, Party("agent", Role.AGENT))
+    red(policy)
+    assert told(policy.has_channel("agent", True, 1.0)) == [("agent", "data_channel", "send")]
+    assert told(policy.poll(3.0)) == [("agent", "data_channel", "send")]
+
+
+def test_a_channel_that_closes_brings_the_banner_forward() -> None:
+    policy = make()
+    red(policy)
+    assert told(policy.has_channel("agent", False, 1.0)) == [("agent", "banner", "start")]
+
+
+def test_one_alert_a_minute_per_person() -> None:
+    policy = make()
+    amber = verdict(State.SUSPECT)
+    first = policy.on_verdict(amber, 0.0, UTC0)
+    policy.on_verdict(verdict(State.UNDECIDED), 10.0, UTC0)
+    assert policy.on_verdict(amber, 20.0, UTC0 + timedelta(seconds=20)) == []
+    assert policy.deadline() == 60.0
+    later = policy.poll(60.0)
+    assert later[0].alert.id != first[0].alert.id
+    assert later[0].alert.at == "2026-05-01T12:01:00.000Z"
+
+
+def test_alert_that_had_to_wait_is_forgotten_when_the_state_clears() -> None:
+    policy = make()
+    policy.on_verdict(verdict(State.SUSPECT), 0.0, UTC0)
+    policy.on_verdict(verdict(State.UNDECIDED), 10.0, UTC0)
+    policy.on_verdict(verdict(State.SUSPECT), 20.0, UTC0)
+    policy.on_verdict(verdict(State.UNDECIDED), 30.0, UTC0)
+    assert policy.deadline() is None
+
+
+def test_red_replaces_amber_at_once_under_the_same_id_and_must_be_acknowledged_again() -> None:
+    policy = make()
+    policy.on_verdict(verdict(State.SUSPECT), 0.0, UTC0)
+    policy.on_ack("alert-1", "agent", 3.0)
+    raised = [d for d in red(policy, 6.0) if d.action is Action.SEND and d.recipient == "agent"]
+    assert [(d.alert.id, d.alert.state) for d in raised] == [("alert-1", State.SPOOF)]
+    assert told(policy.poll(8.0)) == [("agent", "data_channel", "send")]
+    assert policy.on_ack("alert-1", "agent", 9.0) == []
+    assert policy.acks["accepted"] == 2
+
+
+def test_a_banner_that_is_up_stays_up_when_amber_becomes_red() -> None:
+    policy = make()
+    policy.on_verdict(verdict(State.SUSPECT), 0.0, UTC0)
+    policy.poll(5.0)
+    now = [d for d in red(policy, 6.0) if d.channel is Channel.BANNER]
+    assert [(d.action, d.alert.state) for d in now] == [
+        (Action.STOP, State.SUSPECT),
+        (Action.START, State.SPOOF),
+    ]
+
+
+def test_red_that_nobody_answered_is_told_again_after_expiry() -> None:
+    policy = make()
+    red(policy)
+    run(policy, 121)
+    assert red(policy, 121)[0].alert.id == "alert-2"
+
+
+def test_red_that_somebody_answered_is_not_told_again() -> None:
+    policy = make()
+    red(policy)
+    policy.on_ack("alert-1", "agent", 1.0)
+    run(policy, 200)
+    assert red(policy, 200) == []
+
+
+def test_cleared_state_takes_everything_back() -> None:
+    policy = make()
+    policy.on_verdict(verdict(State.SUSPECT), 0.0, UTC0)
+    policy.poll(5.0)
+    stopped = set(told(policy.on_verdict(verdict(State.UNDECIDED), 30.0, UTC0)))
+    assert stopped == {("agent", "banner", "stop"), ("agent", "data_channel", "stop")}
+    assert policy.deadline() is None
+
+
+def test_detector_down_is_a_notice_told_once_and_taken_back() -> None:
+    policy = make()
+    notice = policy.on_state("cust", State.DETECTOR_DOWN, 0.0, UTC0)
+    assert ("agent", "data_channel", "send") in told(notice)
+    assert notice[0].alert.state is State.DETECTOR_DOWN
+    assert [d for _, d in run(policy, 60)] == []
+    assert told(policy.on_state("cust", State.UNDECIDED, 60.0, UTC0)) == [("agent", "data_channel", "stop")]
+    assert policy.on_state("agent", State.DETECTOR_DOWN, 0.0, UTC0) == []
+
+
+def test_a_detector_that_flaps_is_noticed_once_a_minute() -> None:
+    policy = make()
+    notices = 0
+    for second in range(0, 120, 5):
+        notices += bool(policy.on_state("cust", State.DETECTOR_DOWN, float(second), UTC0))
+        policy.on_state("cust", State.UNDECIDED, second + 1.0, UTC0)
+    assert notices == 2
+
+
+def test_who_joins_during_an_alert_is_told_and_who_leaves_is_not() -> None:
+    policy = make()
+    red(policy)
+    assert told(policy.join(Party("op", Role.OPERATOR, has_page=True), 3.0)) == [("op", "page", "send")]
+    policy.leave("agent")
+    assert {d.recipient for _, d in run(policy, 20)} == {"op", None}
+    ended = told(policy.leave("cust"))
+    assert ("op", "banner", "stop") in ended
+    assert policy.deadline() is None
+
+
+def test_in_a_meeting_everyone_but_the_suspect_is_told() -> None:
+    parties = [Party(f"p{n}", Role.GUEST, has_channel=True) for n in range(6)]
+    reached = {d.recipient for d in red(make(*parties, profile="meeting"), who="p2") if d.recipient}
+    assert reached == {"p0", "p1", "p3", "p4", "p5"}
+
+
+def test_a_late_poll_does_not_send_a_burst() -> None:
+    policy = make()
+    red(policy)
+    assert [c for _, c, _ in told(policy.poll(60.0))].count("data_channel") == 1
+
+
+def test_alert_ids_do_not_repeat() -> None:
+    assert len({new_alert_id() for _ in range(1000)}) == 1000
+    assert all(len(new_alert_id()) >= 22 for _ in range(10))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["undecided", "bona_fide", "suspect", "spoof", "ack", "wait"]), st.floats(0, 50)
+        ),
+        max_size=60,
+    )
+)
+def test_never_more_than_one_alert_id_a_minute_whatever_happens(steps: list[tuple[str, float]]) -> None:
+    policy = make()
+    now = 0.0
+    first_seen: dict[str, float] = {}
+
+    def note(deliveries: list[Delivery], at: float) -> None:
+        for d in deliveries:
+            assert d.recipient != "cust"
+            if d.action is Action.SEND:
+                first_seen.setdefault(d.alert.id, at)
+
+    for step, wait in steps:
+        for at, d in run(policy, now + wait):
+            note([d], at)
+        now += wait
+        if step == "ack":
+            note(policy.on_ack(f"alert-{len(first_seen)}", "agent", now), now)
+        elif step != "wait":
+            note(policy.on_verdict(verdict(State(step)), now, UTC0), now)
+    times = sorted(first_seen.values())
+    assert all(b - a >= AlertsConfig().gap_s - 1e-9 for a, b in pairwise(times))
