@@ -1,0 +1,196 @@
+"""``guard analyze``: files through the same pipeline as calls, one JSON object a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from guard.app.parts import Built, Models, PipelineConfig, build_pipeline
+from guard.codec.files import MEDIA_EXTENSIONS, FileInfo, read_file
+from guard.errors import GuardError, MediaError
+from guard.fusion.engine import Standing
+from guard.media.resample import Resampler
+from guard.types import AudioFrame, Kind, Score, Signal, State, Verdict, VideoFrame
+from guard.windows.vad import FRAME_S, FRAME_SAMPLES, SpeechDetector
+
+SESSION, PARTICIPANT = "file", "file"
+_WORST = (State.BONA_FIDE, State.UNDECIDED, State.SUSPECT, State.SPOOF)
+
+
+def expand(paths: Sequence[str]) -> Iterator[str]:
+    """Yield files in argument order; a folder is walked recursively, sorted, unknown extensions skipped.
+
+    A path that does not exist is yielded as it is: its object will carry the error.
+    """
+    for given in paths:
+        path = Path(given)
+        if not path.is_dir():
+            yield given
+            continue
+        for found in sorted(path.rglob("*")):
+            if found.is_file() and found.suffix.lower() in MEDIA_EXTENSIONS:
+                yield str(found)
+
+
+class SpeechMeter:
+    """Counts the seconds of speech in one audio track."""
+
+    def __init__(self) -> None:
+        self._resampler: Resampler | None = None
+        self._detector = SpeechDetector()
+        self._rest = np.zeros(0, np.float32)
+        self.speech_s = 0.0
+
+    def push(self, frame: AudioFrame) -> None:
+        """Take the next frame."""
+        if self._resampler is None:
+            self._resampler = Resampler(frame.rate_hz)
+        self._rest = np.concatenate([self._rest, self._resampler.push(frame.samples)])
+        while len(self._rest) >= FRAME_SAMPLES:
+            tick, self._rest = self._rest[:FRAME_SAMPLES], self._rest[FRAME_SAMPLES:]
+            self.speech_s += FRAME_S * self._detector.is_speech(tick)
+
+
+class FileRecord:
+    """Collects what the pipeline says of one file."""
+
+    def __init__(self, path: str, info: FileInfo) -> None:
+        self.path = path
+        self.info = info
+        self.meter = SpeechMeter()
+        self.end_s = 0.0
+        self.worst: State | None = None
+        self.last: Verdict | None = None
+        self.timeline: list[dict[str, Any]] = []
+        self.faces: set[int] = set()
+        self.pictures: set[float] = set()
+
+    def saw(self, frame: AudioFrame | VideoFrame) -> None:
+        """Take note of one frame before the pipeline gets it."""
+        if isinstance(frame, AudioFrame):
+            self.meter.push(frame)
+            self.end_s = max(self.end_s, frame.time_s + len(frame.samples) / frame.rate_hz)
+        else:
+            self.end_s = max(self.end_s, frame.time_s)
+
+    def on_verdict(self, verdict: Verdict, scores: Sequence[Score]) -> None:
+        """Take one verdict and the scores behind it."""
+        self.last = verdict
+        if self.worst is None or _WORST.index(verdict.state) > _WORST.index(self.worst):
+            self.worst = verdict.state
+        for score in scores:
+            if score.llr is None:
+                continue
+            if score.face is not None:
+                self.faces.add(score.face)
+                self.pictures.add(score.end_s)
+            self.timeline.append(
+                {"t_s": round(score.end_s, 3), "signal": score.signal.value, "llr": round(score.llr, 4)}
+            )
+
+    def verdict(self) -> State:
+        """Return the worst latched state; a file that ends bona fide was so only if it never was worse.
+
+        UNDECIDED is where every file begins, so it counts only if nothing better came.
+        """
+        if self.worst in (State.SUSPECT, State.SPOOF):
+            return self.worst
+        return self.last.state if self.last is not None else State.UNDECIDED
+
+
+def analyze_file(path: str, models: Models, config: PipelineConfig) -> dict[str, Any]:
+    """Return the object of one file; an unreadable one gives its error, nothing is raised."""
+    try:
+        return _analyze(path, models, config)
+    except MediaError as error:
+        return {"path": path, "error": {"code": error.code, "message": error.message}}
+
+
+def _analyze(path: str, models: Models, config: PipelineConfig) -> dict[str, Any]:
+    reader = read_file(Path(path), session=SESSION)
+    record = FileRecord(path, reader.info)
+    built = build_pipeline(models, config, record.on_verdict)
+    for frame in reader:
+        record.saw(frame)
+        built.pipeline.push(frame)
+    built.pipeline.finish(SESSION, PARTICIPANT)
+    return _report(record, built, models)
+
+
+def _report(record: FileRecord, built: Built, models: Models) -> dict[str, Any]:
+    info = record.info
+    fusion = built.fusions.get((SESSION, PARTICIPANT))
+    at_s = record.last.at_s if record.last is not None else 0.0
+    voice = fusion.standing(Kind.AUDIO, at_s) if fusion is not None else None
+    face = fusion.standing(Kind.VIDEO, at_s) if fusion is not None else None
+    return {
+        "path": record.path,
+        "duration_s": round(info.duration_s or record.end_s, 3),
+        "verdict": record.verdict().value,
+        "llr": _rounded(record.last.llr if record.last is not None else None),
+        "voice": _voice(voice, record.meter.speech_s) if info.has_audio else None,
+        "face": _face(face, record) if info.has_video else None,
+        "signals": _signals(record, models),
+        "timeline": sorted(record.timeline, key=lambda point: (point["t_s"], point["signal"])),
+        "models": dict(models.sha256),
+    }
+
+
+def _voice(standing: Standing | None, speech_s: float) -> dict[str, Any]:
+    return {
+        "verdict": (standing.state if standing else State.UNDECIDED).value,
+        "llr": _rounded(standing.llr if standing else None),
+        "speech_s": round(speech_s, 3),
+        "windows": standing.windows if standing else 0,
+        "coverage": round(standing.coverage, 4) if standing else 0.0,
+    }
+
+
+def _face(standing: Standing | None, record: FileRecord) -> dict[str, Any]:
+    return {
+        "verdict": (standing.state if standing else State.UNDECIDED).value,
+        "llr": _rounded(standing.llr if standing else None),
+        "faces": len(record.faces),
+        "frames": len(record.pictures),
+        "coverage": round(standing.coverage, 4) if standing else 0.0,
+    }
+
+
+def _signals(record: FileRecord, models: Models) -> dict[str, Any]:
+    known = record.last.signals if record.last is not None else {}
+    out: dict[str, Any] = {}
+    for signal in Signal:
+        state = known.get(signal)
+        if state is None:
+            reason = _why_not_asked(signal, record.info, models)
+            out[signal.value] = {"llr": None, "coverage": 0.0, "reason": reason}
+        else:
+            llr, coverage = _rounded(state.llr), round(state.coverage, 4)
+            out[signal.value] = {"llr": llr, "coverage": coverage, "reason": state.reason}
+    return out
+
+
+def _why_not_asked(signal: Signal, info: FileInfo, models: Models) -> str:
+    if signal not in {detector.signal for detector in models.detectors}:
+        return "no_model"
+    has = info.has_audio if signal.kind is Kind.AUDIO else info.has_video
+    return "no_window" if has else "no_stream"
+
+
+def _rounded(llr: float | None) -> float | None:
+    return None if llr is None else round(llr, 4)
+
+
+def analyze_all(
+    paths: Sequence[str], models: Models, config: PipelineConfig
+) -> Iterator[tuple[Mapping[str, Any], bool]]:
+    """Yield the object of each file, and whether it could be read."""
+    for path in expand(paths):
+        try:
+            found = analyze_file(path, models, config)
+        except GuardError as error:
+            found = {"path": path, "error": {"code": error.code, "message": error.message}}
+        yield found, "error" not in found

@@ -1,0 +1,317 @@
+"""The calls as a whole: relay events and verdicts in, deliveries out. The only owner of policies.
+
+    relay event ----\\
+    verdict ---------> Calls -> sessions (what pages and readers see)
+    person's action -/       \\-> policy -> Deliverer -> channels
+
+Runs in the relay process's loop; every method is short and none waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Protocol
+
+from guard.app.deliver import Deliverer
+from guard.clock import Clock
+from guard.errors import GuardError
+from guard.policy.config import AlertsConfig
+from guard.policy.engine import Policy
+from guard.policy.messages import Delivery, Party
+from guard.policy.profile import Profile
+from guard.policy.texts import Texts
+from guard.relay.events import (
+    ChannelMessage,
+    ChannelOpen,
+    PeerClosed,
+    PeerConnected,
+    RelayEvent,
+    TrackEnded,
+    TrackPublished,
+)
+from guard.signalling.actions import Actions
+from guard.signalling.ports import Action, ActionKind
+from guard.signalling.session import Participant, Session
+from guard.signalling.sessions import Sessions
+from guard.types import Signal, SignalState, State, Verdict
+
+MAX_ACK_CHARS = 512
+
+
+class AnalysisPort(Protocol):
+    """The analysis process."""
+
+    def send(self, message: dict[str, Any]) -> bool:
+        """Tell it something; False where it is down or behind."""
+
+
+class Counters(Protocol):
+    """What Calls counts; ``metrics.py`` behind it."""
+
+    def verdict(self, latency_s: float) -> None:
+        """One verdict, and how old the media behind it was."""
+
+    def delivered(self, delay_s: float) -> None:
+        """One alert left for its recipient so long after the decision."""
+
+    def bad_message(self) -> None:
+        """One data-channel message that was no acknowledgement."""
+
+
+class Calls:
+    """Keeps sessions, policies and the analysis process in step.
+
+    Args:
+        profile_of: loads a profile by name.
+        lost: told the peer id of a connection the media plane has closed.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        sessions: Sessions,
+        deliverer: Deliverer,
+        analysis: AnalysisPort,
+        counters: Counters,
+        alerts: AlertsConfig,
+        texts: Texts,
+        profile_of: Callable[[str], Profile],
+        lost: Callable[[str], None],
+    ) -> None:
+        self._clock = clock
+        self._sessions = sessions
+        self._deliverer = deliverer
+        self._analysis = analysis
+        self._counters = counters
+        self._alerts = alerts
+        self._texts = texts
+        self._profile_of = profile_of
+        self._lost = lost
+        self._policies: dict[str, Policy] = {}
+        self._pages: set[tuple[str, str]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._actions: Actions | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._analysis_up = False
+        sessions.listen(opened=self._opened, joined=self._joined, ended=self._ended)
+
+    def attach(self, actions: Actions) -> None:
+        """Give it what checks and applies a person's acknowledgement."""
+        self._actions = actions
+
+    def tapped(self, session: str, participant: str) -> bool:
+        """Return whether a participant's media is analysed."""
+        policy = self._policies.get(session)
+        return policy is not None and policy.suspectable(participant)
+
+    def page(self, session: str, participant: str, *, is_open: bool) -> None:
+        """A participant's call page has connected or gone."""
+        policy = self._policies.get(session)
+        if policy is not None:
+            self._carry_out(policy.has_page(participant, is_open, self._clock.now()))
+
+    # -- the session's life
+
+    def _opened(self, session: Session) -> None:
+        profile = self._profile_of(session.profile)
+        self._policies[session.id] = Policy(profile, session.id, config=self._alerts, texts=self._texts)
+        self._analysis.send({"type": "session", "session": session.id, "profile": session.profile})
+
+    def _joined(self, session: Session, participant: Participant) -> None:
+        party = Party(participant.id, participant.role, participant.suspectable)
+        policy = self._policies[session.id]
+        self._carry_out(policy.join(party, self._clock.now()))
+        if not self._analysis_up and policy.suspectable(participant.id):
+            self._show_down(session, participant)
+
+    def _ended(self, session: Session) -> None:
+        policy = self._policies.pop(session.id, None)
+        for participant in session.participants:
+            if policy is not None:
+                self._carry_out(policy.leave(participant))
+            self._forget(session.id, participant)
+        self._analysis.send({"type": "session_ended", "session": session.id})
+
+    def _forget(self, session: str, participant: str) -> None:
+        self._analysis.send({"type": "forget", "session": session, "participant": participant})
+
+    # -- from the relay
+
+    def on_relay(self, event: RelayEvent) -> None:
+        """Take one event of the relay."""
+        match event:
+            case ChannelOpen(session, participant):
+                self._channel(session, participant, is_open=True)
+            case ChannelMessage(session, participant, text):
+                self._message(session, participant, text)
+            case PeerClosed(peer, session, participant, _):
+                self._lost(peer)
+                self._channel(session, participant, is_open=False)
+            case TrackEnded(key):
+                self._forget(key.session, key.participant)
+                self._reset(key.session, key.participant)
+            case PeerConnected() | TrackPublished():
+                pass
+
+    def _channel(self, session: str, participant: str, *, is_open: bool) -> None:
+        policy = self._policies.get(session)
+        if policy is not None:
+            self._carry_out(policy.has_channel(participant, is_open, self._clock.now()))
+
+    def _message(self, session: str, participant: str, text: str) -> None:
+        alert = parse_ack(text)
+        if alert is None or self._actions is None:
+            self._counters.bad_message()
+            return
+        task = asyncio.get_running_loop().create_task(self._acknowledge(session, participant, alert))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _acknowledge(self, session: str, participant: str, alert: str) -> None:
+        assert self._actions is not None
+        try:
+            await self._actions.acknowledge(session, participant, alert)
+        except GuardError:
+            self._counters.bad_message()
+
+    # -- from the analysis process
+
+    def on_analysis(self, message: Mapping[str, Any]) -> None:
+        """Take one verdict message of the analysis process."""
+        if message.get("type") != "verdict":
+            return
+        verdict = read_verdict(message)
+        policy = self._policies.get(verdict.session)
+        if policy is None or not policy.suspectable(verdict.participant):
+            return
+        now = self._clock.now()
+        age_s = max(now - float(message["decided_s"]), 0.0)
+        if message.get("latency_s") is not None:
+            self._counters.verdict(float(message["latency_s"]))
+        self._sessions.update_state(
+            verdict.session,
+            verdict.participant,
+            state=verdict.state,
+            llr=verdict.llr,
+            signals=verdict.signals,
+        )
+        decided_utc = self._clock.utc() - timedelta(seconds=age_s)
+        deliveries = [
+            *policy.on_state(verdict.participant, verdict.state, now, decided_utc),
+            *policy.on_verdict(verdict, now, decided_utc),
+        ]
+        if deliveries:
+            self._counters.delivered(age_s)
+        self._carry_out(deliveries)
+
+    def analysis_up(self) -> None:
+        """The analysis process works (again): tell it of every session, take DETECTOR_DOWN back."""
+        self._analysis_up = True
+        for session in self._sessions:
+            self._analysis.send({"type": "session", "session": session.id, "profile": session.profile})
+            for participant in session.participants.values():
+                if participant.state is State.DETECTOR_DOWN:
+                    self._reset(session.id, participant.id)
+
+    def analysis_down(self, reason: str) -> None:
+        """The analysis process is gone: every analysed participant is shown so at once."""
+        del reason
+        self._analysis_up = False
+        for session in self._sessions:
+            for participant in list(session.participants.values()):
+                if self.tapped(session.id, participant.id):
+                    self._show_down(session, participant)
+
+    def _show_down(self, session: Session, participant: Participant) -> None:
+        down = State.DETECTOR_DOWN
+        self._sessions.update_state(session.id, participant.id, state=down, llr=None, signals={})
+        policy = self._policies[session.id]
+        self._carry_out(policy.on_state(participant.id, down, self._clock.now(), self._clock.utc()))
+
+    def _reset(self, session: str, participant: str) -> None:
+        """Nothing is known of the participant any more: undecided, never better."""
+        if not self._analysis_up:
+            return
+        state = State.UNDECIDED
+        self._sessions.update_state(session, participant, state=state, llr=None, signals={})
+        policy = self._policies.get(session)
+        if policy is not None:
+            self._carry_out(policy.on_state(participant, state, self._clock.now(), self._clock.utc()))
+
+    # -- from people
+
+    async def act(self, action: Action) -> None:
+        """Take a permitted action; an acknowledgement with a reason releases the latch."""
+        policy = self._policies.get(action.session)
+        if policy is None or action.kind is not ActionKind.ACKNOWLEDGE or action.alert is None:
+            return
+        suspect = policy.suspect_of(action.alert)
+        self._carry_out(policy.on_ack(action.alert, action.by, self._clock.now()))
+        if suspect is not None and (action.reason or "").strip():
+            self._carry_out(policy.settle(suspect))
+            self._analysis.send({"type": "acknowledge", "session": action.session, "participant": suspect})
+
+    # -- time
+
+    def _carry_out(self, deliveries: Iterable[Delivery]) -> None:
+        self._deliverer.carry_out(deliveries)
+        self._arm()
+
+    def _arm(self) -> None:
+        """Wake up when the next repeat, escalation or expiry is due."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = [d for policy in self._policies.values() if (d := policy.deadline()) is not None]
+        if due:
+            delay_s = max(min(due) - self._clock.now(), 0.0)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._poll)
+
+    def _poll(self) -> None:
+        self._timer = None
+        now = self._clock.now()
+        for policy in list(self._policies.values()):
+            deadline = policy.deadline()
+            if deadline is not None and deadline <= now:
+                self._deliverer.carry_out(policy.poll(now))
+        self._arm()
+
+    def close(self) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def parse_ack(text: str) -> str | None:
+    """Return the alert id of an acknowledgement; None for anything else a client may send."""
+    if len(text) > MAX_ACK_CHARS:
+        return None
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict) or body.get("v") != 1 or body.get("type") != "ack":
+        return None
+    alert = body.get("id")
+    return alert if isinstance(alert, str) else None
+
+
+def read_verdict(message: Mapping[str, Any]) -> Verdict:
+    """Return the Verdict of a message of the analysis process (``analysis.verdict_message``)."""
+    signals = {
+        Signal(name): SignalState(state["llr"], float(state["coverage"]), state["reason"])
+        for name, state in dict(message["signals"]).items()
+    }
+    return Verdict(
+        session=str(message["session"]),
+        participant=str(message["participant"]),
+        at_s=float(message["at_s"]),
+        state=State(message["state"]),
+        llr=message["llr"],
+        signals=signals,
+        reasons=tuple(message["reasons"]),
+    )

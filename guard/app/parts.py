@@ -1,0 +1,164 @@
+"""Builds the pipeline: models from their cards, a lane for each, stages for each track."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from guard.clock import Clock
+from guard.detectors.card import load_card
+from guard.detectors.table import DETECTORS
+from guard.errors import ModelError
+from guard.fusion.config import FusionConfig, Thresholds
+from guard.fusion.engine import Fusion
+from guard.inference.lanes import InlineLane, ScoreSink, ThreadLane
+from guard.inference.slots import SlotConfig
+from guard.pipeline import Lane, Pipeline, Stages
+from guard.policy.profile import load_profile
+from guard.types import Abstain, Detector, FloatArray, Kind, Score, Signal, Verdict, Window
+from guard.windows.audio import AudioWindowConfig, AudioWindows
+from guard.windows.face_models import FaceModels, load_face_models
+from guard.windows.faces import FaceWindowConfig, FaceWindows
+
+OnVerdict = Callable[[Verdict, Sequence[Score]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableDetector:
+    """Stands where a model could not be loaded: abstains from everything and says why."""
+
+    signal: Signal
+
+    def prepare(self, window: Window) -> FloatArray | Abstain:
+        """Abstain: there is no model to ask."""
+        del window
+        return Abstain("detector_failed")
+
+    def score(self, batch: FloatArray) -> FloatArray:
+        """Refuse: nothing this detector prepared can have led here.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError("model_unusable", f"{self.signal} has no usable model; {len(batch)} windows refused")
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Everything loaded from the folder of models, and what could not be.
+
+    Args:
+        detectors: one per line of the detector table, in its order.
+        faces: BlazeFace and FaceMesh.
+        sha256: of every model file in use, by name.
+        errors: why a detector's model is not in use, by signal.
+    """
+
+    detectors: tuple[Detector, ...]
+    faces: FaceModels
+    sha256: Mapping[str, str]
+    errors: Mapping[Signal, ModelError]
+
+
+def load_models(folder: Path) -> Models:
+    """Load every model of the detector table; one that fails is named, the rest work.
+
+    Raises:
+        ModelError: the face finder or its mesh cannot be loaded: without them no picture
+            can be looked at.
+    """
+    faces = load_face_models(folder)
+    sha256 = {card.name: card.sha256 for card in faces.cards}
+    detectors: list[Detector] = []
+    errors: dict[Signal, ModelError] = {}
+    for entry in DETECTORS:
+        try:
+            card = load_card(folder / entry.model)
+            detectors.append(entry.load(card))
+            sha256[card.name] = card.sha256
+        except ModelError as error:
+            detectors.append(UnusableDetector(entry.signal))
+            errors[entry.signal] = error
+    return Models(tuple(detectors), faces, sha256, errors)
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineConfig:
+    """The settings of the middle of the line."""
+
+    audio: AudioWindowConfig
+    face: FaceWindowConfig
+    fusion: FusionConfig
+    slots: SlotConfig
+
+
+def thresholds_of(profile: str) -> Thresholds:
+    """Return where a shipped profile's states begin.
+
+    Raises:
+        ConfigError: there is no such profile, or it is wrong.
+    """
+    return Thresholds(**load_profile(profile).thresholds.model_dump())
+
+
+def file_config(profile: str) -> PipelineConfig:
+    """Return the settings for files: the defaults, with a profile's thresholds."""
+    return PipelineConfig(
+        audio=AudioWindowConfig(),
+        face=FaceWindowConfig(),
+        fusion=FusionConfig(thresholds=thresholds_of(profile)),
+        slots=SlotConfig(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A pipeline with what its owner must close or report."""
+
+    pipeline: Pipeline
+    lanes: tuple[ThreadLane, ...]
+    fusions: Mapping[tuple[str, str], Fusion]
+
+
+def build_pipeline(
+    models: Models,
+    config: PipelineConfig,
+    on_verdict: OnVerdict,
+    *,
+    threads: tuple[Clock, Callable[[ScoreSink], ScoreSink]] | None = None,
+    session_thresholds: Callable[[str], Thresholds] | None = None,
+) -> Built:
+    """Return a pipeline over the loaded models.
+
+    Args:
+        on_verdict: see Pipeline.
+        threads: None scores in the caller's thread (files). Otherwise a clock, and a
+            function that wraps a sink so that it may be called from any thread.
+        session_thresholds: thresholds of a session's policy; without it the configured ones.
+    """
+    fusions: dict[tuple[str, str], Fusion] = {}
+
+    def make_fusion(session: str, participant: str) -> Fusion:
+        thresholds = config.fusion.thresholds if session_thresholds is None else session_thresholds(session)
+        fusion = Fusion(session, participant, replace(config.fusion, thresholds=thresholds))
+        fusions[session, participant] = fusion
+        return fusion
+
+    stages = Stages(
+        audio=lambda key: AudioWindows(key, config.audio),
+        face=lambda key: FaceWindows(key, config.face, models.faces),
+        fusion=make_fusion,
+    )
+    lanes: dict[Kind, list[Lane]] = {kind: [] for kind in Kind}
+    running: list[ThreadLane] = []
+    pipeline = Pipeline(stages, lanes, on_verdict)
+    for detector in models.detectors:
+        if threads is None:
+            lanes[detector.signal.kind].append(InlineLane(detector, pipeline.scored))
+        else:
+            clock, anywhere = threads
+            lane = ThreadLane(detector, anywhere(pipeline.scored), clock=clock, config=config.slots)
+            lanes[detector.signal.kind].append(lane)
+            running.append(lane)
+    return Built(pipeline, tuple(running), fusions)

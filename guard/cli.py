@@ -1,0 +1,194 @@
+"""The command line: results as JSON on stdout, progress and errors on stderr.
+
+Exit 0 done, 1 an expectation or a file failed, 2 wrong usage or cannot run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+import uvloop
+from rich.console import Console
+
+from guard import __version__
+from guard.clock import SystemClock
+from guard.errors import GuardError
+from guard.types import Role
+
+T = TypeVar("T")
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+models_app = typer.Typer(no_args_is_help=True, help="The shipped models and their cards.")
+eval_app = typer.Typer(no_args_is_help=True, help="Measure a detector on labelled folders.")
+app.add_typer(models_app, name="models")
+app.add_typer(eval_app, name="eval")
+
+Config = Annotated[Path | None, typer.Option("--config", help="guard.toml; without it the defaults.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]
+_errors = Console(stderr=True, soft_wrap=True)
+
+
+def _out(value: object) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine under uvloop."""
+    return uvloop.run(work)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """guard: a WebRTC relay that warns of synthetic voices and faces."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def serve(
+    config: Config = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port, 8443 by default.")] = None,
+) -> None:
+    """Run the relay, its analysis process, the HTTP interface and the call page."""
+    from guard.app.serve import serve as run
+
+    raise typer.Exit(_run(run(config, host=host, port=port)))
+
+
+@app.command("check-config")
+def check_config(config: Config = None) -> None:
+    """Load the settings and the profile and say whether they can be used."""
+    from guard.config import load_settings
+
+    settings = load_settings(config)
+    _out({"ok": True, "profile": settings.profile})
+
+
+@app.command()
+def token(
+    session: Annotated[str, typer.Option(help="Session id; * for an operator of all sessions.")],
+    role: Annotated[Role, typer.Option(help="What the holder is in the call.")],
+    participant: Annotated[str | None, typer.Option(help="Participant id; drawn if left out.")] = None,
+    ttl: Annotated[float, typer.Option(help="Seconds until it expires.", min=1, max=31_536_000)] = 3600,
+    config: Config = None,
+) -> None:
+    """Print a signed token for one participant of one session."""
+    from guard.app.serve import issue_token
+
+    typer.echo(issue_token(config, session, role, participant, ttl))
+
+
+@app.command()
+def analyze(
+    paths: Annotated[list[str], typer.Argument(help="Audio and video files, or folders of them.")],
+    as_json: AsJson = False,
+    profile: Annotated[str, typer.Option(help="Policy profile whose thresholds decide.")] = "meeting",
+) -> None:
+    """Analyse files through the same pipeline as calls."""
+    from guard.app.analyze import analyze_all
+    from guard.app.parts import file_config, load_models
+    from guard.app.report import print_analysis
+    from guard.resources import models_dir
+
+    models = load_models(models_dir())
+    good = True
+    for found, ok in analyze_all(paths, models, file_config(profile)):
+        good = good and ok
+        if as_json:
+            _out(found)
+        else:
+            print_analysis(found)
+    raise typer.Exit(0 if good else 1)
+
+
+@app.command()
+def demo(
+    as_json: AsJson = False,
+    genuine: Annotated[Path | None, typer.Option(help="Your own genuine clip.")] = None,
+    synthetic: Annotated[Path | None, typer.Option(help="Your own synthetic clip.")] = None,
+    no_switch: Annotated[bool, typer.Option("--no-switch", help="Keep the genuine clip.")] = False,
+    switches: Annotated[int, typer.Option(min=1, max=200, help="Switches to synthetic media.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the moments of the switches.")] = 1,
+    profile: Annotated[str, typer.Option(help="Policy profile of the call.")] = "meeting",
+) -> None:
+    """Run a whole call on loopback: a genuine caller who turns synthetic, and the warnings."""
+    from guard.demo.run import DemoOptions, run_demo
+
+    options = DemoOptions(
+        genuine=genuine,
+        synthetic=synthetic,
+        switches=0 if no_switch else switches,
+        seed=seed,
+        profile=profile,
+        quiet=as_json,
+    )
+    result = _run(run_demo(options))
+    if as_json:
+        _out(result)
+    raise typer.Exit(0 if result["ok"] else 1)
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """Print the card of every shipped model, one JSON object a line."""
+    from guard.app.model_files import describe
+
+    for card in describe():
+        _out(card)
+
+
+@models_app.command("verify")
+def models_verify() -> None:
+    """Compare every model file with its card's sha256 and dry-run it."""
+    from guard.app.model_files import verify
+
+    results = verify()
+    for result in results:
+        _out(result)
+    raise typer.Exit(0 if all(result["ok"] for result in results) else 1)
+
+
+@eval_app.command("voice")
+def eval_voice(folders: list[Path], as_json: AsJson = False) -> None:
+    """Measure the voice detector on folders with a manifest.csv."""
+    from guard.evaluation.voice import run
+
+    raise typer.Exit(run(folders, as_json))
+
+
+@eval_app.command("face")
+def eval_face(folders: list[Path], as_json: AsJson = False) -> None:
+    """Measure the face detector on folders with a manifest.csv."""
+    from guard.evaluation.face import run
+
+    raise typer.Exit(run(folders, as_json))
+
+
+@app.command(hidden=True)
+def worker(
+    name: Annotated[str, typer.Argument(help="analysis or banner.")],
+    fd: Annotated[int, typer.Option(help="The child's end of the socket pair.")],
+    config: Config = None,
+) -> None:
+    """Run a child process of guard serve; started by it, not by people."""
+    from guard.app.children import run_child
+
+    _run(run_child(name, socket.socket(fileno=fd), config, SystemClock()))
+
+
+def main() -> None:
+    """Entry point: turns guard's own errors into one line and exit 2."""
+    try:
+        app()
+    except GuardError as error:
+        _errors.print(f"guard: {error.message} [{error.code}]", style="red", markup=False, highlight=False)
+        raise SystemExit(2) from None
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise SystemExit(130) from None
