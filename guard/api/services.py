@@ -1,0 +1,96 @@
+"""What the HTTP layer is given by ``app.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from guard.clock import Clock
+from guard.errors import ConfigError
+from guard.signalling.actions import Actions
+from guard.signalling.connections import Connections
+from guard.signalling.ports import ActionSink, MediaPlane
+from guard.signalling.rooms import Rooms, RoomsConfig
+from guard.signalling.sessions import Sessions
+from guard.signalling.tokens import Tokens
+
+Ready = Callable[[], Mapping[str, str]]
+"""Returns the parts that are not ready, by name, with the reason; empty when all is well."""
+
+MetricsPage = Callable[[], bytes]
+"""Returns the Prometheus exposition text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """Settings of the HTTP layer.
+
+    Args:
+        public_url: how people reach this server, for links; None takes the request's own address.
+        token_ttl_s: lifetime of the links a new session gets.
+        max_body_bytes: largest request body of any route.
+        body_timeout_s: how long a body may take to arrive.
+        heartbeat_s: how often an idle event stream says that it is alive.
+        metrics_from_loopback: serve /metrics without a token to this machine; turn off behind a
+            reverse proxy on the same host.
+        ice_servers: RTCIceServer objects for pages, WHIP and WHEP clients.
+    """
+
+    public_url: str | None = None
+    token_ttl_s: float = 8 * 3600.0
+    max_body_bytes: int = 128 * 1024
+    body_timeout_s: float = 15.0
+    heartbeat_s: float = 15.0
+    metrics_from_loopback: bool = True
+    ice_servers: tuple[Mapping[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.token_ttl_s < 1:
+            raise ConfigError("config_invalid", "api.token_ttl_s must be at least 1")
+        if self.max_body_bytes < 80 * 1024:
+            raise ConfigError("config_invalid", "api.max_body_bytes must leave room for an SDP (81920)")
+        if self.public_url is not None and not self.public_url.startswith(("https://", "http://")):
+            raise ConfigError("config_invalid", "api.public_url must start with https:// or http://")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts behind the HTTP layer; ``build`` makes the usual set."""
+
+    clock: Clock
+    tokens: Tokens
+    sessions: Sessions
+    connections: Connections
+    actions: Actions
+    rooms: Rooms
+    ready: Ready
+    metrics: MetricsPage
+    config: ApiConfig = field(default_factory=ApiConfig)
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        clock: Clock,
+        tokens: Tokens,
+        sessions: Sessions,
+        media: MediaPlane,
+        sink: ActionSink,
+        ready: Ready,
+        metrics: MetricsPage,
+        config: ApiConfig | None = None,
+    ) -> Services:
+        """Wire signalling to a media plane and to whoever takes the actions."""
+        settings = config or ApiConfig()
+        connections = Connections(media, sessions)
+        actions = Actions(sessions, sink)
+        rooms = Rooms(
+            tokens=tokens,
+            sessions=sessions,
+            connections=connections,
+            actions=actions,
+            clock=clock,
+            config=RoomsConfig(ice_servers=settings.ice_servers),
+        )
+        return cls(clock, tokens, sessions, connections, actions, rooms, ready, metrics, settings)

@@ -1,0 +1,57 @@
+"""``/healthz``, ``/readyz``, ``/metrics`` and the call page's files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from guard.api.auth import require_metrics
+from guard.api.services import Services
+from guard.resources import web_dir
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class PageFiles(StaticFiles):
+    """The page's files: may be kept, but are asked for again each time (ETag)."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return one file."""
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def system_router(services: Services) -> APIRouter:
+    """Return the routes for probes, Prometheus and the page."""
+    router = APIRouter()
+
+    @router.get("/healthz", tags=["system"])
+    async def healthz() -> dict[str, str]:
+        """Say that the process answers."""
+        return {"status": "ok"}
+
+    @router.get("/readyz", tags=["system"])
+    async def readyz() -> Response:
+        """Say whether calls can be served and analysed; 503 names the failing parts."""
+        failing = dict(services.ready())
+        body: dict[str, Any] = {"status": "failing" if failing else "ok", "failing": failing}
+        return JSONResponse(body, 503 if failing else 200)
+
+    @router.get("/metrics", tags=["system"], response_class=Response)
+    async def metrics(request: Request) -> Response:
+        """Return Prometheus metrics, to this machine or to an operator's token."""
+        allowed = services.config.metrics_from_loopback
+        require_metrics(services.tokens, request, loopback_allowed=allowed)
+        return Response(services.metrics(), media_type=METRICS_TYPE)
+
+    @router.get("/", include_in_schema=False)
+    async def page() -> Response:
+        """Return the call page; it reads its token from the address."""
+        return FileResponse(web_dir() / "index.html", media_type="text/html; charset=utf-8")
+
+    return router

@@ -1,0 +1,77 @@
+"""What people decide: who may acknowledge, hold, release and end, and what that changes."""
+
+from __future__ import annotations
+
+from guard.errors import NotFoundError, PeerError
+from guard.signalling.ports import Action, ActionKind, ActionSink
+from guard.signalling.session import Session
+from guard.signalling.sessions import Sessions
+from guard.signalling.tokens import Access, forbidden
+
+MAX_REASON_CHARS = 500
+
+
+class Actions:
+    """Checks a decision, applies it to the session and hands it to the rest of the house."""
+
+    def __init__(self, sessions: Sessions, sink: ActionSink) -> None:
+        self._sessions = sessions
+        self._sink = sink
+
+    async def perform(
+        self, access: Access, session: str, kind: ActionKind, *, alert: str | None, reason: str | None
+    ) -> None:
+        """Carry out one decision of the holder of ``access``.
+
+        Raises:
+            AccessError: ``token_forbidden``; customers and guests decide nothing, nobody
+                answers an alert about themselves.
+            NotFoundError: the session or the alert does not exist.
+            PeerError: the reason is too long, or an acknowledgement names no alert.
+        """
+        access.require_session(session)
+        if not access.watches:
+            raise forbidden("only agents, hosts and operators decide about a call")
+        found = self._sessions.get(session)
+        if reason is not None and len(reason) > MAX_REASON_CHARS:
+            raise PeerError("reason_too_long", f"a reason has at most {MAX_REASON_CHARS} characters")
+        if alert is not None:
+            self._check_alert(found, alert, access.participant)
+        elif kind is ActionKind.ACKNOWLEDGE:
+            raise PeerError("alert_missing", "say which alert is acknowledged: its id in 'alert'")
+        self._apply(found, kind, alert, access.participant)
+        await self._sink.act(Action(session, access.participant, kind, alert, reason))
+
+    async def acknowledge(self, session: str, participant: str, alert: str) -> None:
+        """Take an acknowledgement that came over a participant's own data channel.
+
+        Raises:
+            GuardError: as ``perform``; also for a participant the session does not have.
+        """
+        known = self._sessions.get(session).participant(participant)
+        access = Access(session, participant, known.role)
+        await self.perform(access, session, ActionKind.ACKNOWLEDGE, alert=alert, reason=None)
+
+    def _check_alert(self, session: Session, alert: str, by: str) -> None:
+        event = session.alerts.get(alert)
+        # an alert about oneself is as unknown as one that never was: the answer must not reveal it
+        if event is None or event.get("participant") == by:
+            raise NotFoundError("alert_unknown", "no such alert in this session")
+
+    def _apply(self, session: Session, kind: ActionKind, alert: str | None, by: str) -> None:
+        if alert is not None:
+            session.answered.add(alert)
+            event = {
+                "v": 1,
+                "type": "acknowledged",
+                "session": session.id,
+                "id": alert,
+                "participant": session.alerts[alert]["participant"],
+                "action": kind.value,
+                "by": by,
+            }
+            session.hub.publish(event)
+        if kind in (ActionKind.HOLD, ActionKind.RELEASE):
+            self._sessions.hold(session.id, held=kind is ActionKind.HOLD)
+        elif kind is ActionKind.END:
+            self._sessions.end(session.id)

@@ -1,0 +1,75 @@
+"""What signalling needs from the rest of the house; ``app.py`` plugs it in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class MediaPlane(Protocol):
+    """Peer connections; the client is always the offerer."""
+
+    async def negotiate(
+        self,
+        peer: str,
+        *,
+        session: str,
+        participant: str,
+        sdp: str,
+        publish: bool,
+        subscriptions: Mapping[str, str],
+    ) -> str:
+        """Answer an SDP offer; the first call for ``peer`` makes the connection, later ones renegotiate.
+
+        Args:
+            peer: id of the connection, never reused.
+            session: the call it belongs to.
+            participant: who is connecting.
+            sdp: the offer.
+            publish: whether the peer's own audio and video are to be forwarded to others.
+            subscriptions: SDP mid -> participant whose track of that m-line's kind is wanted there.
+
+        Raises:
+            GuardError: the offer cannot be used, or there is no room.
+        """
+
+    async def add_candidate(self, peer: str, candidate: str, mid: str | None) -> None:
+        """Take one trickled ICE candidate (the ``candidate:...`` text of RFC 8839)."""
+
+    async def close(self, peer: str, reason: str = "closed") -> None:
+        """Close the connection; an unknown ``peer`` is no error."""
+
+
+class ActionKind(StrEnum):
+    """What a person may do about a warning."""
+
+    ACKNOWLEDGE = "acknowledge"
+    HOLD = "hold"
+    RELEASE = "release"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A decision of a person, after it was found permitted.
+
+    Args:
+        by: the participant (or operator) who decided.
+        alert: id of the alert it answers, None for an action without one.
+        reason: free text for the record; may hold personal data, so it is never logged.
+    """
+
+    session: str
+    by: str
+    kind: ActionKind
+    alert: str | None = None
+    reason: str | None = None
+
+
+class ActionSink(Protocol):
+    """Takes permitted actions: policy stops repeating, evidence writes them down."""
+
+    async def act(self, action: Action) -> None:
+        """Apply one action; called after the session's own state has changed."""

@@ -1,0 +1,323 @@
+"""The room: one WebSocket per call page, for offers, presence, states and alerts.
+
+The protocol is written down in docs/signalling.md. A page is one task that reads, one
+that writes; what is sent goes through the page's bounded ``Subscription``, so one slow
+page never delays another. Anything that is not the protocol closes the socket with a code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from guard.clock import Clock
+from guard.errors import AccessError, GuardError, PeerError
+from guard.signalling.actions import Actions
+from guard.signalling.connections import Connection, Connections, Via
+from guard.signalling.hub import Subscription
+from guard.signalling.messages import Ack, Candidate, Join, Leave, Message, OfferMessage, parse_message
+from guard.signalling.ports import ActionKind
+from guard.signalling.sdp import Offer, read_offer
+from guard.signalling.session import Participant, Session
+from guard.signalling.sessions import Sessions
+from guard.signalling.tokens import Access, Tokens
+from guard.signalling.views import open_alerts, people, rfc3339, standing
+from guard.signalling.visibility import may_see_state
+
+CLOSE_LEFT = 1000
+CLOSE_TOO_BIG = 1009
+CLOSE_MALFORMED = 4400
+CLOSE_TOKEN = 4401
+CLOSE_FORBIDDEN = 4403
+CLOSE_UNKNOWN = 4404
+CLOSE_NO_JOIN = 4408
+CLOSE_REPLACED = 4409
+CLOSE_ENDED = 4410
+CLOSE_FLOOD = 4429
+CLOSE_FULL = 4503
+CLOSE_SLOW = 4508
+
+_CODES = {
+    "token_forbidden": CLOSE_FORBIDDEN,
+    "session_ended": CLOSE_ENDED,
+    "session_unknown": CLOSE_UNKNOWN,
+    "message_malformed": CLOSE_MALFORMED,
+    "message_too_big": CLOSE_TOO_BIG,
+    "messages_too_many": CLOSE_FLOOD,
+    "join_missing": CLOSE_NO_JOIN,
+    "replaced": CLOSE_REPLACED,
+    "too_slow": CLOSE_SLOW,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RoomsConfig:
+    """Limits of one page's socket.
+
+    Args:
+        message_rate_hz: messages a second in the long run; a burst may be ten seconds' worth.
+        ice_servers: RTCIceServer objects for the page; empty = host candidates only.
+    """
+
+    max_message_bytes: int = 96 * 1024
+    message_rate_hz: float = 20.0
+    join_timeout_s: float = 15.0
+    send_timeout_s: float = 10.0
+    ice_servers: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class _Page:
+    """One open call page."""
+
+    socket: WebSocket
+    access: Access
+    session: Session
+    person: Participant
+    inbox: Subscription
+    connection: Connection | None = None
+    verdict: GuardError | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def stop(self, why: GuardError) -> None:
+        """Close the page from outside."""
+        self.verdict = why
+        self.over.set()
+
+
+class _Budget:
+    """A token bucket: ``rate_hz`` messages a second, ten seconds' worth at once."""
+
+    def __init__(self, rate_hz: float, now: float) -> None:
+        self._rate_hz = rate_hz
+        self._left = rate_hz * 10
+        self._at = now
+
+    def spend(self, now: float) -> None:
+        self._left = min(self._rate_hz * 10, self._left + (now - self._at) * self._rate_hz) - 1
+        self._at = now
+        if self._left < 0:
+            raise PeerError("messages_too_many", "too many messages; the page is closed")
+
+
+class Rooms:
+    """Serves the call pages of all sessions."""
+
+    def __init__(
+        self,
+        *,
+        tokens: Tokens,
+        sessions: Sessions,
+        connections: Connections,
+        actions: Actions,
+        clock: Clock,
+        config: RoomsConfig | None = None,
+    ) -> None:
+        self._tokens = tokens
+        self._sessions = sessions
+        self._connections = connections
+        self._actions = actions
+        self._clock = clock
+        self._config = config or RoomsConfig()
+        self._pages: dict[tuple[str, str], _Page] = {}
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    async def serve(self, socket: WebSocket, session: str, token: str | None) -> None:
+        """Serve one page until it leaves, is thrown out, or the session ends."""
+        await socket.accept()
+        try:
+            access = self._tokens.verify(token)
+            access.require_session(session)
+            if access.site_operator:
+                raise AccessError("token_forbidden", "an operator joins with the link of one session")
+            page = await self._join(socket, access)
+            try:
+                await self._run(page)
+            finally:
+                await self._leave(page)
+            await _close(socket, CLOSE_LEFT, "left")
+        except GuardError as error:
+            await _close(socket, _CODES.get(error.code) or _by_class(error), error.code)
+        except WebSocketDisconnect:
+            return  # it hung up; everything is cleaned up by now
+
+    def media_lost(self, peer: str) -> None:
+        """Tell the page whose peer connection broke, so that it offers a fresh one."""
+        self._connections.lost(peer)
+        for page in self._pages.values():
+            if page.connection is not None and page.connection.peer == peer:
+                page.connection = None
+                page.inbox.put({"v": 1, "type": "media", "state": "lost"})
+
+    async def _join(self, socket: WebSocket, access: Access) -> _Page:
+        try:
+            async with asyncio.timeout(self._config.join_timeout_s):
+                first = parse_message(await self._receive(socket))
+        except TimeoutError as error:
+            raise PeerError("join_missing", "the first message, join, did not come in time") from error
+        if not isinstance(first, Join):
+            raise PeerError("message_malformed", "the first message is join")
+        session, person = self._sessions.admit(access)
+        page = _Page(socket, access, session, person, self._sessions.subscribe(session, access))
+        key = (session.id, person.id)
+        if (old := self._pages.get(key)) is not None:
+            old.stop(PeerError("replaced", "joined again from elsewhere"))
+        self._pages[key] = page
+        page.inbox.put(self._welcome(page))
+        session.hub.publish(
+            {
+                "v": 1,
+                "type": "consent",
+                "session": session.id,
+                "participant": person.id,
+                "language": first.language,
+                "at": rfc3339(self._clock.utc()),
+            }
+        )
+        person.connected = True
+        self._sessions.announce(session)
+        return page
+
+    def _welcome(self, page: _Page) -> dict[str, Any]:
+        session, access = page.session, page.access
+        return {
+            "v": 1,
+            "type": "welcome",
+            "session": session.id,
+            "profile": session.profile,
+            "state": session.phase.value,
+            "you": {"id": page.person.id, "role": page.person.role.value, "watches": access.watches},
+            "ice_servers": [dict(server) for server in self._config.ice_servers],
+            **people(session),
+            "states": {
+                p.id: standing(p) for p in session.participants.values() if may_see_state(access, p.id)
+            },
+            "alerts": open_alerts(session, access, self._clock.utc()),
+        }
+
+    async def _run(self, page: _Page) -> None:
+        tasks = [
+            asyncio.ensure_future(self._read(page)),
+            asyncio.ensure_future(self._write(page)),
+            asyncio.ensure_future(page.over.wait()),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if page.verdict is not None:
+                raise page.verdict
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _leave(self, page: _Page) -> None:
+        key = (page.session.id, page.person.id)
+        page.session.hub.unsubscribe(page.inbox)
+        if page.connection is not None:
+            await self._connections.close(page.connection)
+        if self._pages.get(key) is page:
+            del self._pages[key]
+            page.person.connected = False
+            self._sessions.announce(page.session)
+
+    async def _read(self, page: _Page) -> None:
+        budget = _Budget(self._config.message_rate_hz, self._clock.now())
+        while True:
+            text = await self._receive(page.socket)
+            budget.spend(self._clock.now())
+            message = parse_message(text)
+            if isinstance(message, Leave):
+                return
+            try:
+                await self._handle(page, message)
+            except GuardError as error:
+                reply: dict[str, Any] = {
+                    "v": 1,
+                    "type": "error",
+                    "code": error.code,
+                    "message": error.message,
+                }
+                if isinstance(message, OfferMessage | Ack):
+                    reply["re"] = message.id
+                page.inbox.put(reply)
+
+    async def _write(self, page: _Page) -> None:
+        while not page.inbox.ended:
+            event = await page.inbox.next(timeout_s=3600)
+            if page.inbox.dropped:
+                raise PeerError("too_slow", "the page cannot keep up; it joins again")
+            if event is not None:
+                try:
+                    async with asyncio.timeout(self._config.send_timeout_s):
+                        await page.socket.send_json(event)
+                except TimeoutError as error:
+                    raise PeerError("too_slow", "the page does not read") from error
+        raise PeerError("session_ended", "the call has ended")
+
+    async def _receive(self, socket: WebSocket) -> str:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        text = message.get("text")
+        if text is None:
+            raise PeerError("message_malformed", "messages are JSON text")
+        if len(text) > self._config.max_message_bytes:
+            raise PeerError(
+                "message_too_big", f"a message has at most {self._config.max_message_bytes} bytes"
+            )
+        return str(text)
+
+    async def _handle(self, page: _Page, message: Message) -> None:
+        match message:
+            case OfferMessage():
+                answer = await self._negotiate(page, message)
+                page.inbox.put({"v": 1, "type": "answer", "id": message.id, "sdp": answer})
+            case Candidate():
+                if page.connection is None:
+                    raise PeerError("offer_missing", "send an offer before candidates")
+                await self._connections.add_candidate(page.connection, message.candidate, message.mid)
+            case Ack():
+                await self._actions.perform(
+                    page.access, page.session.id, ActionKind.ACKNOWLEDGE, alert=message.id, reason=None
+                )
+            case _:
+                raise PeerError("message_unexpected", "already joined")
+
+    async def _negotiate(self, page: _Page, message: OfferMessage) -> str:
+        offer = self._check(page, message)
+        if page.connection is not None and message.fresh:
+            await self._connections.close(page.connection, "replaced")
+            page.connection = None
+        if page.connection is not None:
+            return await self._connections.negotiate(page.connection, offer)
+        page.connection, answer = await self._connections.open(page.session, page.person.id, Via.ROOM, offer)
+        return answer
+
+    def _check(self, page: _Page, message: OfferMessage) -> Offer:
+        for wanted in message.subscriptions.values():
+            page.session.participant(wanted)
+            if wanted == page.person.id:
+                raise PeerError("subscription_invalid", "nobody subscribes to themselves")
+        return read_offer(message.sdp, message.subscriptions)
+
+
+def _by_class(error: GuardError) -> int:
+    if isinstance(error, AccessError):
+        return CLOSE_TOKEN
+    return CLOSE_FULL if error.status == 503 else CLOSE_MALFORMED
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    if WebSocketState.DISCONNECTED in (socket.application_state, socket.client_state):
+        return
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # it may hang up at this very moment
+        await socket.close(code, reason)

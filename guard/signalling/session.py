@@ -1,0 +1,73 @@
+"""One call and the people in it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from guard.errors import NotFoundError
+from guard.signalling.hub import Event, Hub
+from guard.types import Role, Signal, SignalState, State
+
+SUSPECTABLE = frozenset({Role.CUSTOMER, Role.GUEST})
+"""Roles that are analysed unless the session says otherwise."""
+
+
+class Phase(StrEnum):
+    """Where a call stands; ``state`` of a session on the wire."""
+
+    OPEN = "open"
+    HELD = "held"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class NewParticipant:
+    """Who is expected in a session; ``suspectable`` None takes the role's default."""
+
+    id: str
+    role: Role
+    suspectable: bool | None = None
+
+
+@dataclass(slots=True)
+class Participant:
+    """One person of one session and what guard makes of them now."""
+
+    id: str
+    role: Role
+    suspectable: bool
+    connected: bool = False
+    publishing: bool = False
+    state: State = State.UNDECIDED
+    llr: float | None = None
+    signals: Mapping[Signal, SignalState] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Session:
+    """One call.
+
+    ``alerts`` are the latest ones by id, ``answered`` the ids among them a person acted on.
+    """
+
+    id: str
+    profile: str
+    hub: Hub
+    phase: Phase = Phase.OPEN
+    participants: dict[str, Participant] = field(default_factory=dict)
+    alerts: OrderedDict[str, Event] = field(default_factory=OrderedDict)
+    answered: set[str] = field(default_factory=set)
+
+    def participant(self, name: str) -> Participant:
+        """Return one participant.
+
+        Raises:
+            NotFoundError: ``participant_unknown``.
+        """
+        try:
+            return self.participants[name]
+        except KeyError:
+            raise NotFoundError("participant_unknown", "no such participant in this session") from None

@@ -1,0 +1,269 @@
+"""The calls that exist now: their participants, what is known of each, and who listens to events.
+
+In memory only; a session that ended is remembered by id so that late comers get
+``session_ended`` and not a new call.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from guard.clock import Clock
+from guard.errors import ConfigError, NotFoundError, Overload, PeerError
+from guard.signalling.hub import Event, Hub, Subscription
+from guard.signalling.session import SUSPECTABLE, NewParticipant, Participant, Phase, Session
+from guard.signalling.tokens import Access, forbidden, valid_id
+from guard.signalling.views import people, rfc3339, standing
+from guard.types import Alert, Signal, SignalState, State
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsConfig:
+    """Limits of the registry.
+
+    Args:
+        profile: policy profile of sessions that do not name one.
+        max_sessions: sessions at a time.
+        max_participants: people in one session.
+        max_readers: open event streams and pages of one session.
+        queue_events: events kept for one slow reader before the oldest is dropped.
+        remembered_alerts: alerts of one session that can still be acknowledged.
+        remembered_ended: ended session ids that are remembered.
+    """
+
+    profile: str = "meeting"
+    max_sessions: int = 200
+    max_participants: int = 12
+    max_readers: int = 64
+    queue_events: int = 256
+    remembered_alerts: int = 256
+    remembered_ended: int = 10_000
+
+    def __post_init__(self) -> None:
+        for name in ("max_sessions", "max_participants", "max_readers", "queue_events", "remembered_alerts"):
+            if getattr(self, name) < 1:
+                raise ConfigError("config_invalid", f"sessions.{name} must be at least 1")
+        if self.remembered_ended < self.max_sessions:
+            raise ConfigError("config_invalid", "sessions.remembered_ended must not be below max_sessions")
+
+
+class Sessions:
+    """Registry of sessions; every change is published to the session's readers."""
+
+    def __init__(
+        self, clock: Clock, config: SessionsConfig | None = None, *, profiles: Collection[str] = ()
+    ) -> None:
+        """Start empty.
+
+        Args:
+            profiles: profile names that may be asked for; empty takes only the default one.
+        """
+        self._clock = clock
+        self._config = config or SessionsConfig()
+        self._profiles = frozenset(profiles) | {self._config.profile}
+        self._sessions: dict[str, Session] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._dropped = 0
+        self._on_open: list[Callable[[Session], None]] = []
+        self._on_join: list[Callable[[Session, Participant], None]] = []
+        self._on_end: list[Callable[[Session], None]] = []
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._sessions.values()))
+
+    @property
+    def dropped_events(self) -> int:
+        """Events lost by slow readers of all sessions so far."""
+        return self._dropped + sum(session.hub.dropped for session in self._sessions.values())
+
+    def listen(
+        self,
+        *,
+        opened: Callable[[Session], None] | None = None,
+        joined: Callable[[Session, Participant], None] | None = None,
+        ended: Callable[[Session], None] | None = None,
+    ) -> None:
+        """Call back when a session opens, a participant is added to one, or it ends."""
+        if opened:
+            self._on_open.append(opened)
+        if joined:
+            self._on_join.append(joined)
+        if ended:
+            self._on_end.append(ended)
+
+    def create(self, profile: str | None, participants: Sequence[NewParticipant]) -> Session:
+        """Open a session under a fresh random id.
+
+        Raises:
+            PeerError: unknown profile, wrong or repeated ids, too many people.
+            Overload: ``sessions_full``.
+        """
+        return self._open(secrets.token_urlsafe(12), profile or self._config.profile, participants)
+
+    def get(self, session: str) -> Session:
+        """Return a running session.
+
+        Raises:
+            NotFoundError: ``session_ended`` (HTTP 410) or ``session_unknown``.
+        """
+        found = self._sessions.get(session)
+        if found is not None:
+            return found
+        if session in self._ended:
+            raise NotFoundError("session_ended", "this call has ended")
+        raise NotFoundError("session_unknown", "no such session; it may have ended before a restart")
+
+    def admit(self, access: Access) -> tuple[Session, Participant]:
+        """Return the session and participant of a token that wants to join.
+
+        A token that ``may_open`` makes the session; a participant who was not listed is added.
+
+        Raises:
+            NotFoundError: no such session, or it ended.
+            AccessError: the session knows the participant under another role.
+            Overload: ``participants_full`` or ``sessions_full``.
+        """
+        if access.may_open and access.session not in self._sessions and access.session not in self._ended:
+            self._open(
+                access.session, self._config.profile, [NewParticipant(access.participant, access.role)]
+            )
+        session = self.get(access.session)
+        known = session.participants.get(access.participant)
+        if known is None:
+            known = self._add(session, NewParticipant(access.participant, access.role))
+            self.announce(session)
+        if known.role is not access.role:
+            raise forbidden("the session knows this participant under another role")
+        return session, known
+
+    def hold(self, session: str, *, held: bool) -> None:
+        """Put a call on hold, or take it off."""
+        found = self.get(session)
+        found.phase = Phase.HELD if held else Phase.OPEN
+        found.hub.publish({"v": 1, "type": "session", "session": session, "state": found.phase.value})
+
+    def end(self, session: str) -> None:
+        """End a call: tell every reader, remember the id, forget the rest.
+
+        Raises:
+            NotFoundError: it does not run.
+        """
+        found = self.get(session)
+        found.phase = Phase.ENDED
+        found.hub.publish({"v": 1, "type": "session", "session": session, "state": found.phase.value})
+        found.hub.close()
+        self._dropped += found.hub.dropped
+        del self._sessions[session]
+        self._ended[session] = None
+        while len(self._ended) > self._config.remembered_ended:
+            self._ended.popitem(last=False)
+        for callback in self._on_end:
+            callback(found)
+
+    def announce(self, session: Session) -> None:
+        """Publish who is in the room now."""
+        session.hub.publish({"v": 1, "type": "participants", "session": session.id, **people(session)})
+
+    def update_state(
+        self,
+        session: str,
+        participant: str,
+        *,
+        state: State,
+        llr: float | None,
+        signals: Mapping[Signal, SignalState],
+    ) -> None:
+        """Keep what guard makes of a participant now and publish it.
+
+        A session that ended meanwhile, or a participant it does not have, is left alone:
+        verdicts arrive from another process and may be late.
+        """
+        found = self._sessions.get(session)
+        known = found.participants.get(participant) if found else None
+        if found is None or known is None:
+            return
+        known.state, known.llr, known.signals = state, llr, dict(signals)
+        found.hub.publish(
+            {
+                "v": 1,
+                "type": "state",
+                "session": session,
+                "participant": participant,
+                **standing(known),
+                "at": rfc3339(self._clock.utc()),
+            }
+        )
+
+    def publish(self, session: str, event: Event, recipients: Collection[str] | None = None) -> None:
+        """Send an event to the readers who may see it (``visibility.py``); late ones are left alone.
+
+        Args:
+            event: ``Alert.as_json()`` or another object with ``type``; an alert is remembered
+                so that it can be acknowledged and shown to people who join later.
+            recipients: participants to tell, None for everyone allowed; operators always are.
+        """
+        found = self._sessions.get(session)
+        if found is None:
+            return
+        if event.get("type") == "alert":
+            found.alerts[str(event["id"])] = event
+            while len(found.alerts) > self._config.remembered_alerts:
+                found.answered.discard(found.alerts.popitem(last=False)[0])
+        found.hub.publish(event, recipients)
+
+    def publish_alert(self, alert: Alert, recipients: Collection[str] | None = None) -> None:
+        """Publish one alert of the policy."""
+        self.publish(alert.session, alert.as_json(), recipients)
+
+    def subscribe(self, session: Session, access: Access) -> Subscription:
+        """Open an event stream; give it back with ``session.hub.unsubscribe``.
+
+        Raises:
+            Overload: ``readers_full``.
+        """
+        if len(session.hub) >= self._config.max_readers:
+            raise Overload("readers_full", "too many open pages and event streams in this session")
+        return session.hub.subscribe(access)
+
+    def close(self) -> None:
+        """End every session (shutdown)."""
+        for session in list(self._sessions):
+            self.end(session)
+
+    def _open(self, session: str, profile: str, participants: Sequence[NewParticipant]) -> Session:
+        if len(self._sessions) >= self._config.max_sessions:
+            raise Overload("sessions_full", "this server has no room for another session now")
+        if profile not in self._profiles:
+            raise PeerError(
+                "profile_unknown", f"no such profile; there are {', '.join(sorted(self._profiles))}"
+            )
+        opened = Session(session, profile, Hub(self._config.queue_events))
+        if len({person.id for person in participants}) < len(participants):
+            raise PeerError("participant_repeated", "two participants have the same id")
+        for count, person in enumerate(participants):
+            self._check(person, count)
+        self._sessions[session] = opened
+        for callback in self._on_open:
+            callback(opened)
+        for person in participants:
+            self._add(opened, person)
+        return opened
+
+    def _check(self, person: NewParticipant, others: int) -> None:
+        if not valid_id(person.id):
+            raise PeerError("id_invalid", "a participant id is 1 to 64 letters, digits, - or _")
+        if others >= self._config.max_participants:
+            raise Overload("participants_full", f"a session takes {self._config.max_participants} people")
+
+    def _add(self, session: Session, person: NewParticipant) -> Participant:
+        self._check(person, len(session.participants))
+        default = person.role in SUSPECTABLE
+        suspectable = default if person.suspectable is None else person.suspectable
+        added = Participant(person.id, person.role, suspectable)
+        session.participants[person.id] = added
+        for callback in self._on_join:
+            callback(session, added)
+        return added

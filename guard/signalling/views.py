@@ -1,0 +1,69 @@
+"""Sessions as they look on the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from guard.signalling.hub import Event
+from guard.signalling.session import Participant, Session
+from guard.signalling.tokens import Access
+from guard.signalling.visibility import may_see, may_see_state
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a UTC time as RFC 3339 text with milliseconds."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def people(session: Session) -> dict[str, Any]:
+    """Return who is in the room, without anything guard thinks of them."""
+    return {
+        "participants": [
+            {"id": p.id, "role": p.role.value, "connected": p.connected, "publishing": p.publishing}
+            for p in session.participants.values()
+        ]
+    }
+
+
+def standing(participant: Participant) -> dict[str, Any]:
+    """Return state, llr and signals as they go on the wire."""
+    return {
+        "state": participant.state.value,
+        "llr": participant.llr,
+        "signals": {
+            name.value: {"llr": s.llr, "coverage": s.coverage, "reason": s.reason}
+            for name, s in participant.signals.items()
+        },
+    }
+
+
+def summary(session: Session, access: Access) -> dict[str, Any]:
+    """Return the contract's session object as ``access`` may see it.
+
+    What may not be seen (one's own standing) is null, not invented.
+    """
+    hidden: dict[str, Any] = {"state": None, "llr": None, "signals": {}}
+    return {
+        "id": session.id,
+        "profile": session.profile,
+        "state": session.phase.value,
+        "participants": [
+            {"id": p.id, "role": p.role.value, **(standing(p) if may_see_state(access, p.id) else hidden)}
+            for p in session.participants.values()
+        ],
+    }
+
+
+def open_alerts(session: Session, access: Access, now: datetime) -> list[Event]:
+    """Return the alerts nobody has answered and that have not expired, as ``access`` may see them."""
+    return [
+        alert
+        for name, alert in session.alerts.items()
+        if name not in session.answered and may_see(access, alert) and not _expired(alert, now)
+    ]
+
+
+def _expired(alert: Event, now: datetime) -> bool:
+    text = alert.get("expires_at")
+    return isinstance(text, str) and datetime.fromisoformat(text) <= now

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from guard.api import create_app
+from guard.errors import Overload
+from guard.types import Role, Signal, SignalState, State
+from tests.api.support import assert_problem, auth, open_session
+from tests.signalling.fakes import ANSWER, PUBLISH, House, offer
+
+SDP = {"Content-Type": "application/sdp"}
+FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
+
+
+async def test_a_new_session_gives_one_working_link_per_participant(
+    client: httpx.AsyncClient, home: House
+) -> None:
+    body = {"participants": [{"id": "h", "role": "host"}, {"id": "g", "role": "guest"}]}
+    made = await client.post("/api/v1/sessions", json=body, headers=auth(home.operator()))
+    answer = made.json()
+    assert [p["role"] for p in answer["participants"]] == ["host", "guest"]
+    for person in answer["participants"]:
+        assert person["url"] == f"https://guard.test/?token={person['token']}"
+        access = home.tokens.verify(person["token"])
+        assert (access.session, access.participant) == (answer["id"], person["id"])
+
+
+async def test_a_session_reads_as_the_contract_says(client: httpx.AsyncClient, home: House) -> None:
+    made = await open_session(client, home)
+    signals = {Signal.VOICE_SPOOF: SignalState(2.5, 0.5, None)}
+    home.sessions.update_state(made["id"], "customer", state=State.SUSPECT, llr=2.5, signals=signals)
+    read = await client.get(f"/api/v1/sessions/{made['id']}", headers=auth(made["agent"]))
+    voice = {"llr": 2.5, "coverage": 0.5, "reason": None}
+    assert read.json() == {
+        "id": made["id"],
+        "profile": "kz-ardfm",
+        "state": "open",
+        "participants": [
+            {
+                "id": "customer",
+                "role": "customer",
+                "state": "suspect",
+                "llr": 2.5,
+                "signals": {"voice_spoof": voice},
+            },
+            # the reader's own standing is not theirs to see
+            {"id": "agent", "role": "agent", "state": None, "llr": None, "signals": {}},
+        ],
+    }
+
+
+async def test_probes_need_no_token(client: httpx.AsyncClient, home: House) -> None:
+    assert (await client.get("/healthz")).json() == {"status": "ok"}
+    assert (await client.get("/readyz")).status_code == 200
+    home.failing["analysis"] = "starting"
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()["failing"]) == (503, {"analysis": "starting"})
+
+
+async def test_metrics_are_for_this_machine_and_operators(client: httpx.AsyncClient, home: House) -> None:
+    assert_problem(await client.get("/metrics"), 401, "token_missing")
+    agent = home.token("room", "agent", Role.AGENT)
+    assert_problem(await client.get("/metrics", headers=auth(agent)), 403, "token_forbidden")
+    assert (await client.get("/metrics", headers=auth(home.operator()))).content == b"guard_up 1\n"
+    local = httpx.ASGITransport(create_app(home.services), client=("127.0.0.1", 5000))
+    async with httpx.AsyncClient(transport=local, base_url="https://guard.test") as near:
+        assert (await near.get("/metrics")).content == b"guard_up 1\n"
+
+
+async def test_whip_publishes_trickles_and_ends(client: httpx.AsyncClient, home: House) -> None:
+    made = await open_session(client, home)
+    token = auth(made["customer"])
+    answer = await client.post(f"/whip/{made['id']}", content=PUBLISH, headers=SDP | token)
+    assert (answer.status_code, answer.text) == (201, ANSWER)
+    assert answer.headers["content-type"].startswith("application/sdp")
+    where = answer.headers["location"]
+    call = home.media.calls[0]
+    assert (call.participant, call.publish, where) == ("customer", True, f"/whip/{made['id']}/{call.peer}")
+
+    candidate = "candidate:1 1 udp 1 192.0.2.1 9 typ host"
+    body = f"a=ice-ufrag:abcd\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\na={candidate}\r\n"
+    assert (await client.patch(where, content=body, headers=FRAGMENT | token)).status_code == 204
+    assert home.media.candidates == [(call.peer, candidate, "0")]
+
+    assert (await client.delete(where, headers=token)).status_code == 200
+    assert home.media.open == set()
+    assert_problem(await client.delete(where, headers=token), 404, "connection_unknown")
+
+
+async def test_whip_again_replaces_the_first_connection(client: httpx.AsyncClient, home: House) -> None:
+    made = await open_session(client, home)
+    for _ in range(2):
+        await client.post(f"/whip/{made['id']}", content=PUBLISH, headers=SDP | auth(made["customer"]))
+    first, second = home.media.calls
+    assert home.media.closed == [(first.peer, "replaced")]
+    assert home.media.open == {second.peer}
+
+
+async def test_an_ice_restart_is_refused_as_the_rfc_says(client: httpx.AsyncClient, home: House) -> None:
+    made = await open_session(client, home)
+    token = auth(made["customer"])
+    answer = await client.post(f"/whip/{made['id']}", content=PUBLISH, headers=SDP | token)
+    restart = "a=ice-ufrag:new\r\na=ice-pwd:newsecret\r\n"
+    where = answer.headers["location"]
+    assert_problem(
+        await client.patch(where, content=restart, headers=FRAGMENT | token), 422, "ice_restart_unsupported"
+    )
+
+
+async def test_whep_subscribes_the_receiving_lines_to_the_one_asked_for(
+    client: httpx.AsyncClient, home: House
+) -> None:
+    made = await open_session(client, home)
+    lines = offer(("audio", "a", "recvonly"), ("video", "v", "recvonly"), ("application", "d", "sendrecv"))
+    url = f"/whep/{made['id']}/customer"
+    answer = await client.post(url, content=lines, headers=SDP | auth(made["agent"]))
+    call = home.media.calls[0]
+    assert (call.participant, call.publish) == ("agent", False)
+    assert call.subscriptions == {"a": "customer", "v": "customer"}
+    where = answer.headers["location"]
+    assert_problem(await client.delete(where, headers=auth(made["customer"])), 403, "token_forbidden")
+    assert (await client.delete(where, headers=auth(made["agent"]))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status", "code"),
+    [
+        ({"Content-Type": "application/json"}, "{}", 415, "content_type"),
+        ({}, PUBLISH, 415, "content_type"),
+        (SDP, "", 400, "sdp_malformed"),
+        (SDP, "hello", 400, "sdp_malformed"),
+        (SDP, "v=0\r\n", 400, "sdp_malformed"),
+        (SDP, b"v=0\r\n\xff\xfe", 400, "sdp_malformed"),
+        (SDP, PUBLISH + "a=x:" + "y" * 70_000, 413, "body_too_large"),
+        (SDP, "x" * 300_000, 413, "body_too_large"),
+    ],
+)
+async def test_a_bad_offer_gets_its_own_status(
+    client: httpx.AsyncClient, home: House, headers: dict[str, str], body: str | bytes, status: int, code: str
+) -> None:
+    made = await open_session(client, home)
+    content = body.encode() if isinstance(body, str) else body
+    for url in (f"/whip/{made['id']}", f"/whep/{made['id']}/customer"):
+        answer = await client.post(url, content=content, headers=headers | auth(made["agent"]))
+        assert_problem(answer, status, code)
+    assert home.media.calls == []
+
+
+async def test_whip_and_whep_to_an_ended_session_are_gone(client: httpx.AsyncClient, home: House) -> None:
+    made = await open_session(client, home)
+    token = auth(made["customer"])
+    where = (await client.post(f"/whip/{made['id']}", content=PUBLISH, headers=SDP | token)).headers[
+        "location"
+    ]
+    ended = await client.post(
+        f"/api/v1/sessions/{made['id']}/actions", json={"action": "end"}, headers=auth(made["agent"])
+    )
+    assert ended.status_code == 204
+    await home.services.connections.settle()
+    assert home.media.open == set()
+    for url in (f"/whip/{made['id']}", f"/whep/{made['id']}/customer"):
+        assert_problem(await client.post(url, content=PUBLISH, headers=SDP | token), 410, "session_ended")
+    assert_problem(await client.delete(where, headers=token), 410, "session_ended")
+    assert_problem(
+        await client.get(f"/api/v1/sessions/{made['id']}", headers=auth(made["agent"])), 410, "session_ended"
+    )
+
+
+async def test_a_refusal_of_the_media_plane_reaches_the_client(
+    client: httpx.AsyncClient, home: House
+) -> None:
+    made = await open_session(client, home)
+    home.media.refuse = Overload("relay_full", "no room for another connection")
+    answer = await client.post(f"/whip/{made['id']}", content=PUBLISH, headers=SDP | auth(made["customer"]))
+    assert_problem(answer, 503, "relay_full")
+    assert answer.headers["retry-after"] == "5"
+    assert len(home.services.connections) == 0
+
+
+async def test_challenges_are_refused_and_no_result_is_invented(
+    client: httpx.AsyncClient, home: House
+) -> None:
+    made = await open_session(client, home)
+    url, body = f"/api/v1/sessions/{made['id']}/challenges", {"participant": "customer", "kind": "visual"}
+    answer = await client.post(url, json=body, headers=auth(made["agent"]))
+    assert_problem(answer, 501, "challenge_not_available")
+    assert_problem(await client.post(url, json=body, headers=auth(made["customer"])), 403, "token_forbidden")
+
+
+async def test_errors_are_problem_documents_everywhere(client: httpx.AsyncClient, home: House) -> None:
+    operator = auth(home.operator())
+    assert_problem(await client.get("/nowhere"), 404, "not_found")
+    assert_problem(await client.put("/api/v1/sessions", headers=operator), 405, "method_not_allowed")
+    assert_problem(await client.get("/whip/room"), 405, "method_not_allowed")
+    secret = {"participants": [{"id": "870101300123 secret", "role": "customer"}]}
+    wrong = await client.post("/api/v1/sessions", json=secret, headers=operator)
+    assert_problem(wrong, 422, "request_invalid")
+    assert "secret" not in wrong.text
+    assert_problem(
+        await client.post("/api/v1/sessions", content=b"{", headers=operator), 422, "request_invalid"
+    )
+    profile = {"profile": "none", "participants": [{"id": "a", "role": "agent"}]}
+    assert_problem(
+        await client.post("/api/v1/sessions", json=profile, headers=operator), 400, "profile_unknown"
+    )
+
+
+async def test_a_fault_of_the_server_shows_nothing_of_its_inside(home: House) -> None:
+    app = create_app(home.services)
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("inside")
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="https://guard.test") as client:
+        answer = await client.get("/broken")
+    assert_problem(answer, 500, "internal_error")
+    assert "inside" not in answer.text
+
+
+async def test_every_answer_carries_the_security_headers(client: httpx.AsyncClient) -> None:
+    for url in ("/", "/healthz", "/nowhere", "/api/v1/sessions"):
+        headers = (await client.get(url)).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "unsafe" not in policy and "*" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+
+
+async def test_the_description_names_every_route(client: httpx.AsyncClient) -> None:
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    assert {
+        "/whip/{session}",
+        "/whep/{session}/{participant}",
+        "/api/v1/sessions",
+        "/api/v1/sessions/{session}",
+        "/api/v1/sessions/{session}/events",
+        "/api/v1/sessions/{session}/actions",
+        "/api/v1/sessions/{session}/challenges",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    } <= set(paths)

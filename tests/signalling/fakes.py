@@ -1,0 +1,117 @@
+"""A scripted media plane and the parts around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from guard.api import ApiConfig, Services
+from guard.clock import ManualClock
+from guard.errors import GuardError
+from guard.signalling.ports import Action
+from guard.signalling.sessions import Sessions, SessionsConfig
+from guard.signalling.tokens import Tokens
+from guard.types import Role
+
+KEY = bytes(range(32))
+ANSWER = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"
+
+
+def offer(*lines: tuple[str, str, str], ufrag: str = "abcd") -> str:
+    """An offer with the given (kind, mid, direction) m-lines."""
+    text = f"v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:secret\r\n"
+    for kind, mid, direction in lines:
+        text += f"m={kind} 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:{mid}\r\na={direction}\r\n"
+    return text
+
+
+PUBLISH = offer(("audio", "0", "sendonly"), ("video", "1", "sendonly"))
+
+
+@dataclass(frozen=True)
+class Call:
+    peer: str
+    session: str
+    participant: str
+    publish: bool
+    subscriptions: Mapping[str, str]
+
+
+@dataclass
+class ScriptedMedia:
+    """Answers every offer with ``ANSWER``, or raises what it was told to."""
+
+    refuse: GuardError | None = None
+    calls: list[Call] = field(default_factory=list)
+    candidates: list[tuple[str, str, str | None]] = field(default_factory=list)
+    closed: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def open(self) -> set[str]:
+        return {call.peer for call in self.calls} - {peer for peer, _ in self.closed}
+
+    async def negotiate(
+        self,
+        peer: str,
+        *,
+        session: str,
+        participant: str,
+        sdp: str,
+        publish: bool,
+        subscriptions: Mapping[str, str],
+    ) -> str:
+        if self.refuse is not None:
+            raise self.refuse
+        self.calls.append(Call(peer, session, participant, publish, dict(subscriptions)))
+        return ANSWER
+
+    async def add_candidate(self, peer: str, candidate: str, mid: str | None) -> None:
+        self.candidates.append((peer, candidate, mid))
+
+    async def close(self, peer: str, reason: str = "closed") -> None:
+        self.closed.append((peer, reason))
+
+
+@dataclass
+class ActionLog:
+    actions: list[Action] = field(default_factory=list)
+
+    async def act(self, action: Action) -> None:
+        self.actions.append(action)
+
+
+@dataclass
+class House:
+    """Everything behind the HTTP layer, with a clock the test moves."""
+
+    clock: ManualClock
+    media: ScriptedMedia
+    log: ActionLog
+    tokens: Tokens
+    sessions: Sessions
+    failing: dict[str, str]
+    services: Services
+
+    def token(self, session: str, participant: str, role: Role, ttl_s: float = 3600.0) -> str:
+        return self.tokens.issue(session, participant, role, ttl_s=ttl_s)
+
+    def operator(self) -> str:
+        return self.token("*", "operator", Role.OPERATOR)
+
+
+def house(config: ApiConfig | None = None, sessions_config: SessionsConfig | None = None) -> House:
+    clock, media, log = ManualClock(), ScriptedMedia(), ActionLog()
+    tokens = Tokens(KEY, clock)
+    sessions = Sessions(clock, sessions_config, profiles=("meeting", "kz-ardfm"))
+    failing: dict[str, str] = {}
+    services = Services.build(
+        clock=clock,
+        tokens=tokens,
+        sessions=sessions,
+        media=media,
+        sink=log,
+        ready=lambda: failing,
+        metrics=lambda: b"guard_up 1\n",
+        config=config,
+    )
+    return House(clock, media, log, tokens, sessions, failing, services)
