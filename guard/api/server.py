@@ -22,7 +22,7 @@ class ServerConfig:
     host: str = "0.0.0.0"
     port: int = 8443
     tls: CertificateFiles | None = None
-    max_message_bytes: int = 128 * 1024
+    max_message_bytes: int = 512 * 1024
     grace_s: int = 3
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from guard.clock import Clock
 from guard.errors import ConfigError
 from guard.signalling.actions import Actions
-from guard.signalling.connections import Connections
+from guard.signalling.connections import Connections, ConnectionsConfig
 from guard.signalling.ports import ActionSink, MediaPlane
 from guard.signalling.rooms import Rooms, RoomsConfig
+from guard.signalling.sdp import MAX_SDP_BYTES
 from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import Tokens
 
@@ -39,7 +40,7 @@ class ApiConfig:
 
     public_url: str | None = None
     token_ttl_s: float = 8 * 3600.0
-    max_body_bytes: int = 128 * 1024
+    max_body_bytes: int = 320 * 1024
     body_timeout_s: float = 15.0
     heartbeat_s: float = 15.0
     metrics_from_loopback: bool = True
@@ -48,8 +49,9 @@ class ApiConfig:
     def __post_init__(self) -> None:
         if self.token_ttl_s < 1:
             raise ConfigError("config_invalid", "api.token_ttl_s must be at least 1")
-        if self.max_body_bytes < 80 * 1024:
-            raise ConfigError("config_invalid", "api.max_body_bytes must leave room for an SDP (81920)")
+        if self.max_body_bytes < MAX_SDP_BYTES:
+            message = f"api.max_body_bytes must leave room for an SDP ({MAX_SDP_BYTES})"
+            raise ConfigError("config_invalid", message)
         if self.public_url is not None and not self.public_url.startswith(("https://", "http://")):
             raise ConfigError("config_invalid", "api.public_url must start with https:// or http://")
 
@@ -80,10 +82,17 @@ class Services:
         ready: Ready,
         metrics: MetricsPage,
         config: ApiConfig | None = None,
+        connections_config: ConnectionsConfig | None = None,
+        rooms_config: RoomsConfig | None = None,
+        on_page: Callable[[str, str, bool], None] = lambda *_: None,
     ) -> Services:
-        """Wire signalling to a media plane and to whoever takes the actions."""
+        """Wire signalling to a media plane and to whoever takes the actions.
+
+        Args:
+            on_page: told (session, participant, open) when somebody's page has joined or gone.
+        """
         settings = config or ApiConfig()
-        connections = Connections(media, sessions)
+        connections = Connections(media, sessions, connections_config)
         actions = Actions(sessions, sink)
         rooms = Rooms(
             tokens=tokens,
@@ -91,6 +100,7 @@ class Services:
             connections=connections,
             actions=actions,
             clock=clock,
-            config=RoomsConfig(ice_servers=settings.ice_servers),
+            config=rooms_config or RoomsConfig(ice_servers=settings.ice_servers),
+            on_page=on_page,
         )
         return cls(clock, tokens, sessions, connections, actions, rooms, ready, metrics, settings)

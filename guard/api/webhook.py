@@ -9,7 +9,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,7 +30,7 @@ class WebhookConfig:
 
     Args:
         url: where to POST; http only to this machine.
-        secret: shared with the receiver, at least 16 characters.
+        secret: shared with the receiver, at least 16 bytes.
         timeout_s: for one attempt as a whole.
         attempts: how often one event is tried.
         first_wait_s: pause before the second attempt; doubles each time.
@@ -38,7 +38,7 @@ class WebhookConfig:
     """
 
     url: str
-    secret: str
+    secret: bytes = field(repr=False)
     timeout_s: float = 5.0
     attempts: int = 4
     first_wait_s: float = 1.0
@@ -50,7 +50,7 @@ class WebhookConfig:
         if parts.scheme != "https" and not (parts.scheme == "http" and local):
             raise ConfigError("config_invalid", "webhook.url must be https (http only to localhost)")
         if len(self.secret) < 16:
-            raise ConfigError("config_invalid", "webhook.secret must have at least 16 characters")
+            raise ConfigError("config_invalid", "webhook.secret must have at least 16 bytes")
         if self.attempts < 1 or self.queue_events < 1 or self.timeout_s <= 0:
             raise ConfigError(
                 "config_invalid", "webhook.attempts, queue_events and timeout_s must be positive"
@@ -68,13 +68,13 @@ class WebhookCounts:
     retries: int = 0
 
 
-def sign(secret: str, timestamp: int, body: bytes) -> str:
+def sign(secret: bytes, timestamp: int, body: bytes) -> str:
     """Return the ``Guard-Signature`` value: HMAC-SHA256 over ``<timestamp>.<body>``."""
     signed = str(timestamp).encode() + b"." + body
-    return f"t={timestamp},v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
+    return f"t={timestamp},v1={hmac.new(secret, signed, hashlib.sha256).hexdigest()}"
 
 
-def verify(secret: str, header: str, body: bytes, *, now: float, tolerance_s: float = TOLERANCE_S) -> bool:
+def verify(secret: bytes, header: str, body: bytes, *, now: float, tolerance_s: float = TOLERANCE_S) -> bool:
     """Tell whether a received body is guard's and fresh; for receivers.
 
     Args:

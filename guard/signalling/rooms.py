@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,7 +64,7 @@ class RoomsConfig:
         ice_servers: RTCIceServer objects for the page; empty = host candidates only.
     """
 
-    max_message_bytes: int = 96 * 1024
+    max_message_bytes: int = 320 * 1024
     message_rate_hz: float = 20.0
     join_timeout_s: float = 15.0
     send_timeout_s: float = 10.0
@@ -117,13 +117,20 @@ class Rooms:
         actions: Actions,
         clock: Clock,
         config: RoomsConfig | None = None,
+        on_page: Callable[[str, str, bool], None] = lambda *_: None,
     ) -> None:
+        """Serve no page yet.
+
+        Args:
+            on_page: told (session, participant, open) when somebody's page has joined or gone.
+        """
         self._tokens = tokens
         self._sessions = sessions
         self._connections = connections
         self._actions = actions
         self._clock = clock
         self._config = config or RoomsConfig()
+        self._on_page = on_page
         self._pages: dict[tuple[str, str], _Page] = {}
 
     def __len__(self) -> int:
@@ -183,6 +190,7 @@ class Rooms:
         )
         person.connected = True
         self._sessions.announce(session)
+        self._on_page(session.id, person.id, True)
         return page
 
     def _welcome(self, page: _Page) -> dict[str, Any]:
@@ -228,6 +236,7 @@ class Rooms:
             del self._pages[key]
             page.person.connected = False
             self._sessions.announce(page.session)
+            self._on_page(*key, False)
 
     async def _read(self, page: _Page) -> None:
         budget = _Budget(self._config.message_rate_hz, self._clock.now())

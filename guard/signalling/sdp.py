@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from guard.errors import PeerError
 
-MAX_SDP_BYTES = 64 * 1024
+MAX_SDP_BYTES = 256 * 1024
+"""A page in a room of twelve offers about 100 KiB."""
+
 MAX_FRAGMENT_BYTES = 16 * 1024
 MAX_MEDIA_LINES = 64
 MAX_CANDIDATES = 64

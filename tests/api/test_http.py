@@ -132,8 +132,8 @@ async def test_whep_subscribes_the_receiving_lines_to_the_one_asked_for(
         (SDP, "hello", 400, "sdp_malformed"),
         (SDP, "v=0\r\n", 400, "sdp_malformed"),
         (SDP, b"v=0\r\n\xff\xfe", 400, "sdp_malformed"),
-        (SDP, PUBLISH + "a=x:" + "y" * 70_000, 413, "body_too_large"),
-        (SDP, "x" * 300_000, 413, "body_too_large"),
+        (SDP, PUBLISH + "a=x:" + "y" * 270_000, 413, "body_too_large"),
+        (SDP, "x" * 400_000, 413, "body_too_large"),
     ],
 )
 async def test_a_bad_offer_gets_its_own_status(
