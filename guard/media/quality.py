@@ -11,8 +11,8 @@ from guard.types import FaceQuality, FloatArray, ImageArray
 _LEFT_EYE, _RIGHT_EYE = (33, 133), (263, 362)
 # pairs of points on the two sides of the face, ear to jaw: image left, image right
 _SIDES = ((234, 454), (127, 356), (93, 323), (132, 361))
-# where the face lies in the 224 px crop of guard.media.align: rows, columns
-_FACE_ROWS, _FACE_COLUMNS = slice(45, 180), slice(53, 171)
+# brow to lower lip, cheek to cheek, in the 224 px crop of guard.media.align: always inside the face
+_FACE_ROWS, _FACE_COLUMNS = slice(68, 156), slice(62, 162)
 # ITU-R BT.601, section 2.5.1
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 

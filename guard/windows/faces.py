@@ -39,7 +39,7 @@ class FaceWindowConfig:
 
     rate_hz: float = 5.0
     min_eye_distance_px: float = 24.0
-    min_sharpness: float = 6.0
+    min_sharpness: float = 8.0
     max_yaw_deg: float = 35.0
     min_luma: float = 30.0
     track: FaceTrackConfig = field(default_factory=FaceTrackConfig)
