@@ -8,32 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
 
+from guard.app.parts import Models, PipelineConfig, build_pipeline, thresholds_of
 from guard.clock import Clock
-from guard.codec.receive import TrackReceiver
-from guard.inference.lanes import ThreadLane
-from guard.pipeline import Pipeline
+from guard.codec.receive import ReceiveConfig, TrackReceiver
+from guard.fusion.config import Thresholds
+from guard.inference.lanes import ScoreSink
 from guard.types import AudioFrame, Score, State, TapPacket, TrackKey, Verdict, VideoFrame
 from guard.workers.link import Link, open_link
 from guard.workers.wire import EncodedPicture, Message, Record, encode_message
 
 HEARTBEAT_S = 0.3
 VERDICT_EVERY_S = 0.2
-
-
-class MakePipeline(Protocol):
-    """Builds a Pipeline and its lanes, given where Scores and Verdicts go."""
-
-    def __call__(
-        self,
-        *,
-        on_scores: Callable[[Sequence[Score]], None],
-        on_verdict: Callable[[Verdict, Sequence[Score]], None],
-    ) -> tuple[Pipeline, list[ThreadLane]]:
-        """Return the pipeline, and the lanes it feeds."""
+KEYFRAME_EVERY_S = 2.0
 
 
 def verdict_message(verdict: Verdict, decided_s: float, latency_s: float | None) -> Message:
@@ -87,16 +76,27 @@ class ParticipantClock:
 class AnalysisWorker:
     """Runs the pipeline on what the relay process sends over the link."""
 
-    def __init__(self, clock: Clock, make_pipeline: MakePipeline) -> None:
+    def __init__(self, clock: Clock, models: Models, config: PipelineConfig, receive: ReceiveConfig) -> None:
         self._clock = clock
+        self._models = models
+        self._receive = receive
         self._loop = asyncio.get_running_loop()
+        self._thresholds: dict[str, Thresholds] = {}
         self._receivers: dict[TrackKey, TrackReceiver] = {}
         self._times = ParticipantClock()
+        self._asked: dict[TrackKey, float] = {}
         self._sent: dict[tuple[str, str], tuple[float, State]] = {}
         self._ended = asyncio.Event()
         self._link: Link | None = None
         self._packets = 0
-        self._pipeline, self._lanes = make_pipeline(on_scores=self._from_lane, on_verdict=self._decided)
+        built = build_pipeline(
+            models,
+            config,
+            self._decided,
+            threads=(clock, self._into_loop),
+            session_thresholds=lambda session: self._thresholds.get(session, config.fusion.thresholds),
+        )
+        self._pipeline, self._lanes = built.pipeline, built.lanes
 
     async def run(self, sock: socket.socket) -> None:
         """Serve until the relay process closes its end."""
@@ -122,11 +122,33 @@ class AnalysisWorker:
         self._packets += 1
         receiver = self._receivers.get(packet.key)
         if receiver is None:
-            receiver = self._receivers.setdefault(packet.key, TrackReceiver(packet.key, packet.codec))
+            receiver = self._receivers.setdefault(packet.key, self._open(packet))
         for frame in receiver.push(packet):
             self._pipeline.push(self._times.place(frame, packet.arrival_s))
+        if receiver.wants_keyframe:
+            self._ask_keyframe(packet)
+
+    def _ask_keyframe(self, packet: TapPacket) -> None:
+        """Ask the relay for a keyframe: analysis began, or lost its place, mid-stream."""
+        key, now = packet.key, packet.arrival_s
+        if now - self._asked.get(key, float("-inf")) < KEYFRAME_EVERY_S:
+            return
+        self._asked[key] = now
+        self._send({"type": "keyframe", "session": key.session, "participant": key.participant})
+
+    def _open(self, packet: TapPacket) -> TrackReceiver:
+        return TrackReceiver(packet.key, packet.codec, self._receive)
 
     def _message(self, message: Message) -> None:
+        session = str(message.get("session"))
+        if message.get("type") == "session":
+            self._thresholds[session] = thresholds_of(str(message.get("profile")))
+        elif message.get("type") == "session_ended":
+            self._thresholds.pop(session, None)
+        else:
+            self._about_participant(message)
+
+    def _about_participant(self, message: Message) -> None:
         who = (str(message.get("session")), str(message.get("participant")))
         if message.get("type") == "acknowledge":
             self._pipeline.acknowledge(*who)
@@ -136,10 +158,14 @@ class AnalysisWorker:
             self._sent.pop(who, None)
             for key in [k for k in self._receivers if (k.session, k.participant) == who]:
                 del self._receivers[key]
+                self._asked.pop(key, None)
 
-    def _from_lane(self, scores: Sequence[Score]) -> None:
-        """Bring Scores from a lane's thread into the loop."""
-        self._loop.call_soon_threadsafe(self._pipeline.scored, scores)
+    def _into_loop(self, sink: ScoreSink) -> ScoreSink:
+        """Return a sink that may be called from a lane's thread."""
+        return lambda scores: self._hand_over(sink, scores)
+
+    def _hand_over(self, sink: ScoreSink, scores: Sequence[Score]) -> None:
+        self._loop.call_soon_threadsafe(sink, scores)
 
     def _decided(self, verdict: Verdict, scores: Sequence[Score]) -> None:
         who = (verdict.session, verdict.participant)
@@ -155,7 +181,10 @@ class AnalysisWorker:
     async def _beat(self) -> None:
         while True:
             lanes = {lane.detector.signal.value: lane.report() for lane in self._lanes}
-            self._send({"type": "heartbeat", "lanes": lanes, "packets": self._packets})
+            errors = {signal.value: error.code for signal, error in self._models.errors.items()}
+            self._send(
+                {"type": "heartbeat", "lanes": lanes, "packets": self._packets, "model_errors": errors}
+            )
             await asyncio.sleep(HEARTBEAT_S)
 
     def _send(self, message: Message) -> bool:

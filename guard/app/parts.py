@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from guard.clock import Clock
+from guard.config import thresholds
 from guard.detectors.card import load_card
 from guard.detectors.table import DETECTORS
 from guard.errors import ModelError
@@ -94,12 +95,12 @@ class PipelineConfig:
 
 
 def thresholds_of(profile: str) -> Thresholds:
-    """Return where a shipped profile's states begin.
+    """Return where a profile's states begin.
 
     Raises:
         ConfigError: there is no such profile, or it is wrong.
     """
-    return Thresholds(**load_profile(profile).thresholds.model_dump())
+    return thresholds(load_profile(profile))
 
 
 def file_config(profile: str) -> PipelineConfig:

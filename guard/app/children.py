@@ -1,0 +1,58 @@
+"""The child processes' entry: ``guard worker analysis`` and ``guard worker banner``."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from guard.app.analysis import AnalysisWorker
+from guard.app.parts import PipelineConfig, load_models
+from guard.clock import Clock
+from guard.config import Settings, load_settings
+from guard.errors import ConfigError
+from guard.log import configure, get_logger
+from guard.resources import models_dir
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """Let the kernel end this process when the relay process dies without a word (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def pipeline_config(settings: Settings) -> PipelineConfig:
+    """Return the pipeline's part of the settings."""
+    analysis = settings.analysis
+    return PipelineConfig(analysis.audio, analysis.face, settings.fusion, analysis.lanes)
+
+
+async def run_child(name: str, sock: socket.socket, config: Path | None, clock: Clock) -> None:
+    """Run one worker until the relay process closes the link.
+
+    Raises:
+        ConfigError: there is no such worker, or the settings are wrong.
+        ModelError: the face finder cannot be loaded.
+    """
+    die_with_parent()
+    # Ctrl-C reaches the whole group; the relay process ends its children itself
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    settings = load_settings(config)
+    configure(settings.log)
+    if name == "analysis":
+        await _analysis(sock, settings, clock)
+    else:
+        raise ConfigError("worker_unknown", f"there is no worker {name!r}")
+
+
+async def _analysis(sock: socket.socket, settings: Settings, clock: Clock) -> None:
+    log = get_logger("analysis")
+    models = load_models(settings.analysis.models_dir or models_dir())
+    for signal_name, error in models.errors.items():
+        log.error("model_unusable", signal=signal_name.value, code=error.code, why=error.message)
+    worker = AnalysisWorker(clock, models, pipeline_config(settings), settings.analysis.receive)
+    await worker.run(sock)
