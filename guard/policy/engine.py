@@ -9,7 +9,8 @@ Rules, all in this file:
    one alert a minute per person.
 3. The timetable of a case is ``AlertsConfig``; see ``case.py``.
 4. A recipient's acknowledgement ends the case for that recipient and the console alarm.
-   ``settle`` (a person has acted) ends it for all.
+   ``settle`` (a person has acted) ends it for all, and releases the latch of a red state.
+   The latch is kept here, not only in fusion, so that it outlives the analysis process.
 5. A state that goes on after expiry is told again if nobody acknowledged, else it is not.
 6. DETECTOR_DOWN is a notice: told once, taken back when the detector is up again.
 """
@@ -31,6 +32,8 @@ from guard.types import State, Verdict
 
 _ALERTING = (State.SUSPECT, State.SPOOF)
 _REMEMBERED_IDS = 256
+# verdicts decided before the settling reached the analysis process may still arrive
+_SETTLING_S = 2.0
 
 
 def new_alert_id() -> str:
@@ -75,6 +78,8 @@ class Policy:
         self._waiting: dict[str, tuple[Verdict, float, datetime]] = {}
         self._last: dict[str, tuple[float, str]] = {}
         self._last_notice: dict[str, float] = {}
+        self._latched: set[str] = set()
+        self._settled_at: dict[str, float] = {}
         self._ended_ids: deque[str] = deque(maxlen=_REMEMBERED_IDS)
         self.acks: Counter[str] = Counter()
 
@@ -98,7 +103,9 @@ class Policy:
     def leave(self, participant: str) -> list[Delivery]:
         """A participant has gone; alerts about them end."""
         self._parties.pop(participant, None)
-        self._waiting.pop(participant, None)
+        for table in (self._waiting, self._settled_at):
+            table.pop(participant, None)
+        self._latched.discard(participant)
         out = self._end(self._cases, participant) + self._end(self._notices, participant)
         for case in (*self._cases.values(), *self._notices.values()):
             case.drop(participant)
@@ -119,7 +126,12 @@ class Policy:
             return []
         if verdict.state not in _ALERTING:
             self._waiting.pop(suspect, None)
-            return self._end(self._cases, suspect)
+            self._settled_at.pop(suspect, None)
+            return [] if suspect in self._latched else self._end(self._cases, suspect)
+        if now - self._settled_at.get(suspect, float("-inf")) < _SETTLING_S:
+            return []
+        if verdict.state is State.SPOOF:
+            self._latched.add(suspect)
         case = self._cases.get(suspect)
         if case is None:
             return self._open_or_wait(verdict, now, utc)
@@ -155,9 +167,17 @@ class Policy:
         self.acks[outcome] += 1
         return [*out, *self.poll(now)]
 
-    def settle(self, participant: str) -> list[Delivery]:
-        """A person has acted on the participant: the alert ends for everybody."""
+    def state(self, participant: str, state: State) -> State:
+        """Return the state to show for a verdict's state: a latched red stays red."""
+        if participant in self._latched and state is not State.DETECTOR_DOWN:
+            return State.SPOOF
+        return state
+
+    def settle(self, participant: str, now: float) -> list[Delivery]:
+        """A person has acted on the participant: the latch opens, the alert ends for everybody."""
         self._waiting.pop(participant, None)
+        self._latched.discard(participant)
+        self._settled_at[participant] = now
         return self._end(self._cases, participant)
 
     def suspect_of(self, alert_id: str) -> str | None:

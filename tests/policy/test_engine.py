@@ -145,7 +145,7 @@ def test_repeated_and_late_acknowledgements_are_counted() -> None:
     red(policy)
     policy.on_ack("alert-1", "agent", 1.0)
     assert policy.on_ack("alert-1", "agent", 1.5) == []
-    policy.settle("cust")
+    policy.settle("cust", 1.6)
     assert policy.on_ack("alert-1", "agent", 2.0) == []
     assert policy.acks == {"accepted": 1, "repeated": 1, "ended": 1}
 
@@ -233,6 +233,19 @@ def test_cleared_state_takes_everything_back() -> None:
     stopped = set(told(policy.on_verdict(verdict(State.UNDECIDED), 30.0, UTC0)))
     assert stopped == {("agent", "banner", "stop"), ("agent", "data_channel", "stop")}
     assert policy.deadline() is None
+
+
+def test_red_stays_until_a_person_acts_even_if_the_analysis_process_starts_afresh() -> None:
+    policy = make()
+    red(policy)
+    policy.poll(5.0)
+    assert policy.on_verdict(verdict(State.UNDECIDED), 6.0, UTC0) == []
+    assert policy.state("cust", State.UNDECIDED) is State.SPOOF
+    assert ("agent", "banner", "stop") in told(policy.settle("cust", 7.0))
+    assert red(policy, 7.1) == [], "decided before the settling arrived"
+    assert policy.state("cust", State.UNDECIDED) is State.UNDECIDED
+    policy.on_verdict(verdict(State.UNDECIDED), 7.2, UTC0)
+    assert red(policy, 8.0) != [], "new evidence after the settling counts"
 
 
 def test_detector_down_is_a_notice_told_once_and_taken_back() -> None:
