@@ -1,0 +1,168 @@
+"""Makes the demo's three clips: faces from this folder, voices from ``guard/demo/clips/voices``.
+
+    python make_clips.py --cache CACHE [--seconds 34]
+
+Writes ``guard/demo/clips/*.webm`` and ``SOURCES.toml``. Needs the packages of requirements.txt and
+ai-edge-litert; downloads the pinned wheels of faces_sources.py. Equal inputs give equal pictures;
+libvpx and libopus of another version may give other bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from faces_frames import HEIGHT_PX, RATE_HZ, ROOT, WIDTH_PX, agent, customer
+from faces_sources import AGENT, CUSTOMER, PUT_ON, Source, fetch
+from faces_swap import swapped
+
+CLIPS = ROOT / "guard" / "demo" / "clips"
+VOICES = CLIPS / "voices"
+ENGINE = "guard-demo mesh swap (piecewise affine, 112 px bottleneck, OpenCV seamlessClone)"
+_VIDEO_BITRATE = 280_000
+_AUDIO_BITRATE = 28_000
+_SOUND_SUFFIXES = (".flac", ".wav", ".opus", ".ogg", ".webm")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip: its name, what is seen in it and how the face came to be."""
+
+    name: str
+    face_source: str
+    sources: tuple[Source, ...]
+    engine: str | None
+
+
+CLIP_LIST = (
+    Clip("customer_genuine", "moving_footage", (CUSTOMER,), None),
+    Clip("customer_synthetic", "face_swap", (CUSTOMER, PUT_ON), ENGINE),
+    Clip("agent_genuine", "animated_still", (AGENT,), None),
+)
+
+
+def main() -> None:
+    """Make every clip and write down where it comes from."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--cache", type=Path, required=True, help="folder for downloads, outside the repository"
+    )
+    parser.add_argument("--seconds", type=float, default=34.0)
+    args = parser.parse_args()
+    args.cache.mkdir(parents=True, exist_ok=True)
+    cv2.setNumThreads(1)
+    files = {source: fetch(source, args.cache) for source in (CUSTOMER, PUT_ON, AGENT)}
+    count = round(args.seconds * RATE_HZ)
+    for clip in CLIP_LIST:
+        frames: Iterable[np.ndarray]
+        if clip.name == "agent_genuine":
+            frames = agent(files[AGENT], count)
+        else:
+            frames = customer(files[CUSTOMER], count)
+            if clip.engine:
+                frames = swapped(frames, files[PUT_ON])
+        sound = _voice(clip.name)
+        mux(CLIPS / f"{clip.name}.webm", frames, sound, args.seconds)
+        print(f"{clip.name}.webm: {(CLIPS / f'{clip.name}.webm').stat().st_size / 1e6:.2f} MB, voice {sound}")
+    (CLIPS / "SOURCES.toml").write_text(_sources(), encoding="utf-8")
+
+
+def mux(path: Path, frames: Iterable[np.ndarray], sound: Path | None, seconds: float) -> None:
+    """Write VP8 with a keyframe every 2 s and, where there is a voice, Opus beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", format="webm") as out:
+        video = out.add_stream("libvpx", rate=RATE_HZ)
+        video.width, video.height, video.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
+        video.bit_rate, video.gop_size, video.time_base = _VIDEO_BITRATE, 2 * RATE_HZ, Fraction(1, RATE_HZ)
+        video.codec_context.thread_count = 1
+        video.options = {
+            "deadline": "good", "cpu-used": "1", "auto-alt-ref": "0", "lag-in-frames": "0",
+            "keyint_min": str(2 * RATE_HZ), "qmin": "4", "qmax": "50",
+        }  # fmt: skip
+        audio = None
+        if sound is not None:
+            audio = out.add_stream("libopus", rate=48_000, layout="mono")
+            audio.bit_rate = _AUDIO_BITRATE
+        packets = []
+        for index, picture in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = index, video.time_base
+            packets += video.encode(frame)
+        packets += video.encode(None)
+        if audio is not None and sound is not None:
+            packets += _encode_sound(audio, sound, seconds)
+        packets.sort(key=lambda packet: packet.dts * packet.time_base)
+        for packet in packets:
+            out.mux(packet)
+
+
+def _encode_sound(audio, sound: Path, seconds: float) -> list:
+    """Return Opus packets of exactly ``seconds``: the voice, cut or followed by silence."""
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=48_000)
+    parts = []
+    with av.open(str(sound)) as container:
+        for frame in container.decode(audio=0):
+            parts += [piece.to_ndarray().ravel() for piece in resampler.resample(frame)]
+    parts += [piece.to_ndarray().ravel() for piece in resampler.resample(None)]
+    samples = np.concatenate(parts).astype(np.float32)
+    wanted = round(seconds * 48_000)
+    samples = np.pad(samples[:wanted], (0, max(0, wanted - len(samples))))
+    packets = []
+    for start in range(0, wanted, 960):
+        piece = np.zeros((1, 960), np.float32)
+        piece[0, : len(samples[start : start + 960])] = samples[start : start + 960]
+        frame = av.AudioFrame.from_ndarray(piece, format="flt", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, start, Fraction(1, 48_000)
+        packets += audio.encode(frame)
+    return packets + audio.encode(None)
+
+
+def _voice(name: str) -> Path | None:
+    found = [
+        VOICES / f"{name}{suffix}" for suffix in _SOUND_SUFFIXES if (VOICES / f"{name}{suffix}").is_file()
+    ]
+    return found[0] if found else None
+
+
+def _sources() -> str:
+    lines = [
+        "# Where the demo's clips come from. Written by models/demo_clips/recipe/make_clips.py.",
+        "# Voices: see guard/demo/clips/voices. Nothing named here is in any training set (models/denylist.toml).",
+        "",
+    ]
+    for clip in CLIP_LIST:
+        path = CLIPS / f"{clip.name}.webm"
+        sound = _voice(clip.name)
+        lines += [
+            "[[clip]]",
+            f'file = "{path.name}"',
+            f'sha256 = "{_sha256(path)}"',
+            f'face_source = "{clip.face_source}"',
+        ]
+        if clip.engine:
+            lines.append(f"engine = {json.dumps(clip.engine)}")
+        if sound:
+            lines += [f'voice = "voices/{sound.name}"', f'voice_sha256 = "{_sha256(sound)}"']
+        for source in clip.sources:
+            lines += ["", "[[clip.face]]", f'package = "{source.requirement}"', f'file = "{source.member}"']
+            lines += [f'sha256 = "{source.sha256}"', f'licence = "{source.licence}"']
+            lines.append(f"attribution = {json.dumps(source.attribution)}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

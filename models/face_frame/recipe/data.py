@@ -1,0 +1,110 @@
+"""Real faces for the face frame detector: where they are, which are refused, how they are split.
+
+The folder comes from ``GUARD_DATA`` and nowhere else. An organisation that retrains on its own
+faces lays them out the same way: ``face/real_train/*.jpg`` and a ``landmarks.npz`` with ``names``,
+``lm`` (N, P, 2) in picture pixels and ``sub_idx``, the FaceMesh index of each of the P points.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[3]
+CHIP_SIZE_PX = 200
+
+
+@dataclass(frozen=True)
+class Face:
+    """One real face: uint8 (200, 200, 3) RGB and float32 (P, 2) landmarks in its pixels."""
+
+    name: str
+    image: np.ndarray
+    points: np.ndarray
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The faces of one split and the FaceMesh index of each landmark."""
+
+    faces: list[Face]
+    indices: list[int]
+
+
+def data_folder() -> Path:
+    """Return the folder that ``GUARD_DATA`` names, or stop with what to set."""
+    value = os.environ.get("GUARD_DATA", "")
+    folder = Path(value) / "face" / "real_train"
+    if not value or not (folder / "landmarks.npz").is_file():
+        where = (
+            f"GUARD_DATA={value!r} has no face/real_train/landmarks.npz" if value else "GUARD_DATA is not set"
+        )
+        sys.exit(
+            f"{where}: set it to the folder that holds face/real_train (see models/face_frame/card.toml)"
+        )
+    return folder
+
+
+def denied(path: Path = ROOT / "models" / "denylist.toml") -> set[str]:
+    """Return the names and sha256 sums that no recipe may train on (the demo's people and clips)."""
+    entries = tomllib.loads(path.read_text(encoding="utf-8"))
+    found: set[str] = set()
+    _collect(entries, found)
+    return found
+
+
+def _collect(value: object, found: set[str]) -> None:
+    if isinstance(value, dict):
+        for item in value.values():
+            _collect(item, found)
+    elif isinstance(value, list):
+        for item in value:
+            _collect(item, found)
+    elif isinstance(value, str):
+        found.add(value)
+
+
+def refuse_denied(folder: Path, names: list[str], deny: set[str]) -> None:
+    """Stop when a picture is on the deny-list, by file name or by content.
+
+    Raises:
+        SystemExit: one of ``names`` must not be trained on.
+    """
+    for name in names:
+        digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        if name in deny or digest in deny:
+            sys.exit(
+                f"{name} is on models/denylist.toml (a face of the demo): take it out of the training folder"
+            )
+
+
+def is_held_out(name: str) -> bool:
+    """Return whether a picture is kept for calibration: one in eight, by a hash of its name."""
+    return hashlib.sha256(name.encode()).digest()[0] < 32
+
+
+def load(held_out: bool) -> Faces:
+    """Return the training faces, or the held-out ones, in a fixed order."""
+    folder = data_folder()
+    table = np.load(folder / "landmarks.npz")
+    points = table["lm"].astype(np.float32)
+    names = [str(name) for name in table["names"]]
+    chosen = [row for row, name in enumerate(names) if is_held_out(name) == held_out]
+    refuse_denied(folder, [names[row] for row in chosen], denied())
+    faces = []
+    for row in chosen:
+        picture = cv2.imread(str(folder / names[row]))
+        if picture is None or not np.isfinite(points[row]).all():
+            continue
+        scale = CHIP_SIZE_PX / picture.shape[0]
+        if picture.shape[:2] != (CHIP_SIZE_PX, CHIP_SIZE_PX):
+            picture = cv2.resize(picture, (CHIP_SIZE_PX, CHIP_SIZE_PX), interpolation=cv2.INTER_AREA)
+        faces.append(Face(names[row], cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), points[row] * scale))
+    return Faces(faces, [int(index) for index in table["sub_idx"]])
