@@ -38,13 +38,17 @@ class Codec:
         name: ``opus``, ``vp8`` or ``h264``.
         payload_type: the peer's number for it.
         rtx_payload_type: the peer's number for its retransmissions, where offered.
-        nack: whether the peer asked for retransmission by NACK.
+        nack: whether the peer takes part in retransmission by NACK.
+        pli: whether the peer understands picture loss indications.
+        fmtp: format parameters, as they go into the answer.
     """
 
     name: str
     payload_type: int
     rtx_payload_type: int | None = None
     nack: bool = False
+    pli: bool = True
+    fmtp: str = ""
 
     @property
     def clock_rate_hz(self) -> int:
