@@ -58,8 +58,8 @@ class ReceiveConfig:
 class ReceiveStats:
     """What happened to one track so far; counts of packets unless the name says otherwise.
 
-    ``broken`` are packets or frames no decoder took; ``frames_lost`` video frames that
-    never became whole or lean on one that did not.
+    ``broken`` are packets or frames no decoder took; ``frames_lost`` video frames of which
+    a part came, or that lean on a lost one; those of which nothing came are in ``lost``.
     """
 
     packets: int = 0
@@ -234,10 +234,12 @@ class _VideoTrack:
 
     def _picture(self, encoded: bytes, time_s: float) -> list[VideoFrame]:
         picture = self._decoder.decode(encoded)
+        if picture is None:
+            return []
         self._decoder_lost = False
         self._stats.frames_decoded += 1
         # media time never runs back, whatever the timestamps claim
-        if picture is None or time_s <= self._last_s or not self._thinner.keep(time_s):
+        if time_s <= self._last_s or not self._thinner.keep(time_s):
             return []
         self._last_s = time_s
         self._stats.frames_emitted += 1

@@ -41,6 +41,8 @@ class PictureDecoder:
             pictures = self._context.decode(av.Packet(frame))
         except DECODE_ERRORS as error:
             raise MediaError("video_broken", f"a {self._codec} frame cannot be decoded: {error}") from error
+        if any(picture.is_corrupt for picture in pictures):
+            raise MediaError("video_broken", f"a {self._codec} frame was decoded only in part")
         return pictures[-1] if pictures else None
 
     def reset(self) -> None:
@@ -50,7 +52,7 @@ class PictureDecoder:
 
 def _video_context(codec: str) -> av.VideoCodecContext:
     context = av.CodecContext.create(_DECODERS[codec], "r")
-    assert isinstance(context, av.VideoCodecContext)
+    assert isinstance(context, av.VideoCodecContext)  # for the type checker
     context.thread_count = 1
     context.options = {"max_pixels": str(MAX_PIXELS)}
     context.flags |= Flags.low_delay
