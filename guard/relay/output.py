@@ -301,6 +301,13 @@ class Output:
         self.counters.retransmitted += 1
         self._send(head + payload)
 
+    @property
+    def newest_timestamp(self) -> int | None:
+        """The newest timestamp sent, in the source's own timestamps; None before the first packet."""
+        if self._last_timestamp is None:
+            return None
+        return (self._last_timestamp - self._timestamp_shift) & 0xFFFFFFFF
+
     def shifted_timestamp(self, timestamp: int) -> int | None:
         """Translate a source timestamp into this stream's; None before the source went live."""
         if not (self._live or self._injected_last):
