@@ -183,7 +183,13 @@ class AnalysisWorker:
             lanes = {lane.detector.signal.value: lane.report() for lane in self._lanes}
             errors = {signal.value: error.code for signal, error in self._models.errors.items()}
             self._send(
-                {"type": "heartbeat", "lanes": lanes, "packets": self._packets, "model_errors": errors}
+                {
+                    "type": "heartbeat",
+                    "lanes": lanes,
+                    "packets": self._packets,
+                    "models": dict(self._models.sha256),
+                    "model_errors": errors,
+                }
             )
             await asyncio.sleep(HEARTBEAT_S)
 

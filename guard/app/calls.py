@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from guard.clock import Clock
 from guard.errors import GuardError
 from guard.policy.config import AlertsConfig
 from guard.policy.engine import Policy
+from guard.policy.messages import Action as DeliveryAction
 from guard.policy.messages import Delivery, Party
 from guard.policy.profile import Profile
 from guard.policy.texts import Texts
@@ -39,6 +41,7 @@ from guard.signalling.sessions import Sessions
 from guard.types import Signal, SignalState, State, Verdict
 
 MAX_ACK_CHARS = 512
+MAX_REMEMBERED_ALERTS = 1024
 
 
 class AnalysisPort(Protocol):
@@ -48,17 +51,24 @@ class AnalysisPort(Protocol):
         """Tell it something; False where it is down or behind."""
 
 
+class MediaPort(Protocol):
+    """What Calls asks of the relay."""
+
+    def tap_participant(self, session: str, participant: str, on: bool = True) -> None:
+        """Copy a participant's tracks, present and future, to the tap; or stop that."""
+
+
 class Counters(Protocol):
     """What Calls counts; ``metrics.py`` behind it."""
 
     def verdict(self, latency_s: float) -> None:
         """One verdict, and how old the media behind it was."""
 
-    def delivered(self, delay_s: float) -> None:
-        """One alert left for its recipient so long after the decision."""
+    def alert(self, profile: str, state: State) -> None:
+        """One new alert."""
 
-    def bad_message(self) -> None:
-        """One data-channel message that was no acknowledgement."""
+    def acknowledged(self, delay_s: float) -> None:
+        """A person acknowledged so long after the decision."""
 
 
 class Calls:
@@ -66,7 +76,6 @@ class Calls:
 
     Args:
         profile_of: loads a profile by name.
-        lost: told the peer id of a connection the media plane has closed.
     """
 
     def __init__(
@@ -75,38 +84,46 @@ class Calls:
         clock: Clock,
         sessions: Sessions,
         deliverer: Deliverer,
+        media: MediaPort,
         analysis: AnalysisPort,
         counters: Counters,
         alerts: AlertsConfig,
         texts: Texts,
         profile_of: Callable[[str], Profile],
-        lost: Callable[[str], None],
     ) -> None:
         self._clock = clock
         self._sessions = sessions
         self._deliverer = deliverer
+        self._media = media
         self._analysis = analysis
         self._counters = counters
         self._alerts = alerts
         self._texts = texts
         self._profile_of = profile_of
-        self._lost = lost
         self._policies: dict[str, Policy] = {}
-        self._pages: set[tuple[str, str]] = set()
+        self._decided_s: OrderedDict[str, float] = OrderedDict()
+        self._old_acks: Counter[str] = Counter()
+        self.bad_messages = 0
+        self._lost: Callable[[str], None] = lambda _: None
         self._timer: asyncio.TimerHandle | None = None
         self._actions: Actions | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._analysis_up = False
         sessions.listen(opened=self._opened, joined=self._joined, ended=self._ended)
 
-    def attach(self, actions: Actions) -> None:
-        """Give it what checks and applies a person's acknowledgement."""
-        self._actions = actions
+    def attach(self, actions: Actions, lost: Callable[[str], None]) -> None:
+        """Give it what was built after it.
 
-    def tapped(self, session: str, participant: str) -> bool:
-        """Return whether a participant's media is analysed."""
-        policy = self._policies.get(session)
-        return policy is not None and policy.suspectable(participant)
+        Args:
+            actions: checks and applies a person's acknowledgement.
+            lost: told the id of a connection the media plane has closed.
+        """
+        self._actions = actions
+        self._lost = lost
+
+    def acks(self) -> Counter[str]:
+        """Return the acknowledgements so far, by outcome."""
+        return sum((policy.acks for policy in self._policies.values()), self._old_acks.copy())
 
     def page(self, session: str, participant: str, *, is_open: bool) -> None:
         """A participant's call page has connected or gone."""
@@ -125,7 +142,10 @@ class Calls:
         party = Party(participant.id, participant.role, participant.suspectable)
         policy = self._policies[session.id]
         self._carry_out(policy.join(party, self._clock.now()))
-        if not self._analysis_up and policy.suspectable(participant.id):
+        if not policy.suspectable(participant.id):
+            return
+        self._media.tap_participant(session.id, participant.id)
+        if not self._analysis_up:
             self._show_down(session, participant)
 
     def _ended(self, session: Session) -> None:
@@ -133,7 +153,10 @@ class Calls:
         for participant in session.participants:
             if policy is not None:
                 self._carry_out(policy.leave(participant))
+            self._media.tap_participant(session.id, participant, on=False)
             self._forget(session.id, participant)
+        if policy is not None:
+            self._old_acks += policy.acks
         self._analysis.send({"type": "session_ended", "session": session.id})
 
     def _forget(self, session: str, participant: str) -> None:
@@ -165,7 +188,7 @@ class Calls:
     def _message(self, session: str, participant: str, text: str) -> None:
         alert = parse_ack(text)
         if alert is None or self._actions is None:
-            self._counters.bad_message()
+            self.bad_messages += 1
             return
         task = asyncio.get_running_loop().create_task(self._acknowledge(session, participant, alert))
         self._tasks.add(task)
@@ -176,7 +199,7 @@ class Calls:
         try:
             await self._actions.acknowledge(session, participant, alert)
         except GuardError:
-            self._counters.bad_message()
+            self.bad_messages += 1
 
     # -- from the analysis process
 
@@ -200,13 +223,20 @@ class Calls:
             signals=verdict.signals,
         )
         decided_utc = self._clock.utc() - timedelta(seconds=age_s)
-        deliveries = [
-            *policy.on_state(verdict.participant, verdict.state, now, decided_utc),
-            *policy.on_verdict(verdict, now, decided_utc),
-        ]
-        if deliveries:
-            self._counters.delivered(age_s)
-        self._carry_out(deliveries)
+        self._carry_out(policy.on_state(verdict.participant, verdict.state, now, decided_utc))
+        deliveries = policy.on_verdict(verdict, now, decided_utc)
+        self._note_new(verdict, deliveries, now - age_s)
+        self._carry_out(deliveries, age_s)
+
+    def _note_new(self, verdict: Verdict, deliveries: Sequence[Delivery], decided_s: float) -> None:
+        """Count alerts not seen before and remember when they were decided."""
+        for delivery in deliveries:
+            alert = delivery.alert.id
+            if delivery.action is not DeliveryAction.STOP and alert not in self._decided_s:
+                self._decided_s[alert] = decided_s
+                self._counters.alert(self._sessions.get(verdict.session).profile, verdict.state)
+        while len(self._decided_s) > MAX_REMEMBERED_ALERTS:
+            self._decided_s.popitem(last=False)
 
     def analysis_up(self) -> None:
         """The analysis process works (again): tell it of every session, take DETECTOR_DOWN back."""
@@ -223,7 +253,7 @@ class Calls:
         self._analysis_up = False
         for session in self._sessions:
             for participant in list(session.participants.values()):
-                if self.tapped(session.id, participant.id):
+                if self._policies[session.id].suspectable(participant.id):
                     self._show_down(session, participant)
 
     def _show_down(self, session: Session, participant: Participant) -> None:
@@ -249,16 +279,20 @@ class Calls:
         policy = self._policies.get(action.session)
         if policy is None or action.kind is not ActionKind.ACKNOWLEDGE or action.alert is None:
             return
+        now = self._clock.now()
         suspect = policy.suspect_of(action.alert)
-        self._carry_out(policy.on_ack(action.alert, action.by, self._clock.now()))
+        accepted = policy.acks["accepted"]
+        self._carry_out(policy.on_ack(action.alert, action.by, now))
+        if policy.acks["accepted"] > accepted and action.alert in self._decided_s:
+            self._counters.acknowledged(now - self._decided_s[action.alert])
         if suspect is not None and (action.reason or "").strip():
-            self._carry_out(policy.settle(suspect))
+            self._carry_out(policy.settle(suspect, now))
             self._analysis.send({"type": "acknowledge", "session": action.session, "participant": suspect})
 
     # -- time
 
-    def _carry_out(self, deliveries: Iterable[Delivery]) -> None:
-        self._deliverer.carry_out(deliveries)
+    def _carry_out(self, deliveries: Iterable[Delivery], age_s: float | None = None) -> None:
+        self._deliverer.carry_out(deliveries, age_s)
         self._arm()
 
     def _arm(self) -> None:

@@ -39,8 +39,10 @@ async def run_child(name: str, sock: socket.socket, config: Path | None, clock: 
         ModelError: the face finder cannot be loaded.
     """
     die_with_parent()
-    # Ctrl-C reaches the whole group; the relay process ends its children itself
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and a service manager's SIGTERM reach the whole group; the relay process ends its
+    # children itself, after the calls, so that nobody is shown detector_down on the way out
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     settings = load_settings(config)
     configure(settings.log)
     if name == "analysis":

@@ -45,14 +45,16 @@ class Ports:
         injection: banner and announcement.
         webhook: takes one JSON object for the site's systems; None where none is set.
         log: takes an event name and keys.
-        sent: counts one delivery by channel and action.
+        sent: counts one delivery by channel and action, with its delay from the decision.
+        failed: counts one delivery that could not be made, by channel and reason.
     """
 
     messages: MessagePort
     injection: InjectionPort
     webhook: Callable[[dict[str, Any]], None] | None
     log: Callable[..., None]
-    sent: Callable[[str, str], None]
+    sent: Callable[[str, str, float | None], None]
+    failed: Callable[[str, str], None]
 
 
 class Deliverer:
@@ -63,11 +65,16 @@ class Deliverer:
         self._ports = ports
         self._clock = clock
 
-    def carry_out(self, deliveries: Iterable[Delivery]) -> None:
-        """Carry out deliveries in order; what pages see is published once per alert."""
+    def carry_out(self, deliveries: Iterable[Delivery], delay_s: float | None = None) -> None:
+        """Carry out deliveries in order; what pages see is published once per alert.
+
+        Args:
+            deliveries: what the policy decided.
+            delay_s: age of the decision, where they tell of a new one.
+        """
         pages: dict[str, tuple[Alert, set[str]]] = {}
         for delivery in deliveries:
-            self._ports.sent(delivery.channel.value, delivery.action.value)
+            self._ports.sent(delivery.channel.value, delivery.action.value, delay_s)
             opened = delivery.action is not Action.STOP
             if opened:
                 _, readers = pages.setdefault(delivery.alert.id, (delivery.alert, set()))
@@ -107,7 +114,8 @@ class Deliverer:
             return
         body = delivery.alert.as_json() if delivery.action is Action.SEND else _cleared(delivery.alert)
         text = json.dumps(body, ensure_ascii=False, allow_nan=False)
-        self._ports.messages.send(delivery.alert.session, delivery.recipient, text)
+        if not self._ports.messages.send(delivery.alert.session, delivery.recipient, text):
+            self._ports.failed(delivery.channel.value, "no_channel")
 
     def _page(self, delivery: Delivery) -> None:
         if delivery.action is Action.STOP and delivery.recipient is not None:

@@ -82,7 +82,7 @@ class LocalServer:
 
     def tls(self) -> ssl.SSLContext:
         """Return a context that trusts exactly the server's self-signed certificate."""
-        context = ssl.create_default_context(cafile=str(self.data_dir / "tls" / "cert.pem"))
+        context = ssl.create_default_context(cafile=str(self.data_dir / "tls-cert.pem"))
         context.check_hostname = False  # the certificate is pinned by file; its names are the host's
         return context
 
@@ -159,7 +159,7 @@ class LocalServer:
             assert self._process is not None
             if self._process.returncode is not None:
                 raise DemoError("demo_server", f"guard serve ended with exit {self._process.returncode}")
-            if (self.data_dir / "tls" / "cert.pem").exists():
+            if (self.data_dir / "tls-cert.pem").exists():
                 why = await self._probe()
                 if not why:
                     self.operator_token = await self._token()

@@ -1,0 +1,256 @@
+"""``guard serve``: builds the relay process and runs it until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from guard.api import server as http
+from guard.api.app import create_app
+from guard.api.services import Services
+from guard.api.tls import CertificateFiles, check_files, host_addresses, own_certificate
+from guard.api.webhook import WebhookConfig, WebhookSender
+from guard.app.calls import Calls
+from guard.app.deliver import Deliverer, Ports
+from guard.app.injection import Injection
+from guard.app.tap_pump import TapPump
+from guard.app.watch import MetricsPage, watch_loop
+from guard.clock import Clock, SystemClock
+from guard.config import Settings, load_settings
+from guard.errors import ConfigError
+from guard.log import configure, get_logger
+from guard.metrics import Metrics
+from guard.policy.profile import load_profile, shipped_profiles
+from guard.policy.texts import load_texts
+from guard.relay.events import RelayEvent
+from guard.relay.relay import Relay
+from guard.signalling.sessions import Sessions
+from guard.signalling.tokens import ANY_SESSION, Tokens, load_key
+from guard.types import Kind, Role, TrackKey
+from guard.workers.supervisor import Worker
+from guard.workers.wire import Record
+
+log = get_logger("serve")
+
+
+def data_folder(settings: Settings) -> Path:
+    """Return the data folder, made private on the first start.
+
+    Raises:
+        ConfigError: it cannot be made or entered.
+    """
+    folder = settings.server.data_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            "data_dir", f"server.data_dir {folder} cannot be used: {error.strerror}; choose another"
+        ) from error
+    return folder
+
+
+def issue_token(config: Path | None, session: str, role: Role, participant: str | None, ttl_s: float) -> str:
+    """Return a signed token made with the server's own key.
+
+    Raises:
+        ConfigError: the settings, the key or an id is wrong.
+    """
+    settings = load_settings(config)
+    tokens = Tokens(load_key(data_folder(settings) / "token.key"), SystemClock())
+    who = participant or f"{role.value}-{secrets.token_hex(4)}"
+    return tokens.issue(session, who, role, ttl_s=ttl_s, may_open=session != ANY_SESSION)
+
+
+class Application:
+    """The relay process: everything that lives as long as ``guard serve``."""
+
+    def __init__(self, settings: Settings, config_path: Path | None, clock: Clock) -> None:
+        folder = data_folder(settings)
+        self._settings = settings
+        self._arguments = ("--config", str(config_path)) if config_path is not None else ()
+        self._clock = clock
+        self.metrics = Metrics()
+        self.tokens = Tokens(load_key(folder / "token.key"), clock)
+        self.sessions = Sessions(clock, settings.sessions, profiles=shipped_profiles())
+        self.webhook = self._make_webhook()
+        self._build_media()
+        self._build_calls()
+        self.services = Services.build(
+            clock=clock,
+            tokens=self.tokens,
+            sessions=self.sessions,
+            media=self.relay,
+            sink=self.calls,
+            ready=self.not_ready,
+            metrics=MetricsPage(
+                self.metrics,
+                relay=self.relay,
+                sessions=self.sessions,
+                calls=self.calls,
+                workers=[self.analysis, *self.injection.workers],
+            ).render,
+            config=settings.api,
+        )
+        self.calls.attach(self.services.actions, self.services.rooms.media_lost)
+        tls = self._certificate(folder) if settings.server.tls else None
+        where = http.ServerConfig(settings.server.host, settings.server.port, tls)
+        self.http = http.HttpServer(create_app(self.services), where)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def url(self) -> str:
+        """Where the call page is, as seen from this machine."""
+        scheme = "https" if self._settings.server.tls else "http"
+        host = self._settings.server.host
+        shown = "localhost" if host in ("0.0.0.0", "::") else host
+        return f"{scheme}://{shown}:{self.http.port}/"
+
+    async def start(self) -> None:
+        """Start the children, then listen."""
+        if self._settings.analysis.enabled:
+            self.analysis.start()
+        await self.injection.start()
+        await self.http.start()
+        loop = asyncio.get_running_loop()
+        self._tasks.append(loop.create_task(watch_loop(self._clock, self.metrics)))
+        if self.webhook is not None:
+            self._tasks.append(loop.create_task(self.webhook.run()))
+
+    async def stop(self) -> None:
+        """Stop listening, end every call, end the children."""
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self.sessions.close()
+        await self.services.connections.settle()
+        await self.http.stop()
+        await self.relay.shutdown()
+        self.calls.close()
+        self.pump.close()
+        await self.injection.stop()
+        await self.analysis.stop()
+
+    def not_ready(self) -> Mapping[str, str]:
+        """Return the parts that do not work, with the reason."""
+        failing: dict[str, str] = {}
+        if not self.analysis.up:
+            failing["analysis"] = "disabled" if not self._settings.analysis.enabled else "down"
+        for signal_name, code in dict(self.analysis.last_heartbeat.get("model_errors", {})).items():
+            failing[f"model:{signal_name}"] = str(code)
+        return failing
+
+    def _build_media(self) -> None:
+        settings = self._settings
+        self.pump = TapPump(settings.analysis.tap_packets)
+        self.relay = Relay(settings.relay, clock=self._clock, tap=self.pump.tap, on_event=self._from_relay)
+        self.analysis = Worker(
+            "analysis",
+            clock=self._clock,
+            config=settings.analysis.worker,
+            on_record=self._from_analysis,
+            on_up=self._analysis_up,
+            on_down=self._analysis_down,
+            on_writable=self.pump.resume,
+            arguments=self._arguments,
+        )
+        self.pump.attach(self.analysis)
+        self.injection = Injection(self.metrics.delivery_failed)
+
+    def _build_calls(self) -> None:
+        ports = Ports(
+            messages=self.relay,
+            injection=self.injection,
+            webhook=self.webhook.offer if self.webhook is not None else None,
+            log=log.warning,
+            sent=self.metrics.delivered,
+            failed=self.metrics.delivery_failed,
+        )
+        self.calls = Calls(
+            clock=self._clock,
+            sessions=self.sessions,
+            deliverer=Deliverer(self.sessions, ports, self._clock),
+            media=self.relay,
+            analysis=self.analysis,
+            counters=self.metrics,
+            alerts=self._settings.alerts,
+            texts=load_texts(),
+            profile_of=load_profile,
+        )
+
+    def _make_webhook(self) -> WebhookSender | None:
+        wanted = self._settings.webhook
+        if not wanted.url:
+            return None
+        config = WebhookConfig(wanted.url, wanted.key(), timeout_s=wanted.timeout_s, attempts=wanted.attempts)
+        return WebhookSender(config, self._clock)
+
+    def _certificate(self, folder: Path) -> CertificateFiles:
+        server = self._settings.server
+        if server.tls_cert is not None and server.tls_key is not None:
+            return check_files(CertificateFiles(server.tls_cert, server.tls_key))
+        return own_certificate(folder, self._clock, host_addresses())
+
+    def _from_relay(self, event: RelayEvent) -> None:
+        self.calls.on_relay(event)
+
+    def _from_analysis(self, record: Record) -> None:
+        if not isinstance(record, dict):
+            return
+        if record.get("type") == "keyframe":
+            key = TrackKey(str(record["session"]), str(record["participant"]), Kind.VIDEO)
+            self.relay.request_keyframe(key)
+        else:
+            self.calls.on_analysis(record)
+
+    def _analysis_up(self) -> None:
+        log.info("analysis_up", restarts=self.analysis.restarts)
+        self.calls.analysis_up()
+        self.pump.resume()
+
+    def _analysis_down(self, reason: str) -> None:
+        log.error("analysis_down", reason=reason, restarts=self.analysis.restarts)
+        self.calls.analysis_down(reason)
+
+
+async def serve(config: Path | None, *, host: str | None, port: int | None) -> int:
+    """Run the relay process until SIGINT or SIGTERM.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        GuardError: the settings, models or certificate cannot be used, or the port is taken.
+    """
+    settings = load_settings(config)
+    server = settings.server
+    here = replace(server, host=host or server.host, port=server.port if port is None else port)
+    settings = settings.model_copy(update={"server": here})
+    configure(settings.log)
+    application = Application(settings, config, SystemClock())
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await application.start()
+    try:
+        _say_where(application)
+        await stop.wait()
+    finally:
+        await application.stop()
+    return 0
+
+
+def _say_where(application: Application) -> None:
+    """Tell the operator where to begin; the link carries a token, so it goes to a terminal only."""
+    lines = [f"guard listens on {application.url}"]
+    if sys.stderr.isatty():
+        token = application.tokens.issue(ANY_SESSION, "operator", Role.OPERATOR, ttl_s=12 * 3600)
+        lines.append(f"operator's page (valid 12 h): {application.url}?token={token}")
+    sys.stderr.write("\n".join(lines) + "\n")
