@@ -7,6 +7,7 @@ for newcomers. A number belongs to a face for as long as it is followed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,8 +18,11 @@ from guard.types import FloatArray, ImageArray
 from guard.windows.face_models import FaceModels, FoundFace, Mesh
 
 _SAME_FACE_OVERLAP = 0.3
-# a face that moved further than this part of its region is looked at again, centred
-_OFF_CENTRE = 0.15
+# a face that lies this much beside its region (shift as a part of the side, growth as a
+# ratio, turn in radians) is looked at again: the points are exact only where it is centred
+_MAX_SHIFT = 0.05
+_MAX_GROWTH = 1.1
+_MAX_TURN = 0.05
 # points that fall together are no face, whatever the network says
 _MIN_REGION_PX = 8.0
 # within one look a face does not grow or shrink more than this
@@ -129,7 +133,8 @@ class FaceTracker:
         for found in self._models.find(image):
             if _nearest(found.box, self._seen(time_s)) is not None:
                 continue
-            mesh = self._look(image, found.region())
+            rough = self._look(image, found.region())
+            mesh = self._look(image, rough.region()) if rough is not None else None
             if mesh is None:
                 continue
             box = bounding_box(mesh.points[:, :2])
@@ -150,15 +155,14 @@ class FaceTracker:
         return [track for track in self._tracks if track.seen_s == time_s]
 
     def _look(self, image: ImageArray, region: Region) -> Mesh | None:
-        """Return the face in the region, or None; looks twice where it lies off centre."""
+        """Return the face in the region, or None; looks twice where it lies beside it."""
         mesh = self._models.mesh(image, region)
         if mesh.presence < self._config.min_presence:
             return None
         better = mesh.region()
         if better.side_px < _MIN_REGION_PX:
             return None
-        shift = np.hypot(better.x_px - region.x_px, better.y_px - region.y_px)
-        if shift > _OFF_CENTRE * region.side_px:
+        if _beside(region, better):
             mesh = self._models.mesh(image, better)
         return mesh if mesh.presence >= self._config.min_presence else None
 
@@ -180,6 +184,13 @@ def _nearest(box: FloatArray, tracks: Iterable[_Track]) -> _Track | None:
     shared = overlap(box, np.stack([track.box for track in known]))
     best = int(shared.argmax())
     return known[best] if shared[best] > _SAME_FACE_OVERLAP else None
+
+
+def _beside(looked: Region, face: Region) -> bool:
+    shift = math.hypot(face.x_px - looked.x_px, face.y_px - looked.y_px) / looked.side_px
+    growth = abs(math.log(face.side_px / looked.side_px))
+    turn = abs(math.remainder(face.angle - looked.angle, math.tau))
+    return shift > _MAX_SHIFT or growth > math.log(_MAX_GROWTH) or turn > _MAX_TURN
 
 
 def _plausible(before: Mesh, after: Mesh) -> bool:

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageFilter
+
+from guard.media.quality import eye_distance_px, face_quality, laplacian_variance, yaw_deg
+from guard.types import FloatArray, ImageArray
+
+# a head looking at the camera: places in pixels, depth grows away from the camera
+HEAD = {
+    33: (-30, 0, 5),
+    133: (-12, 0, 2),
+    362: (12, 0, 2),
+    263: (30, 0, 5),
+    234: (-55, 10, 40),
+    454: (55, 10, 40),
+    127: (-55, -5, 38),
+    356: (55, -5, 38),
+    93: (-54, 25, 38),
+    323: (54, 25, 38),
+    132: (-50, 40, 36),
+    361: (50, 40, 36),
+}
+
+
+def head(turn_deg: float = 0.0, roll_deg: float = 0.0, scale: float = 1.0) -> FloatArray:
+    points = np.zeros((468, 3))
+    for index, place in HEAD.items():
+        points[index] = place
+    t, r = np.deg2rad(turn_deg), np.deg2rad(roll_deg)
+    # toward image right: the side of the face at image right goes away from the camera
+    turn = np.array([[np.cos(t), 0, -np.sin(t)], [0, 1, 0], [np.sin(t), 0, np.cos(t)]])
+    roll = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
+    turned: FloatArray = (scale * points @ turn.T @ roll.T).astype(np.float32)
+    return turned
+
+
+def noise() -> ImageArray:
+    return np.random.default_rng(5).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+
+
+@given(turn=st.floats(-60, 60), roll=st.floats(-60, 60), scale=st.floats(0.2, 5))
+def test_the_turn_of_a_head_is_read_whatever_its_roll_and_size(
+    turn: float, roll: float, scale: float
+) -> None:
+    assert yaw_deg(head(turn, roll, scale)) == pytest.approx(turn, abs=0.1)
+
+
+@given(roll=st.floats(-60, 60), scale=st.floats(0.2, 5))
+def test_the_eye_distance_does_not_depend_on_roll(roll: float, scale: float) -> None:
+    assert eye_distance_px(head(0, roll, scale)) == pytest.approx(42 * scale, rel=1e-3)
+
+
+def test_sharpness_falls_as_blur_grows() -> None:
+    picture = Image.fromarray(noise())
+    values = [
+        face_quality(np.asarray(picture.filter(ImageFilter.GaussianBlur(r))), head(), 1.0).sharpness
+        for r in (0, 1, 2, 4)
+    ]
+    assert values == sorted(values, reverse=True)
+    assert values[0] > 10 * values[2]
+
+
+def test_the_laplacian_of_a_flat_or_evenly_rising_picture_is_nothing() -> None:
+    ramp = np.add.outer(np.arange(20.0), 3 * np.arange(30.0)).astype(np.float32)
+    assert laplacian_variance(ramp) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_laplacian_of_a_single_bright_dot() -> None:
+    dot = np.zeros((7, 7), dtype=np.float32)
+    dot[3, 3] = 10
+    inner = np.array([-40.0, 10, 10, 10, 10, *[0.0] * 20])
+    assert laplacian_variance(dot) == pytest.approx(inner.var(), rel=1e-5)
+
+
+def test_only_the_face_counts_not_what_is_around_it() -> None:
+    crop = np.full((224, 224, 3), 100, dtype=np.uint8)
+    crop[:60] = crop[-60:] = 255
+    crop[:, :55] = crop[:, -55:] = 0
+    quality = face_quality(crop, head(), 0.75)
+    assert quality.luma == pytest.approx(100, abs=0.1)
+    assert quality.sharpness == pytest.approx(0, abs=1e-3)
+    assert quality.confidence == 0.75
+
+
+def test_luma_weighs_green_most() -> None:
+    means = []
+    for channel in range(3):
+        crop = np.zeros((224, 224, 3), dtype=np.uint8)
+        crop[:, :, channel] = 200
+        means.append(face_quality(crop, head(), 1.0).luma)
+    assert means == pytest.approx([59.8, 117.4, 22.8], abs=0.1)
