@@ -1,0 +1,82 @@
+"""The training clips: which files, which group each belongs to, and what may not be trained on.
+
+A *group* is the engine of a synthetic clip and the source of a genuine one; leave-group-out
+folds and sampling weights go by it. models/denylist.toml is read here, and an item on it
+stops the recipe.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+DENYLIST = Path(__file__).resolve().parents[2] / "denylist.toml"
+
+
+@dataclass(frozen=True)
+class Clip:
+    path: Path
+    spoof: bool
+    system: str
+    source: str
+    speaker: str
+    licence: str
+    folder: str
+
+    @property
+    def group(self) -> str:
+        return self.system if self.spoof else self.source
+
+
+def data_folder() -> Path:
+    """Return the folder named by GUARD_DATA."""
+    named = os.environ.get("GUARD_DATA")
+    if not named or not (Path(named) / "voice" / "train" / "manifest.csv").is_file():
+        sys.exit(
+            "GUARD_DATA must name the data folder, the one with voice/train/manifest.csv in it; "
+            f"it is {named!r}. Set it, e.g. GUARD_DATA=/data/guard make -C models/voice_spoof"
+        )
+    return Path(named)
+
+
+def read_manifest(folder: Path) -> list[Clip]:
+    """Return the clips of one folder's manifest.csv, in its order."""
+    with (folder / "manifest.csv").open(newline="") as file:
+        return [
+            Clip(
+                folder / row["path"],
+                row["label"] == "spoof",
+                row["system"],
+                row["source"],
+                row.get("speaker", ""),
+                row.get("licence", ""),
+                folder.name,
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def training_clips(permissive_only: bool = False) -> list[Clip]:
+    """Return every clip that may be trained on, or exit where one is on the deny-list."""
+    root = data_folder() / "voice"
+    clips = read_manifest(root / "train")
+    if not permissive_only and (root / "train_extra" / "manifest.csv").is_file():
+        clips += read_manifest(root / "train_extra")
+    refuse_denied(clips)
+    return clips
+
+
+def refuse_denied(clips: list[Clip]) -> None:
+    """Exit with the first clip whose engine, source or speaker is on the deny-list."""
+    voice = tomllib.loads(DENYLIST.read_text())["voice"]
+    denied = {key: {name.lower() for name in voice[key]} for key in ("engines", "sources", "speakers")}
+    for clip in clips:
+        for key, value in (("engines", clip.system), ("sources", clip.source), ("speakers", clip.speaker)):
+            if value.lower() in denied[key]:
+                sys.exit(
+                    f"{clip.path}: {value!r} is on models/denylist.toml ({key}) and may not be trained on"
+                )

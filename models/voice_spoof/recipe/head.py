@@ -1,0 +1,49 @@
+"""The trained part: attentive pooling over half seconds of the trunk's states, and a small classifier."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+STATES, SEGMENTS, WIDTH = 4, 8, 512
+FEATURES = STATES * 2 * WIDTH
+
+
+def segment_features(states: Tensor) -> Tensor:
+    """(B, STATES, 200, 512) to (B, SEGMENTS, FEATURES): mean and spread of each state per half second."""
+    parts = states.unflatten(2, (SEGMENTS, -1))
+    mean = parts.mean(3)
+    spread = torch.sqrt(((parts - mean.unsqueeze(3)) ** 2).sum(3) / (parts.shape[3] - 1))
+    return torch.stack([mean, spread], 3).transpose(1, 2).flatten(2)
+
+
+class Head(nn.Module):
+    """(B, SEGMENTS, FEATURES) to raw scores (B,), larger means spoof."""
+
+    def __init__(self, hidden: int = 96, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.centre = nn.Parameter(torch.zeros(FEATURES), requires_grad=False)
+        self.scale = nn.Parameter(torch.ones(FEATURES), requires_grad=False)
+        self.inner = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(FEATURES, hidden), nn.GELU(), nn.Dropout(dropout)
+        )
+        self.attention = nn.Linear(hidden, 1)
+        self.out = nn.Linear(2 * hidden, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.inner((x - self.centre) * self.scale)
+        w = torch.softmax(self.attention(h), dim=1)
+        mean = (w * h).sum(1)
+        spread = torch.sqrt(torch.clamp((w * (h - mean.unsqueeze(1)) ** 2).sum(1), min=1e-6))
+        return self.out(torch.cat([mean, spread], 1)).squeeze(1)
+
+
+class Ensemble(nn.Module):
+    """The mean of several heads' scores."""
+
+    def __init__(self, heads: list[Head]) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(heads)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([head(x) for head in self.heads]).mean(0)
