@@ -53,6 +53,12 @@ def yaw_deg(points: FloatArray) -> float:
     return math.degrees(math.atan2(float(across[2]), float(np.hypot(across[0], across[1]))))
 
 
+def outside_ratio(points: FloatArray, width: int, height: int) -> float:
+    """Return the part of the face's points (N, 2) that lie outside the picture, in [0, 1]."""
+    inside = ((points >= 0) & (points <= (width, height))).all(axis=1)
+    return float(1.0 - inside.mean())
+
+
 def laplacian_variance(luma: FloatArray) -> float:
     """Return the variance of the 4-neighbour Laplacian of luma (H, W) in [0, 255].
 

@@ -67,6 +67,11 @@ class Mesh:
         flat = self.points[:, :2]
         return region_of_points(flat, flat[_EYE_OUTER_LEFT], flat[_EYE_OUTER_RIGHT], _REGION_GROW)
 
+    def scaled(self, x: float, y: float) -> Mesh:
+        """Return the points in a picture whose sides are ``x`` and ``y`` times as long."""
+        ratio = np.array([x, y, (x + y) / 2], dtype=np.float32)
+        return Mesh(self.points * ratio, self.presence)
+
 
 class FaceModels:
     """BlazeFace and FaceMesh on one thread; share it between tracks, not between threads."""

@@ -93,6 +93,7 @@ class FaceTracker:
         self._tracks: list[_Track] = []
         self._next_number = 0
         self._found_s: float | None = None
+        self._size: tuple[int, int] | None = None
 
     def reset(self) -> None:
         """Give up every face; numbers go on from where they were."""
@@ -110,6 +111,7 @@ class FaceTracker:
             ModelError: a network failed.
         """
         self._end_lost(time_s)
+        self._follow_size(image.shape[1], image.shape[0])
         for track in self._tracks:
             mesh = self._look(image, track.mesh.region())
             if mesh is not None and _plausible(track.mesh, mesh):
@@ -118,6 +120,14 @@ class FaceTracker:
         if self._must_find(time_s):
             self._find(image, time_s)
         return [FollowedFace(t.number, t.mesh, t.previous_s) for t in self._tracks if t.seen_s == time_s]
+
+    def _follow_size(self, width: int, height: int) -> None:
+        """Carry the tracks over when the sender changes resolution, as WebRTC does under load."""
+        if self._size is not None and self._size != (width, height):
+            ratio = (width / self._size[0], height / self._size[1])
+            for track in self._tracks:
+                track.mesh = track.mesh.scaled(*ratio)
+        self._size = (width, height)
 
     def _end_lost(self, time_s: float) -> None:
         limit = time_s - self._config.lost_after_s

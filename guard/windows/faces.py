@@ -1,7 +1,7 @@
 """Turns the pictures of one video track into aligned, measured faces.
 
-What cannot be judged is not passed on: a face too small, dark, blurred or turned away
-is skipped with the reason, and so is a picture without a face.
+What cannot be judged is not passed on: a face too small, dark, blurred, turned
+away or cut off by the edge is skipped with the reason, and so is a picture without a face.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from guard.media.align import align_matrix, transform_points, warp
-from guard.media.quality import face_quality
+from guard.media.quality import face_quality, outside_ratio
 from guard.types import FaceQuality, FaceWindow, TrackKey, VideoFrame, WindowSkip
 from guard.windows.face_models import FaceModels
 from guard.windows.face_track import FaceTrackConfig, FaceTracker, FollowedFace
@@ -19,6 +19,7 @@ FACE_TOO_SMALL = "face_too_small"
 FACE_DARK = "face_dark"
 FACE_BLURRED = "face_blurred"
 FACE_TURNED = "face_turned"
+FACE_CUT_OFF = "face_cut_off"
 
 # picture times jitter by a few milliseconds; a picture this early still counts as due
 _EARLY_S = 0.005
@@ -34,6 +35,7 @@ class FaceWindowConfig:
         min_sharpness: variance of the Laplacian over the face in the crop.
         max_yaw_deg: turn of the head to either side.
         min_luma: mean brightness of the face, of 255.
+        max_outside_ratio: part of the face's points that may lie outside the picture.
         track: finding and following.
     """
 
@@ -42,6 +44,7 @@ class FaceWindowConfig:
     min_sharpness: float = 8.0
     max_yaw_deg: float = 35.0
     min_luma: float = 30.0
+    max_outside_ratio: float = 0.1
     track: FaceTrackConfig = field(default_factory=FaceTrackConfig)
 
     def __post_init__(self) -> None:
@@ -51,9 +54,13 @@ class FaceWindowConfig:
             raise ValueError("min_eye_distance_px, min_sharpness and min_luma must not be negative")
         if not 0 < self.max_yaw_deg <= 90:
             raise ValueError("max_yaw_deg must be above 0 and at most 90")
+        if not 0 <= self.max_outside_ratio <= 1:
+            raise ValueError("max_outside_ratio must lie between 0 and 1")
 
-    def reason_against(self, quality: FaceQuality) -> str | None:
-        """Return why a face of this quality cannot be judged, or None."""
+    def reason_against(self, quality: FaceQuality, outside: float) -> str | None:
+        """Return why a face cannot be judged, or None; ``outside`` is its part not in the picture."""
+        if outside > self.max_outside_ratio:
+            return FACE_CUT_OFF
         if quality.eye_distance_px < self.min_eye_distance_px:
             return FACE_TOO_SMALL
         if quality.luma < self.min_luma:
@@ -110,7 +117,8 @@ class FaceWindows:
         matrix = align_matrix(flat)
         crop = warp(frame.image, matrix)
         quality = face_quality(crop, face.mesh.points, face.mesh.presence)
-        reason = self._config.reason_against(quality)
+        height, width = frame.image.shape[:2]
+        reason = self._config.reason_against(quality, outside_ratio(flat, width, height))
         if reason is not None:
             return WindowSkip(self._key, face.previous_s, frame.time_s, reason, face.number)
         return FaceWindow(

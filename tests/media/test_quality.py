@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from guard.media.quality import eye_distance_px, face_quality, laplacian_variance, yaw_deg
+from guard.media.quality import eye_distance_px, face_quality, laplacian_variance, outside_ratio, yaw_deg
 from guard.types import FloatArray, ImageArray
 
 # a head looking at the camera: places in pixels, depth grows away from the camera
@@ -93,3 +93,8 @@ def test_luma_weighs_green_most() -> None:
         crop[:, :, channel] = 200
         means.append(face_quality(crop, head(), 1.0).luma)
     assert means == pytest.approx([59.8, 117.4, 22.8], abs=0.1)
+
+
+def test_points_on_the_edge_are_inside() -> None:
+    points = np.array([[0, 0], [640, 360], [-0.1, 5], [5, 360.1]], dtype=np.float32)
+    assert outside_ratio(points, 640, 360) == 0.5

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from guard.types import ImageArray
 from guard.windows.face_models import FaceModels
@@ -88,6 +89,14 @@ def test_two_tracks_that_meet_become_one(tracker: FaceTracker) -> None:
         seen = numbers(tracker, scene(placed(180, 180), placed(180 + gap, 180)), look * STEP_S)
         assert 1 <= len(seen) <= 2
     assert seen == [0]
+
+
+def test_a_change_of_resolution_keeps_the_number(tracker: FaceTracker) -> None:
+    place = placed(500, 250, scale=0.8)
+    for look, (width, height) in enumerate([(640, 360), (320, 180), (1280, 720), (640, 360)]):
+        picture = Image.fromarray(scene(place)).resize((width, height), Image.Resampling.BICUBIC)
+        seen = nose_x(tracker, np.asarray(picture), look * STEP_S)
+        assert seen == {0: pytest.approx(500 * width / 640, rel=0.01)}
 
 
 def test_reset_forgets_faces_but_not_numbers(tracker: FaceTracker) -> None:

@@ -131,6 +131,12 @@ def test_a_face_out_of_focus_is_blurred(stage: FaceWindows) -> None:
     assert reason(stage, blurred, 0.2) == ("face_blurred", 0)
 
 
+def test_a_face_half_out_of_the_picture_is_cut_off(stage: FaceWindows) -> None:
+    whole = scene(placed(60, 180))
+    assert isinstance(stage.push(frame(whole, 0.0))[0], FaceWindow)
+    assert reason(stage, scene(placed(15, 180)), 0.2) == ("face_cut_off", 0)
+
+
 def test_a_turned_face_is_turned(face_models: FaceModels) -> None:
     image = scene(placed(320, 180))
     yaw = window(face_models, image).quality.yaw_deg
@@ -147,7 +153,13 @@ def test_a_mirrored_face_is_turned_the_other_way(face_models: FaceModels) -> Non
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"rate_hz": 0.0}, {"min_eye_distance_px": -1.0}, {"min_luma": -1.0}, {"max_yaw_deg": 91.0}],
+    [
+        {"rate_hz": 0.0},
+        {"min_eye_distance_px": -1.0},
+        {"min_luma": -1.0},
+        {"max_yaw_deg": 91.0},
+        {"max_outside_ratio": 2.0},
+    ],
 )
 def test_wrong_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
