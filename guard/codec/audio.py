@@ -100,14 +100,14 @@ def mono(frame: av.AudioFrame) -> FloatArray:
     channels = max(1, frame.layout.nb_channels)
     planes = array if frame.format.is_planar else array.reshape(-1, channels).T
     mixed: FloatArray = _scaled(planes).mean(axis=0, dtype=np.float32)
-    finite = np.nan_to_num(mixed, nan=0.0, posinf=1.0, neginf=-1.0)
-    return np.asarray(np.clip(finite, -1.0, 1.0), np.float32)
+    return mixed
 
 
 def _scaled(planes: NDArray[np.generic]) -> FloatArray:
     """Return samples of any of av's formats as float32 in [-1, 1]."""
     if planes.dtype.kind == "f":
-        return planes.astype(np.float32)
+        # before the mean and the narrower type: a file may hold infinities and 1e300
+        return np.asarray(np.clip(np.nan_to_num(planes), -1.0, 1.0), np.float32)
     if planes.dtype == np.uint8:
         return (planes.astype(np.float32) - 128.0) / 128.0
     if planes.dtype.kind == "i":
