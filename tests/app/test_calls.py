@@ -1,0 +1,238 @@
+"""Calls with scripted ports: what comes in from relay, analysis and people, and what goes out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guard.app.calls import Calls, parse_ack, read_verdict
+from guard.app.deliver import Deliverer, Ports
+from guard.clock import ManualClock
+from guard.metrics import Metrics
+from guard.policy.config import AlertsConfig
+from guard.policy.profile import load_profile
+from guard.policy.texts import load_texts
+from guard.relay.events import ChannelMessage, ChannelOpen, TrackEnded
+from guard.signalling.actions import Actions
+from guard.signalling.ports import Action, ActionKind
+from guard.signalling.session import NewParticipant, Session
+from guard.signalling.sessions import Sessions
+from guard.types import Alert, Kind, Role, State, TrackKey
+
+
+@dataclass
+class Outside:
+    """Everything Calls talks to, writing down what it was told."""
+
+    channel: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    tapped: set[str] = field(default_factory=set)
+    analysis: list[dict[str, Any]] = field(default_factory=list)
+    banners: list[tuple[str, str]] = field(default_factory=list)
+    webhook: list[dict[str, Any]] = field(default_factory=list)
+
+    def send(self, session: str, participant: str, text: str) -> bool:
+        self.channel.append((participant, json.loads(text)))
+        return True
+
+    def tap_participant(self, session: str, participant: str, on: bool = True) -> None:
+        (self.tapped.add if on else self.tapped.discard)(participant)
+
+    def start_banner(self, alert: Alert, recipient: str) -> None:
+        self.banners.append(("start", recipient))
+
+    def stop_banner(self, alert: Alert, recipient: str) -> None:
+        self.banners.append(("stop", recipient))
+
+    def start_announcement(self, alert: Alert, recipient: str) -> None:
+        self.banners.append(("say", recipient))
+
+    def stop_announcement(self, alert: Alert, recipient: str) -> None:
+        self.banners.append(("hush", recipient))
+
+
+class AnalysisLog:
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    def send(self, message: dict[str, Any]) -> bool:
+        self._outside.analysis.append(message)
+        return True
+
+
+@dataclass
+class House:
+    outside: Outside
+    sessions: Sessions
+    calls: Calls
+    clock: ManualClock
+    session: Session
+
+
+@pytest.fixture
+async def house() -> House:
+    clock, outside, metrics = ManualClock(100.0), Outside(), Metrics()
+    sessions = Sessions(clock, profiles=["meeting"])
+    ports = Ports(
+        outside,
+        outside,
+        outside.webhook.append,
+        lambda *_, **__: None,
+        metrics.delivered,
+        metrics.delivery_failed,
+    )
+    calls = Calls(
+        clock=clock,
+        sessions=sessions,
+        deliverer=Deliverer(sessions, ports, clock),
+        media=outside,
+        analysis=AnalysisLog(outside),
+        counters=metrics,
+        alerts=AlertsConfig(),
+        texts=load_texts(),
+        profile_of=load_profile,
+    )
+    calls.attach(Actions(sessions, calls), lambda _: None)
+    calls.analysis_up()
+    people = [NewParticipant("mallory", Role.CUSTOMER, True), NewParticipant("alice", Role.AGENT)]
+    session = sessions.create("meeting", people)
+    return House(outside, sessions, calls, clock, session)
+
+
+def verdict(
+    house: House, state: str, llr: float | None = 5.0, participant: str = "mallory"
+) -> dict[str, Any]:
+    return {
+        "type": "verdict",
+        "session": house.session.id,
+        "participant": participant,
+        "at_s": 4.0,
+        "state": state,
+        "llr": llr,
+        "signals": {"voice_spoof": {"llr": llr, "coverage": 1.0, "reason": None}},
+        "reasons": ["voice_spoof_high"],
+        "decided_s": house.clock.now(),
+        "latency_s": 0.1,
+    }
+
+
+def alerts(house: House) -> list[tuple[str, dict[str, Any]]]:
+    return [(who, body) for who, body in house.outside.channel if body["type"] == "alert"]
+
+
+async def test_only_who_may_be_suspected_is_tapped(house: House) -> None:
+    assert house.outside.tapped == {"mallory"}
+
+
+async def test_a_spoof_reaches_the_agents_channel_and_never_the_suspects(house: House) -> None:
+    for who in ("mallory", "alice"):
+        house.calls.on_relay(ChannelOpen(house.session.id, who))
+    house.calls.on_analysis(verdict(house, "spoof"))
+    assert [who for who, _ in alerts(house)] == ["alice"]
+    body = alerts(house)[0][1]
+    assert (body["v"], body["participant"], body["state"]) == (1, "mallory", "spoof")
+    assert set(body["advice"]) == {"kk", "ru", "en"}
+    assert house.outside.webhook[0]["id"] == body["id"]
+
+
+async def test_a_verdict_on_somebody_not_suspectable_changes_nothing(house: House) -> None:
+    house.calls.on_relay(ChannelOpen(house.session.id, "alice"))
+    house.calls.on_analysis(verdict(house, "spoof", participant="alice"))
+    assert not alerts(house)
+    assert house.session.participant("alice").state is State.UNDECIDED
+
+
+async def test_without_a_channel_the_banner_starts_at_once(house: House) -> None:
+    house.calls.on_analysis(verdict(house, "spoof"))
+    assert ("start", "alice") in house.outside.banners
+
+
+async def test_acknowledging_stops_the_banner_and_a_reason_releases_the_latch(house: House) -> None:
+    house.calls.on_analysis(verdict(house, "spoof"))
+    alert = next(iter(house.session.alerts))
+    seen = Action(house.session.id, "alice", ActionKind.ACKNOWLEDGE, alert, None)
+    await house.calls.act(seen)
+    assert ("stop", "alice") in house.outside.banners
+    assert not [m for m in house.outside.analysis if m["type"] == "acknowledge"]
+    await house.calls.act(Action(house.session.id, "alice", ActionKind.ACKNOWLEDGE, alert, "called back"))
+    assert house.outside.analysis[-1] == {
+        "type": "acknowledge",
+        "session": house.session.id,
+        "participant": "mallory",
+    }
+
+
+async def test_analysis_down_is_shown_at_once_and_taken_back_as_undecided(house: House) -> None:
+    house.calls.on_analysis(verdict(house, "bona_fide", -3.0))
+    assert house.session.participant("mallory").state is State.BONA_FIDE
+    house.calls.analysis_down("closed")
+    assert house.session.participant("mallory").state is State.DETECTOR_DOWN
+    assert house.session.participant("mallory").llr is None
+    house.calls.analysis_up()
+    assert house.session.participant("mallory").state is State.UNDECIDED
+
+
+async def test_who_joins_while_analysis_is_down_is_shown_down(house: House) -> None:
+    house.calls.analysis_down("closed")
+    other = house.sessions.create("meeting", [NewParticipant("bob", Role.CUSTOMER, True)])
+    assert other.participant("bob").state is State.DETECTOR_DOWN
+
+
+async def test_a_track_that_ended_leaves_no_green_behind(house: House) -> None:
+    house.calls.on_analysis(verdict(house, "bona_fide", -3.0))
+    house.calls.on_relay(TrackEnded(TrackKey(house.session.id, "mallory", Kind.AUDIO)))
+    assert house.session.participant("mallory").state is State.UNDECIDED
+    assert house.outside.analysis[-1]["type"] == "forget"
+
+
+async def test_red_outlives_a_reconnect_and_a_restart_of_analysis(house: House) -> None:
+    house.calls.on_analysis(verdict(house, "spoof"))
+    alert = next(iter(house.session.alerts))
+    house.calls.on_relay(TrackEnded(TrackKey(house.session.id, "mallory", Kind.AUDIO)))
+    assert house.session.participant("mallory").state is State.SPOOF
+    house.calls.analysis_down("closed")
+    assert house.session.participant("mallory").state is State.DETECTOR_DOWN
+    house.calls.analysis_up()
+    house.calls.on_analysis(verdict(house, "bona_fide", -3.0))
+    assert house.session.participant("mallory").state is State.SPOOF
+    await house.calls.act(Action(house.session.id, "alice", ActionKind.ACKNOWLEDGE, alert, "called back"))
+    house.calls.on_analysis(verdict(house, "bona_fide", -3.0))
+    assert house.session.participant("mallory").state is State.BONA_FIDE
+
+
+async def test_an_ended_session_is_forgotten_everywhere(house: House) -> None:
+    house.sessions.end(house.session.id)
+    assert not house.outside.tapped
+    assert {"type": "session_ended", "session": house.session.id} in house.outside.analysis
+    house.calls.on_analysis(verdict(house, "spoof"))
+    assert not alerts(house)
+
+
+async def test_garbage_on_the_data_channel_is_counted(house: House) -> None:
+    for text in ("", "{", "[]", '{"v":1,"type":"ack"}', '{"v":2,"type":"ack","id":"x"}', "[" * 400):
+        house.calls.on_relay(ChannelMessage(house.session.id, "alice", text))
+    assert house.calls.bad_messages == 6
+
+
+@given(st.text(max_size=600))
+def test_parse_ack_never_raises(text: str) -> None:
+    assert parse_ack(text) is None or isinstance(parse_ack(text), str)
+
+
+def test_a_verdict_survives_its_message() -> None:
+    message = {
+        "session": "s",
+        "participant": "p",
+        "at_s": 8.0,
+        "state": "suspect",
+        "llr": 2.5,
+        "signals": {"face_frame": {"llr": None, "coverage": 0.5, "reason": "no_face"}},
+        "reasons": ["face_frame_high"],
+    }
+    read = read_verdict(message)
+    assert (read.state, read.llr, read.reasons) == (State.SUSPECT, 2.5, ("face_frame_high",))
+    assert {s.value: r.reason for s, r in read.signals.items()} == {"face_frame": "no_face"}
