@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from guard.detectors.card import Card
+from guard.detectors.face_frame import FaceFrame
 from guard.detectors.voice_spoof import VoiceSpoof
 from guard.types import Detector, Signal
 
@@ -21,4 +22,5 @@ class DetectorEntry:
 
 DETECTORS: tuple[DetectorEntry, ...] = (
     DetectorEntry(Signal.VOICE_SPOOF, "voice_spoof", VoiceSpoof.from_card),
+    DetectorEntry(Signal.FACE_FRAME, "face_frame", FaceFrame.from_card),
 )

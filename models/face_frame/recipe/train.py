@@ -3,7 +3,7 @@
 Every batch is made of fresh pairs, drawn from a seed that depends on the step alone, so a run cut
 off goes on from its last checkpoint as if nothing had happened.
 
-    GUARD_DATA=... python train.py --folder CHECKPOINTS [--steps 2000]
+    GUARD_DATA=... python train.py --folder CHECKPOINTS [--steps 1400]
 """
 
 from __future__ import annotations
@@ -48,25 +48,25 @@ def main() -> None:
     while step < args.steps:
         _set_rates(optimiser, step, args.steps)
         losses.append(_step(net, optimiser, forger, faces, step))
-        for key, value in net.state_dict().items():
-            mean[key].mul_(_EMA).add_(value, alpha=1 - _EMA) if value.is_floating_point() else mean[
-                key
-            ].copy_(value)
+        for key, value in net.named_parameters():  # batch statistics stay ImageNet's
+            mean[key].mul_(_EMA).add_(value.detach(), alpha=1 - _EMA)
         step += 1
         if step in (HEAD_STEPS, args.steps) or step % args.every == 0:
-            torch.save(
-                {"step": step, "net": net.state_dict(), "mean": mean, "opt": optimiser.state_dict()},
-                args.folder / "last.pt",
-            )
+            state = {"step": step, "net": net.state_dict(), "mean": mean, "opt": optimiser.state_dict()}
+            torch.save(state, args.folder / "last.pt")
             averaged = FaceNet()
             averaged.load_state_dict(mean if step > HEAD_STEPS * 4 else net.state_dict())
             torch.save(averaged.state_dict(), args.folder / "net.pt")
             row = {"step": step, "loss": float(np.mean(losses)), "s": round(time.monotonic() - started)}
             row |= _held_out_auc(averaged, held)
             losses.clear()
-            with (args.folder / "curve.jsonl").open("a") as out:
-                out.write(json.dumps(row) + "\n")
-            print(row, flush=True)
+            _note(args.folder / "curve.jsonl", row)
+
+
+def _note(path: Path, row: dict[str, float]) -> None:
+    with path.open("a") as out:
+        out.write(json.dumps(row) + "\n")
+    print(row, flush=True)
 
 
 def to_input(pictures: np.ndarray) -> torch.Tensor:
@@ -93,7 +93,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--folder", type=Path, required=True, help="checkpoints; keep it outside the repository"
     )
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=1400)
     parser.add_argument("--every", type=int, default=200, help="steps between checkpoints")
     return parser.parse_args()
 
@@ -114,7 +114,7 @@ def _set_rates(optimiser: torch.optim.AdamW, step: int, steps: int) -> None:
             continue
         done = (step - HEAD_STEPS) / max(1, steps - HEAD_STEPS)
         warm = min(1.0, (step - HEAD_STEPS + 1) / 60)
-        group["lr"] = group["peak"] * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * done)))
+        group["lr"] = float(group["peak"] * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * done))))
 
 
 def _step(net: FaceNet, optimiser: torch.optim.AdamW, forger: Forger, faces: Faces, step: int) -> float:
