@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
 from guard.types import FaceWindow, FloatArray, ImageArray, WindowSkip
+from guard.windows import faces
 from guard.windows.face_models import FaceModels
 from guard.windows.faces import FaceWindowConfig, FaceWindows
 from tests.windows.face_pictures import EYE_DISTANCE_PX, KEY, frame, placed, scene
@@ -164,3 +167,10 @@ def test_a_mirrored_face_is_turned_the_other_way(face_models: FaceModels) -> Non
 def test_wrong_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         FaceWindowConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_every_reason_is_listed_for_people() -> None:
+    listed = (Path(__file__).parents[2] / "docs" / "reasons.md").read_text()
+    codes = [value for name, value in vars(faces).items() if name.startswith(("FACE_", "NO_FACE"))]
+    assert len(codes) == 6
+    assert all(f"| `{code}` |" in listed for code in codes)
