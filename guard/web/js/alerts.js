@@ -1,0 +1,82 @@
+// Warnings: what was seen, what to do next, and the button that says a person has taken note.
+
+import { make } from "./dom.js";
+import { language, onLanguage, t } from "./texts.js";
+
+export class Alerts {
+  #container;
+  #onAcknowledge;
+  #shown = new Map();
+  #answered = new Set();
+
+  /** `onAcknowledge(id, reason)` sends the answer; it may reject. */
+  constructor(container, onAcknowledge) {
+    this.#container = container;
+    this.#onAcknowledge = onAcknowledge;
+    onLanguage(() => this.#again());
+  }
+
+  /** Shows an alert once; guard repeats it until it is acknowledged. */
+  take(alert) {
+    if (this.#answered.has(alert.id)) return;
+    const before = this.#shown.get(alert.id);
+    if (before && before.alert.state === alert.state) return;
+    const left = Date.parse(alert.expires_at) - Date.parse(alert.at);
+    before?.element.remove();
+    clearTimeout(before?.timer);
+    const timer = setTimeout(() => this.remove(alert.id), Math.max(0, left));
+    this.#shown.set(alert.id, { alert, element: this.#draw(alert), timer });
+  }
+
+  /** Takes an alert off the screen. */
+  remove(id) {
+    const entry = this.#shown.get(id);
+    if (!entry) return;
+    clearTimeout(entry.timer);
+    entry.element.remove();
+    this.#shown.delete(id);
+  }
+
+  clear() {
+    for (const id of [...this.#shown.keys()]) this.remove(id);
+  }
+
+  #again() {
+    for (const entry of this.#shown.values()) {
+      entry.element.remove();
+      entry.element = this.#draw(entry.alert);
+    }
+  }
+
+  #draw(alert) {
+    const state = alert.state === "spoof" ? "spoof" : "suspect";
+    const signals = alert.signals.map((name) => t(`signal.${name}`)).join(", ");
+    const reason = make("input", { type: "text", maxLength: 500, autocomplete: "off", name: "reason" });
+    const button = make("button", { type: "submit", className: "primary", textContent: t("alert.acknowledge") });
+    const problem = make("p", { className: "problem" });
+    const form = make(
+      "form",
+      { className: "alert", "data-state": state, "data-alert": alert.id, "data-about": alert.participant },
+      make("h2", {}, make("span", { "aria-hidden": "true", textContent: "⚠ " }), t(`alert.${state}`, { name: alert.participant })),
+      make("p", { className: "advice", lang: language, textContent: alert.advice[language] ?? alert.advice.en }),
+    );
+    if (signals) form.append(make("p", { className: "note", textContent: t("alert.signals", { signals }) }));
+    form.append(make("label", {}, t("alert.reason"), reason), problem, make("p", { className: "row" }, button));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      button.disabled = true;
+      this.#acknowledge(alert.id, reason.value.trim()).catch((error) => {
+        problem.textContent = t("problem.failed", { detail: error.message });
+        button.disabled = false;
+      });
+    });
+    this.#container.prepend(form);
+    return form;
+  }
+
+  async #acknowledge(id, reason) {
+    await this.#onAcknowledge(id, reason);
+    this.#answered.add(id);
+    this.remove(id);
+  }
+}

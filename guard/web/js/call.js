@@ -1,0 +1,195 @@
+// The call screen: joins the room and media with what is on the page.
+
+import { callApi } from "./access.js";
+import { Alerts } from "./alerts.js";
+import { byId } from "./dom.js";
+import { Media } from "./media.js";
+import { Room } from "./room.js";
+import { language, onLanguage, t } from "./texts.js";
+import { Tiles } from "./tiles.js";
+
+const RETRY_MS = 2000;
+
+export class Call {
+  #access;
+  #local;
+  #room;
+  #media = null;
+  #tiles = new Tiles(byId("tiles"));
+  #alerts;
+  #me = null;
+  #others = [];
+  #iceServers = [];
+  #held = false;
+  #onOver;
+  #stopped = new AbortController();
+
+  /** `onOver(why)` is called once when the call is over for this page. */
+  constructor(access, local, onOver) {
+    this.#access = access;
+    this.#local = local;
+    this.#onOver = onOver;
+    this.#alerts = new Alerts(byId("alerts"), (id, reason) => this.#acknowledge(id, reason));
+    this.#room = new Room(access, language);
+    this.#room.addEventListener("welcome", (event) => this.#welcome(event.detail));
+    this.#room.addEventListener("message", (event) => this.#message(event.detail));
+    this.#room.addEventListener("lost", () => this.#lost("call.reconnecting"));
+    this.#room.addEventListener("over", (event) => this.#over(event.detail));
+    onLanguage(() => this.#render());
+    this.#controls();
+    this.#room.connect();
+  }
+
+  /** What the browser says of the streams; used by tests and for support. */
+  stats() {
+    return this.#media?.stats() ?? null;
+  }
+
+  #welcome(message) {
+    this.#me = message.you;
+    this.#iceServers = message.ice_servers;
+    this.#tiles.start(message.you, this.#local);
+    for (const [participant, standing] of Object.entries(message.states)) {
+      this.#tiles.state(participant, standing.state);
+    }
+    for (const alert of message.alerts) this.#alerts.take(alert);
+    this.#session(message.state);
+    byId("hold").hidden = byId("end").hidden = !message.you.watches;
+    byId("link-state").hidden = true;
+    this.#people(message.participants, false);
+    this.#connect(this.#media !== null);
+  }
+
+  #message(message) {
+    switch (message.type) {
+      case "participants": return this.#people(message.participants, true);
+      case "state": return this.#tiles.state(message.participant, message.state);
+      case "alert": return this.#alerts.take(message);
+      case "cleared": return this.#alerts.remove(message.id);
+      case "acknowledged": return message.by === this.#me.id && this.#alerts.remove(message.id);
+      case "session": return this.#session(message.state);
+      case "media": return this.#mediaFailed();
+      case "error": return this.#problem(message.message);
+      default: return undefined; // events for consoles
+    }
+  }
+
+  #people(participants, negotiate) {
+    this.#tiles.people(participants);
+    this.#others = participants.filter((p) => p.id !== this.#me.id && p.publishing).map((p) => p.id);
+    if (negotiate) this.#media?.receive(this.#others);
+  }
+
+  #connect(fresh) {
+    this.#media?.close();
+    const media = new Media(this.#room, this.#iceServers, this.#local, fresh);
+    this.#media = media;
+    media.addEventListener("stream", ({ detail }) => this.#tiles.stream(detail.participant, detail.stream));
+    media.addEventListener("channel", ({ detail }) => this.#channel(detail));
+    media.addEventListener("failed", () => this.#mediaFailed());
+    media.addEventListener("refused", ({ detail }) => this.#refused(media, detail));
+    media.receive(this.#others);
+  }
+
+  #channel(message) {
+    if (message?.type === "alert") this.#alerts.take(message);
+    else if (message?.type === "cleared") this.#alerts.remove(message.id);
+  }
+
+  #refused(media, error) {
+    if (error.message === "closed" || media !== this.#media) return;
+    this.#problem(t("problem.failed", { detail: error.message }));
+    setTimeout(() => media === this.#media && media.negotiate(), RETRY_MS);
+  }
+
+  #mediaFailed() {
+    this.#lost("call.media_lost");
+    this.#connect(true);
+    byId("link-state").hidden = true;
+  }
+
+  #lost(key) {
+    const band = byId("link-state");
+    band.textContent = t(key);
+    band.dataset.t = key;
+    band.hidden = false;
+  }
+
+  async #acknowledge(id, reason) {
+    if (reason) {
+      await this.#act({ action: "acknowledge", alert: id, reason });
+    } else if (!this.#media?.acknowledge(id)) {
+      this.#room.send({ type: "ack", id });
+    }
+  }
+
+  #act(body) {
+    return callApi(this.#access, "POST", `/api/v1/sessions/${this.#access.session}/actions`, body);
+  }
+
+  #session(state) {
+    if (state === "ended") return;
+    this.#held = state === "held";
+    byId("held").hidden = !this.#held;
+    this.#tiles.mute(this.#held);
+    this.#render();
+    this.#applyTracks();
+  }
+
+  // On hold the people who decide send nothing; the others go on being examined.
+  #applyTracks() {
+    const silent = this.#held && this.#me?.watches;
+    for (const [id, kind] of [["microphone", "audio"], ["camera", "video"]]) {
+      const wanted = byId(id).getAttribute("aria-pressed") === "true";
+      for (const track of this.#local?.getTracks() ?? []) {
+        if (track.kind === kind) track.enabled = wanted && !silent;
+      }
+    }
+  }
+
+  #controls() {
+    const { signal } = this.#stopped;
+    for (const [id, kind] of [["microphone", "audio"], ["camera", "video"]]) {
+      const button = byId(id);
+      button.disabled = !this.#local?.getTracks().some((track) => track.kind === kind);
+      button.addEventListener("click", () => {
+        button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+        this.#applyTracks();
+      }, { signal });
+    }
+    byId("leave").addEventListener("click", () => this.#room.leave(), { signal });
+    byId("hold").addEventListener("click", () => this.#try({ action: this.#held ? "release" : "hold" }), { signal });
+    const confirm = byId("confirm");
+    byId("end").addEventListener("click", () => confirm.showModal(), { signal });
+    confirm.addEventListener("close", () => {
+      if (confirm.returnValue === "yes") this.#try({ action: "end" });
+      confirm.returnValue = "";
+    }, { signal });
+  }
+
+  async #try(body) {
+    try {
+      await this.#act(body);
+      this.#problem("");
+    } catch (error) {
+      this.#problem(t("problem.failed", { detail: error.message }));
+    }
+  }
+
+  #problem(text) {
+    byId("call-problem").textContent = text;
+  }
+
+  #render() {
+    byId("hold").textContent = t(this.#held ? "call.release" : "call.hold");
+    this.#tiles.render();
+  }
+
+  #over(why) {
+    this.#stopped.abort();
+    this.#media?.close();
+    this.#alerts.clear();
+    for (const track of this.#local?.getTracks() ?? []) track.stop();
+    this.#onOver(why);
+  }
+}

@@ -1,0 +1,102 @@
+// One tile per participant: picture, name, role, and what guard says of them, in words and a sign.
+
+import { make } from "./dom.js";
+import { t } from "./texts.js";
+
+const SIGNS = { undecided: "?", bona_fide: "✓", suspect: "!", spoof: "✕", detector_down: "–" };
+
+export class Tiles {
+  #container;
+  #tiles = new Map();
+  #people = new Map();
+  #states = new Map();
+  #me;
+  #watches = false;
+  #muted = false;
+
+  constructor(container) {
+    this.#container = container;
+  }
+
+  /** Starts over for `me` ({id, role, watches}). */
+  start(me, local) {
+    this.#me = me.id;
+    this.#watches = me.watches;
+    this.#tile(me.id).video.srcObject = local;
+  }
+
+  /** Takes who is in the room now. */
+  people(participants) {
+    this.#people = new Map(participants.map((person) => [person.id, person]));
+    for (const id of [...this.#tiles.keys()]) {
+      if (!this.#people.has(id)) this.#remove(id);
+    }
+    for (const person of participants) this.#tile(person.id);
+    this.render();
+  }
+
+  state(participant, state) {
+    this.#states.set(participant, state);
+    this.render();
+  }
+
+  stream(participant, stream) {
+    this.#tile(participant).video.srcObject = stream;
+  }
+
+  /** Silences everybody (call on hold). */
+  mute(muted) {
+    this.#muted = muted;
+    this.render();
+  }
+
+  #tile(id) {
+    if (!this.#tiles.has(id)) this.#tiles.set(id, this.#build(id));
+    return this.#tiles.get(id);
+  }
+
+  #build(id) {
+    const own = id === this.#me;
+    const video = make("video", { autoplay: true, playsInline: true, muted: own });
+    const who = make("span", { className: "who" });
+    const away = make("p", { className: "away" });
+    const icon = make("span");
+    const word = make("span", { className: "word" });
+    const badge = make("span", { className: "badge" }, make("span", { className: "icon", "aria-hidden": "true" }, icon), word);
+    const tile = make("figure", { className: own ? "tile own" : "tile", "data-participant": id });
+    tile.append(video, away, make("figcaption", {}, who, badge));
+    if (own) this.#container.append(tile);
+    else this.#container.prepend(tile);
+    return { tile, video, who, away, icon, word, badge };
+  }
+
+  #remove(id) {
+    this.#tiles.get(id).tile.remove();
+    this.#tiles.delete(id);
+    this.#states.delete(id);
+  }
+
+  /** Writes everything again, in the language of the moment. */
+  render() {
+    for (const [id, parts] of this.#tiles) this.#renderOne(id, parts);
+  }
+
+  #renderOne(id, { tile, video, who, away, icon, word, badge }) {
+    const own = id === this.#me;
+    const person = this.#people.get(id);
+    const name = own ? `${t("call.you")} (${id})` : id;
+    who.textContent = person ? `${name}, ${t(`role.${person.role}`)}` : name;
+    const here = own || person?.publishing;
+    away.hidden = Boolean(here);
+    away.textContent = person?.connected ? t("call.no_media") : t("call.waiting");
+    video.hidden = !here;
+    video.muted = own || this.#muted;
+    const state = this.#watches && !own ? this.#states.get(id) : undefined;
+    badge.hidden = !state;
+    if (!state) return delete tile.dataset.state;
+    tile.dataset.state = badge.dataset.state = state;
+    icon.textContent = SIGNS[state] ?? "?";
+    word.textContent = t(`state.${state}`);
+    badge.setAttribute("title", t("state.label", { state: t(`state.${state}`) }));
+  }
+}
