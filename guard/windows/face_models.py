@@ -27,7 +27,8 @@ from guard.types import FloatArray, ImageArray
 _GRIDS = ((16, 2), (8, 6))
 _MIN_SCORE = 0.5
 _SAME_FACE_OVERLAP = 0.3
-_REGION_GROW = 1.5
+# side of FaceMesh's region, in sizes of the face
+FACE_REGION_GROW = 1.5
 _EYE_OUTER_LEFT, _EYE_OUTER_RIGHT = 33, 263
 _LOGIT_LIMIT = 80.0
 
@@ -48,7 +49,7 @@ class FoundFace:
 
     def region(self) -> Region:
         """Return where FaceMesh should look."""
-        return region_of_box(self.box, self.points[0], self.points[1], _REGION_GROW)
+        return region_of_box(self.box, self.points[0], self.points[1], FACE_REGION_GROW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Mesh:
     def region(self) -> Region:
         """Return where FaceMesh should look in the next picture."""
         flat = self.points[:, :2]
-        return region_of_points(flat, flat[_EYE_OUTER_LEFT], flat[_EYE_OUTER_RIGHT], _REGION_GROW)
+        return region_of_points(flat, flat[_EYE_OUTER_LEFT], flat[_EYE_OUTER_RIGHT], FACE_REGION_GROW)
 
     def scaled(self, x: float, y: float) -> Mesh:
         """Return the points in a picture whose sides are ``x`` and ``y`` times as long."""

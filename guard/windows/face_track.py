@@ -15,9 +15,11 @@ import numpy as np
 
 from guard.media.boxes import Region, bounding_box, overlap
 from guard.types import FloatArray, ImageArray
-from guard.windows.face_models import FaceModels, FoundFace, Mesh
+from guard.windows.face_models import FACE_REGION_GROW, FaceModels, Mesh
 
 _SAME_FACE_OVERLAP = 0.3
+# a face found this near (in sizes of the face) to where one went missing is that one
+_SAME_FACE_DISTANCE = 1.0
 # a face that lies this much beside its region (shift as a part of the side, growth as a
 # ratio, turn in radians) is looked at again: the points are exact only where it is centred
 _MAX_SHIFT = 0.05
@@ -140,7 +142,9 @@ class FaceTracker:
 
     def _find(self, image: ImageArray, time_s: float) -> None:
         self._found_s = time_s
-        for found in self._models.find(image):
+        for found in self._models.find(image)[: 2 * self._config.max_faces]:
+            if len(self._seen(time_s)) >= self._config.max_faces:
+                return
             if _nearest(found.box, self._seen(time_s)) is not None:
                 continue
             rough = self._look(image, found.region())
@@ -149,13 +153,13 @@ class FaceTracker:
                 continue
             box = bounding_box(mesh.points[:, :2])
             if _nearest(box, self._seen(time_s)) is None:
-                self._take(found, mesh, time_s)
+                self._take(mesh, time_s)
 
-    def _take(self, found: FoundFace, mesh: Mesh, time_s: float) -> None:
-        """Give a found face the number of the missing one that was there, or a new one."""
+    def _take(self, mesh: Mesh, time_s: float) -> None:
+        """Give a found face the number of the missing one that was near there, or a new one."""
         missing = [track for track in self._tracks if track.seen_s < time_s]
-        track = _nearest(bounding_box(mesh.points[:, :2]), missing) or _nearest(found.box, missing)
-        if track is not None:
+        track = min(missing, key=lambda known: _distance(known.mesh, mesh), default=None)
+        if track is not None and _distance(track.mesh, mesh) < _SAME_FACE_DISTANCE:
             track.see(mesh, time_s)
         elif len(self._tracks) < self._config.max_faces:
             self._tracks.append(_Track(self._next_number, mesh, time_s, time_s))
@@ -201,6 +205,15 @@ def _beside(looked: Region, face: Region) -> bool:
     growth = abs(math.log(face.side_px / looked.side_px))
     turn = abs(math.remainder(face.angle - looked.angle, math.tau))
     return shift > _MAX_SHIFT or growth > math.log(_MAX_GROWTH) or turn > _MAX_TURN
+
+
+def _distance(before: Mesh, after: Mesh) -> float:
+    """Return how far a face moved, in sizes of the face; infinite where its size changed too much."""
+    if not _plausible(before, after):
+        return math.inf
+    old, new = before.region(), after.region()
+    moved = math.hypot(new.x_px - old.x_px, new.y_px - old.y_px)
+    return moved * FACE_REGION_GROW / max(old.side_px, new.side_px)
 
 
 def _plausible(before: Mesh, after: Mesh) -> bool:
