@@ -271,28 +271,33 @@ class Announcement:
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to play to anybody."""
-        return self._next >= len(self._packets) or not self._recipients
+        """Whether nothing is left to play to anybody, and the source is heard again."""
+        return not self._recipients
 
     def deadline(self) -> float | None:
         """Return when ``poll`` must be called next; None where it is done."""
         return None if self.done else self._due
 
     def poll(self, now: float) -> None:
-        """Send the packets that are due; after the last one the source is heard again."""
+        """Send the packets that are due; one packet's time behind the last one the source is heard again.
+
+        That pause keeps the source's timestamps from going back behind the announcement's.
+        """
         while not self.done and self._due <= now:
+            if self._next == len(self._packets):
+                self.stop()
+                return
             self._take_over()
-            present = set(self._media.outputs(self.key))
-            for output, base in self._bases.items():
-                if output in present and output.participant in self._recipients:
-                    timestamp = (base + self._next * OPUS_PACKET_TICKS) & 0xFFFFFFFF
-                    output.inject(
-                        self._packets[self._next], timestamp=timestamp, marker=self._next == 0, now=now
-                    )
+            self._send(self._packets[self._next], now)
             self._next += 1
             self._due += OPUS_PACKET_S
-        if self.done:
-            self.stop()
+
+    def _send(self, payload: bytes, now: float) -> None:
+        present = set(self._media.outputs(self.key))
+        for output, base in self._bases.items():
+            if output in present:
+                timestamp = (base + self._next * OPUS_PACKET_TICKS) & 0xFFFFFFFF
+                output.inject(payload, timestamp=timestamp, marker=self._next == 0, now=now)
 
     def stop_for(self, participant: str) -> None:
         """Let one recipient hear the source again."""
