@@ -10,6 +10,7 @@ from pathlib import Path
 
 from guard.app.analysis import AnalysisWorker
 from guard.app.parts import PipelineConfig, load_models
+from guard.banner_worker import run_banner_worker
 from guard.clock import Clock
 from guard.config import Settings, load_settings
 from guard.errors import ConfigError
@@ -47,6 +48,8 @@ async def run_child(name: str, sock: socket.socket, config: Path | None, clock: 
     configure(settings.log)
     if name == "analysis":
         await _analysis(sock, settings, clock)
+    elif name == "banner":
+        await run_banner_worker(sock, clock)
     else:
         raise ConfigError("worker_unknown", f"there is no worker {name!r}")
 

@@ -1,36 +1,175 @@
-"""Banner and announcement: which suspect is shown with a banner, to whom, and who makes it."""
+"""Banner and announcement: over whose picture and voice, for whom, and who makes them.
+
+The banner process draws and encodes; ``relay/inject.py`` switches outputs over and back.
+Here stands only who sees what, and the clock that keeps both going.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 
-from guard.types import Alert
-from guard.workers.supervisor import Worker
+from guard.clock import Clock
+from guard.policy.texts import Texts
+from guard.relay.inject import Announcement, BannerSwitch
+from guard.relay.relay import Relay
+from guard.types import Alert, Kind, State, TapPacket, TrackKey
+from guard.workers.supervisor import Worker, WorkerConfig
+from guard.workers.wire import EncodedPicture, Message, Record
+
+BANNER_POLL_S = 0.25
+ANNOUNCE_POLL_S = 0.01
 
 
 class Injection:
-    """Starts and stops banners and announcements on the relay's outputs."""
+    """All banners and announcements of the relay process.
 
-    def __init__(self, failed: Callable[[str, str], None]) -> None:
+    Args:
+        announcements: Opus packets of 20 ms for each alerting state.
+        failed: counts a delivery that could not be made, by channel and reason.
+        on_writable: called when the banner process takes packets again.
+        arguments: command-line words for the banner process.
+    """
+
+    def __init__(
+        self,
+        relay: Relay,
+        clock: Clock,
+        *,
+        texts: Texts,
+        language: str,
+        announcements: Mapping[State, Sequence[bytes]],
+        failed: Callable[[str, str], None],
+        config: WorkerConfig,
+        on_writable: Callable[[], None],
+        arguments: Sequence[str] = (),
+    ) -> None:
+        self._relay = relay
+        self._clock = clock
+        self._texts = texts
+        self._language = language
+        self._announcements = announcements
         self._failed = failed
-        self.workers: list[Worker] = []
+        self._switches: dict[TrackKey, BannerSwitch] = {}
+        self._words: dict[TrackKey, Message] = {}
+        self._playing: dict[tuple[TrackKey, str], Announcement] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._work = asyncio.Event()
+        self.worker = Worker(
+            "banner",
+            clock=clock,
+            config=config,
+            on_record=self._from_worker,
+            on_up=self._worker_up,
+            on_down=lambda _: None,  # the switches notice that pictures stop and show the source
+            on_writable=on_writable,
+            arguments=arguments,
+        )
 
     async def start(self) -> None:
-        """Start what must be warm."""
+        """Start the banner process: warm, so that a warning does not wait for it."""
+        self.worker.start()
+        self._task = asyncio.get_running_loop().create_task(self._keep_going())
 
     async def stop(self) -> None:
-        """End every injection."""
+        """End every injection and the banner process."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        for announcement in self._playing.values():
+            announcement.stop()
+        await self.worker.stop()
+
+    def wants(self, packet: TapPacket) -> bool:
+        """Return whether the banner process needs a packet."""
+        return packet.key in self._words
 
     def start_banner(self, alert: Alert, recipient: str) -> None:
         """Show the banner over the suspect's picture to one recipient."""
-        self._failed("banner", "not_available")
+        key = TrackKey(alert.session, alert.participant, Kind.VIDEO)
+        codec = self._relay.codec(key)
+        if codec is None:
+            self._failed("banner", "no_video")
+            return
+        switch = self._switches.get(key)
+        if switch is None:
+            switch = BannerSwitch(self._relay, key, codec, lambda: self._ask_keyframe(key))
+            self._switches[key] = switch
+        self._words[key] = {
+            "type": "banner_start",
+            "session": key.session,
+            "participant": key.participant,
+            "title": self._texts.get(f"state.{alert.state.value}", self._language),
+            "advice": self._texts.get(f"banner.{alert.state.value}", self._language),
+            "state": alert.state.value,
+        }
+        if not self.worker.send(self._words[key]):
+            self._failed("banner", "process_down")
+        switch.show(recipient)
+        self._work.set()
 
     def stop_banner(self, alert: Alert, recipient: str) -> None:
         """Take it away again."""
+        switch = self._switches.get(TrackKey(alert.session, alert.participant, Kind.VIDEO))
+        if switch is not None:
+            switch.hide(recipient)
 
     def start_announcement(self, alert: Alert, recipient: str) -> None:
         """Play the announcement once to one recipient in place of the suspect's voice."""
-        self._failed("announcement", "not_available")
+        key = TrackKey(alert.session, alert.participant, Kind.AUDIO)
+        packets = self._announcements.get(alert.state, ())
+        if not packets or self._relay.codec(key) is None:
+            self._failed("announcement", "no_audio")
+            return
+        self._playing[key, recipient] = Announcement(
+            self._relay, key, packets, [recipient], self._clock.now()
+        )
+        self._work.set()
 
     def stop_announcement(self, alert: Alert, recipient: str) -> None:
         """Stop it where it still plays."""
+        announcement = self._playing.pop(
+            (TrackKey(alert.session, alert.participant, Kind.AUDIO), recipient), None
+        )
+        if announcement is not None:
+            announcement.stop()
+
+    def _ask_keyframe(self, key: TrackKey) -> None:
+        self.worker.send({"type": "banner_keyframe", "session": key.session, "participant": key.participant})
+
+    def _from_worker(self, record: Record) -> None:
+        if isinstance(record, EncodedPicture):
+            switch = self._switches.get(record.key)
+            if switch is not None:
+                switch.picture(record, self._clock.now())
+        elif isinstance(record, dict) and record.get("type") == "keyframe":
+            key = TrackKey(str(record["session"]), str(record["participant"]), Kind.VIDEO)
+            self._relay.request_keyframe(key)
+
+    def _worker_up(self) -> None:
+        for words in self._words.values():
+            self.worker.send(words)
+
+    async def _keep_going(self) -> None:
+        """Drive switches and announcements while there are any."""
+        while True:
+            await self._work.wait()
+            now = self._clock.now()
+            for switch in list(self._switches.values()):
+                switch.poll(now)
+                if switch.idle:
+                    self._end(switch.key)
+            for who, announcement in list(self._playing.items()):
+                announcement.poll(now)
+                if announcement.done:
+                    del self._playing[who]
+            if not self._switches and not self._playing:
+                self._work.clear()
+            await asyncio.sleep(ANNOUNCE_POLL_S if self._playing else BANNER_POLL_S)
+
+    def _end(self, key: TrackKey) -> None:
+        del self._switches[key]
+        del self._words[key]
+        self.worker.send({"type": "banner_stop", "session": key.session, "participant": key.participant})

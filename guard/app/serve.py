@@ -93,7 +93,8 @@ class Application:
                 relay=self.relay,
                 sessions=self.sessions,
                 calls=self.calls,
-                workers=[self.analysis, *self.injection.workers],
+                workers=[self.analysis, self.injection.worker],
+                pump=self.pump,
             ).render,
             config=settings.api,
         )
@@ -160,8 +161,19 @@ class Application:
             on_writable=self.pump.resume,
             arguments=self._arguments,
         )
-        self.pump.attach(self.analysis)
-        self.injection = Injection(self.metrics.delivery_failed)
+        self.injection = Injection(
+            self.relay,
+            self._clock,
+            texts=load_texts(),
+            language=settings.language,
+            announcements={},
+            failed=self.metrics.delivery_failed,
+            config=settings.analysis.worker,
+            on_writable=self.pump.resume,
+            arguments=self._arguments,
+        )
+        self.pump.add(self.analysis, lambda _: True)
+        self.pump.add(self.injection.worker, self.injection.wants)
 
     def _build_calls(self) -> None:
         ports = Ports(
@@ -211,8 +223,8 @@ class Application:
 
     def _analysis_up(self) -> None:
         log.info("analysis_up", restarts=self.analysis.restarts)
+        self.pump.restart(self.analysis)
         self.calls.analysis_up()
-        self.pump.resume()
 
     def _analysis_down(self, reason: str) -> None:
         log.error("analysis_down", reason=reason, restarts=self.analysis.restarts)

@@ -1,10 +1,13 @@
-"""Carries tapped packets from the relay to the analysis process, in small batches."""
+"""Carries tapped packets from the relay to the child processes, in small batches."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from guard.relay.tap import Tap
+from guard.types import TapPacket
 from guard.workers.supervisor import Worker
 from guard.workers.wire import encode_tap
 
@@ -13,22 +16,57 @@ BATCH_PACKETS = 64
 GATHER_S = 0.01
 
 
-class TapPump:
-    """Drains the tap while the analysis process takes records; otherwise lets it overflow."""
+@dataclass(slots=True)
+class Outlet:
+    """One child process and the packets that wait for it.
 
-    def __init__(self, tap_packets: int) -> None:
-        self.tap = Tap(tap_packets, self._ready)
-        self._worker: Worker | None = None
+    Args:
+        worker: the process.
+        wants: whether a packet is for it.
+        waiting: its own bounded queue: one that is behind holds up no other.
+    """
+
+    worker: Worker
+    wants: Callable[[TapPacket], bool]
+    waiting: Tap
+    stale: int = 0
+
+    def flush(self) -> None:
+        """Hand over what waits while the process takes records."""
+        while self.worker.writable and len(self.waiting):
+            batch = self.waiting.drain(BATCH_PACKETS)
+            self.worker.write(b"".join(encode_tap(packet) for packet in batch))
+
+
+class TapPump:
+    """Drains the tap into each process's own queue; a full queue drops its oldest, counted."""
+
+    def __init__(self, capacity: int) -> None:
+        self.tap = Tap(capacity, self._ready)
+        self._capacity = capacity
+        self._outlets: list[Outlet] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def attach(self, worker: Worker) -> None:
-        """Give it the process to carry to."""
-        self._worker = worker
+    def add(self, worker: Worker, wants: Callable[[TapPacket], bool]) -> None:
+        """Carry the packets that ``wants`` to a process, too."""
+        self._outlets.append(Outlet(worker, wants, Tap(self._capacity)))
+
+    @property
+    def dropped(self) -> int:
+        """Packets that never reached a process that wanted them."""
+        waiting = sum(o.waiting.counters.dropped + o.stale for o in self._outlets)
+        return self.tap.counters.dropped + waiting
+
+    def restart(self, worker: Worker) -> None:
+        """A process has started anew: what waited for the old one is stale, and counted as dropped."""
+        for outlet in self._outlets:
+            if outlet.worker is worker:
+                outlet.stale += len(outlet.waiting.drain(len(outlet.waiting)))
 
     def resume(self) -> None:
-        """The process takes records (again)."""
-        if len(self.tap):
-            self._ready()
+        """A process takes records (again)."""
+        for outlet in self._outlets:
+            outlet.flush()
 
     def close(self) -> None:
         """Stop carrying."""
@@ -42,6 +80,8 @@ class TapPump:
 
     def _pump(self) -> None:
         self._timer = None
-        worker = self._worker
-        while worker is not None and worker.writable and len(self.tap):
-            worker.write(b"".join(encode_tap(packet) for packet in self.tap.drain(BATCH_PACKETS)))
+        for packet in self.tap.drain(len(self.tap)):
+            for outlet in self._outlets:
+                if outlet.wants(packet):
+                    outlet.waiting.push(packet)
+        self.resume()

@@ -7,6 +7,7 @@ from collections import Counter
 
 from guard import __version__
 from guard.app.calls import Calls
+from guard.app.tap_pump import TapPump
 from guard.clock import Clock
 from guard.metrics import Metrics, RelayTotals
 from guard.relay.relay import Relay
@@ -28,13 +29,21 @@ class MetricsPage:
     """Renders the metrics after asking every part what it has counted."""
 
     def __init__(
-        self, metrics: Metrics, *, relay: Relay, sessions: Sessions, calls: Calls, workers: list[Worker]
+        self,
+        metrics: Metrics,
+        *,
+        relay: Relay,
+        sessions: Sessions,
+        calls: Calls,
+        workers: list[Worker],
+        pump: TapPump,
     ) -> None:
         self._metrics = metrics
         self._relay = relay
         self._sessions = sessions
         self._calls = calls
         self._workers = workers
+        self._pump = pump
 
     def render(self) -> bytes:
         """Return the page for Prometheus."""
@@ -56,7 +65,7 @@ class MetricsPage:
                 packets_retransmitted=stats.retransmitted,
             )
         )
-        self._metrics.set_tap(stats.tap_offered, stats.tap_dropped)
+        self._metrics.set_tap(stats.tap_offered, self._pump.dropped)
         self._metrics.set_calls(len(list(self._sessions)), stats.peers)
         malformed = {**stats.dropped, "srtp_failed": stats.srtp_failed, "srtp_replayed": stats.srtp_replayed}
         self._metrics.set_malformed({**malformed, "channel_message": self._calls.bad_messages})

@@ -321,6 +321,11 @@ class Relay:
         """Return the session's tracks that brought media."""
         return self._board.tracks(session)
 
+    def codec(self, key: TrackKey) -> str | None:
+        """Return the name of the track's codec; None where it is not published."""
+        found = self._board.publication(key)
+        return found[1].codec.name if found is not None else None
+
     def outputs(self, key: TrackKey) -> list[Output]:
         """Return the outputs that carry that track, one per subscribed connection."""
         return self._board.outputs(key)
