@@ -14,6 +14,7 @@ import numpy as np
 from guard.codec.audio import OPUS_RATE_HZ, OpusDecoder
 from guard.codec.video import PictureDecoder, rgb
 from guard.errors import MediaError
+from guard.media.assembly import FrameAssembler
 from guard.media.h264 import H264Assembler
 from guard.media.reorder import Released, ReorderBuffer
 from guard.media.timeline import Thinner, TrackClock
@@ -21,7 +22,8 @@ from guard.media.vp8 import Vp8Assembler
 from guard.types import AudioFrame, FloatArray, TapPacket, TrackKey, VideoFrame
 
 VIDEO_RATE_HZ = 90_000
-CODECS = frozenset({"opus", "vp8", "h264"})
+_ASSEMBLERS = {"vp8": Vp8Assembler, "h264": H264Assembler}
+CODECS = frozenset({"opus", *_ASSEMBLERS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class TrackReceiver:
 
     Args:
         key: the track.
-        codec: ``opus``, ``vp8`` or ``h264``.
+        codec: ``opus``, ``vp8`` or ``h264``; a video track may change between the two.
         config: see ReceiveConfig.
 
     Raises:
@@ -146,6 +148,9 @@ class _OpusTrack:
         packet = released.item
         if not packet.payload:
             return []  # padding only: it has a number but no time of its own
+        if packet.codec != "opus":
+            self._stats.broken += 1
+            return []
         if released.restarted:
             self.clock.restart()
         position = self.clock.locate(packet.timestamp, packet.arrival_s)
@@ -195,8 +200,8 @@ class _VideoTrack:
     def __init__(self, key: TrackKey, codec: str, config: ReceiveConfig, stats: ReceiveStats) -> None:
         self._key = key
         self._stats = stats
-        self._new_assembler = Vp8Assembler if codec == "vp8" else H264Assembler
-        self._assembler = self._new_assembler()
+        self._codec = codec
+        self._assembler: FrameAssembler = _ASSEMBLERS[codec]()
         self._decoder = PictureDecoder(codec)
         self._thinner = Thinner(config.max_fps)
         self.clock = TrackClock(VIDEO_RATE_HZ)
@@ -210,10 +215,13 @@ class _VideoTrack:
 
     def take(self, released: Released[TapPacket]) -> list[VideoFrame]:
         packet = released.item
+        if packet.codec not in _ASSEMBLERS:
+            self._stats.broken += 1
+            return []
         if released.restarted:
-            self._lost_before += self._lost()
-            self._assembler = self._new_assembler()
             self.clock.restart()
+        if released.restarted or packet.codec != self._codec:
+            self._begin(packet.codec)
         encoded = self._assembler.push(
             packet.payload, sequence=packet.sequence, timestamp=packet.timestamp, marker=packet.marker
         )
@@ -228,6 +236,13 @@ class _VideoTrack:
             self._decoder.reset()
             self._decoder_lost = True
             return []
+
+    def _begin(self, codec: str) -> None:
+        """Start anew, where the source did: with a new sequence, or with the other codec."""
+        self._lost_before += self._lost()
+        self._codec = codec
+        self._assembler = _ASSEMBLERS[codec]()
+        self._decoder = PictureDecoder(codec)
 
     def _lost(self) -> int:
         return self._assembler.counts.dropped + self._assembler.counts.withheld

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -154,6 +155,34 @@ def test_a_pause_without_loss_is_silence_and_not_concealed() -> None:
     assert receiver.stats.silence_s == pytest.approx(0.38)
 
 
+def test_a_sender_that_leaves_out_silent_packets_is_silent_for_that_long() -> None:
+    """In a pause of 4 s a sender with DTX sends one packet each 400 ms (RFC 6716 section 2.1.9)."""
+    encoder = av.AudioCodecContext.create("libopus", "w")
+    encoder.sample_rate, encoder.layout, encoder.format = 48_000, "mono", "s16"
+    encoder.bit_rate, encoder.options = 24_000, {"application": "voip"}
+    pcm = np.zeros(48_000 * 6, np.int16)
+    for start in (0, 48_000 * 5):
+        pcm[start : start + 48_000] = np.sin(np.arange(48_000) / 20) * 8000
+    packets: list[TapPacket] = []
+    for index in range(300):
+        part = pcm[index * PACKET : (index + 1) * PACKET].reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(part, format="s16", layout="mono")
+        frame.sample_rate, frame.pts = 48_000, index * PACKET
+        for packet in encoder.encode(frame):
+            if packet.size > 3 or index % 20 == 0:
+                stamp = index * PACKET
+                packets.append(
+                    TapPacket(VOICE, "opus", len(packets), stamp, False, stamp / 48_000, bytes(packet))
+                )
+    assert len(packets) < 200
+    receiver = TrackReceiver(VOICE, "opus")
+    frames = heard(receiver, packets)
+    samples = without_gap(frames)
+    assert len(samples) == pytest.approx(6 * 48_000, abs=2 * PACKET)
+    assert concealed(frames) == []
+    assert rms(samples[48_000 * 2 : 48_000 * 4]) < 0.01 < 0.1 < rms(samples[-40_000:])
+
+
 def test_a_long_mute_is_a_gap() -> None:
     receiver = TrackReceiver(VOICE, "opus")
     packets = [voice_packet(n, shift=48_000 * 30 if n >= 50 else 0) for n in range(100)]
@@ -289,6 +318,20 @@ def test_a_frame_no_decoder_takes_is_counted_and_the_next_keyframe_decodes(codec
     frames = seen(receiver, [bad, *follow])
     assert receiver.stats.broken >= 1
     assert [round(frame.time_s * 25) for frame in frames][:1] == [30]
+
+
+def test_a_publisher_may_change_its_codec() -> None:
+    receiver = TrackReceiver(CAMERA, "vp8", ReceiveConfig(max_fps=None))
+    packets = [packet for group in camera_packets("vp8")[:20] for packet in group]
+    follow = [
+        replace(packet, sequence=(packets[-1].sequence + 1 + n) & 0xFFFF)
+        for n, packet in enumerate(p for group in camera_packets("h264")[30:50] for p in group)
+    ]
+    frames = seen(receiver, packets + follow)
+    assert [round(frame.time_s * 25) for frame in frames] == [*range(20), *range(30, 50)]
+    audio = voice_packet(0)
+    assert receiver.push(replace(audio, sequence=(follow[-1].sequence + 1) & 0xFFFF)) == []
+    assert receiver.stats.broken == 1
 
 
 def test_a_picture_larger_than_allowed_is_refused() -> None:
