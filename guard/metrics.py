@@ -27,7 +27,7 @@ from guard.types import State
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Type = Literal["counter", "gauge", "histogram", "totals", "levels"]
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _CALL = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)

@@ -28,8 +28,8 @@ class Thresholds:
         voice_support_llr: what the face must add to a capped voice to reach red.
     """
 
-    red_llr: float = 3.7
-    amber_llr: float = 2.2
+    red_llr: float = 5.2
+    amber_llr: float = 3.4
     bona_fide_llr: float = -1.0
     voice_alone_red: bool = True
     voice_support_llr: float = 1.0
@@ -58,7 +58,7 @@ class EvidenceConfig:
     """
 
     clip_llr: float = 4.0
-    cap_llr: float = 6.0
+    cap_llr: float = 7.0
     unit_s: float = 4.0
     call_share: float = 0.5
     min_windows: int = 1
@@ -74,7 +74,7 @@ class EvidenceConfig:
 
 
 VOICE = EvidenceConfig(bona_fide_s=8.0)
-FACE = EvidenceConfig(unit_s=2.0, min_windows=8, bona_fide_windows=40, max_gap_s=1.0)
+FACE = EvidenceConfig(min_windows=8, bona_fide_windows=40, max_gap_s=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,11 @@ class FusionConfig:
         voice: evidence of the signals read from audio.
         face: evidence of the signals read from video.
         weights: non-negative weight of each signal; one that is not named counts 0.
-        horizons_s: lengths of the bounded means, seconds.
+        horizons_s: lengths of the bounded means, seconds; the last is the memory.
+        switch_horizons_s: lengths of the means that must stand out from what was before.
+        stand_out: llr that such a mean may claim per unit of llr by which it stands out.
         cusum_drift_llr: what the change detector takes off every unit of evidence.
-        cusum_cap_llr: the most the change detector may say.
+        cusum_llr: where the change detector says that the evidence has turned.
         amber_clear_s: how long the llr must stay below half of amber.
         max_faces: faces followed at once in one picture; the one longest unseen goes.
         max_windows: windows kept for one signal and face.
@@ -113,18 +115,24 @@ class FusionConfig:
             Signal.SCREEN_LIGHT: 1.0,
         }
     )
-    horizons_s: tuple[float, ...] = (8.0, 15.0, 60.0)
-    cusum_drift_llr: float = 1.0
-    cusum_cap_llr: float = 4.5
+    horizons_s: tuple[float, ...] = (30.0, 60.0)
+    switch_horizons_s: tuple[float, ...] = (8.0, 15.0)
+    stand_out: float = 0.75
+    cusum_drift_llr: float = 0.5
+    cusum_llr: float = 1.5
     amber_clear_s: float = 20.0
     max_faces: int = 6
     max_windows: int = 600
 
     def __post_init__(self) -> None:
         _require(all(w >= 0 for w in self.weights.values()), "weights", "must not be negative")
-        rising = all(a < b for a, b in pairwise(self.horizons_s))
-        _require(bool(self.horizons_s) and rising, "horizons_s", "must rise")
-        _require(self.cusum_drift_llr >= 0, "cusum_drift_llr", "must not be negative")
+        horizons_s = (*self.switch_horizons_s, *self.horizons_s)
+        rising = all(a < b for a, b in pairwise((0.0, *horizons_s)))
+        _require(bool(self.horizons_s) and rising, "horizons_s", "must rise, above switch_horizons_s")
+        _require(self.stand_out > 0, "stand_out", "must be positive")
+        _require(
+            self.cusum_drift_llr >= 0 < self.cusum_llr, "cusum_llr", "needs drift >= 0 and cusum_llr > 0"
+        )
         _require(self.amber_clear_s > 0, "amber_clear_s", "must be positive")
         _require(self.max_faces >= 1 and self.max_windows >= 8, "max_faces", "at least 1 face, 8 windows")
 

@@ -5,9 +5,9 @@ Rules, all in this file:
 1. Signals of one kind of track (voice, face) are added with non-negative weights; a
    signal without evidence adds 0.
 2. Kinds are alternatives: a cloned voice over a genuine face is still an attack. The
-   fused llr is the sum of the kinds that point to spoof; if none does, that of the
-   kind least sure of itself (a generalised likelihood ratio over "voice", "face",
-   "both"). A genuine voice never excuses a fake face.
+   fused likelihood ratio is the mean of those of the attacks "voice", "face" and "both"
+   (a mixture over attacks with equal prior), so a genuine voice does not excuse a fake
+   face. With one kind of track it is that kind's.
 3. The llr does not depend on the thresholds; the state does.
 4. State machine:
 
@@ -23,6 +23,7 @@ Rules, all in this file:
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -181,7 +182,7 @@ class Fusion:
         found.sort(key=lambda item: (-(item[0] or 0.0), item[1]))
         amber = self._config.thresholds.amber_llr
         codes = [reasons.high(s) if (x or 0.0) >= amber else reasons.raised(s) for x, s, _ in found]
-        if any(r.change_llr >= amber and r.before_llr < r.change_llr / 2 for _, _, r in found):
+        if any(r.changed for _, _, r in found):
             codes.append(reasons.SWITCHED)
         return (*codes, *self._state_reasons(kinds, readings))
 
@@ -215,8 +216,12 @@ def _by_kind(readings: dict[Signal, Reading], config: FusionConfig) -> dict[Kind
 
 
 def _fuse(kinds: dict[Kind, float]) -> float | None:
-    """Return the llr over the alternatives "voice", "face" and "both"; None without evidence."""
+    """Return the llr of the mixture over all attacks on the kinds with evidence; None without any."""
     if not kinds:
         return None
-    toward_spoof = [llr for llr in kinds.values() if llr > 0]
-    return sum(toward_spoof) if toward_spoof else max(kinds.values())
+    attacks = [0.0]
+    for llr in kinds.values():
+        attacks += [sum_llr + llr for sum_llr in attacks]
+    attacks = attacks[1:]
+    top = max(attacks)
+    return top + math.log(sum(math.exp(llr - top) for llr in attacks) / len(attacks))

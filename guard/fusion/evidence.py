@@ -1,29 +1,46 @@
 """Evidence of one signal about one voice or one face, with bounded memory.
 
-Two questions are asked of the same windows:
+Two questions are asked of the windows of the last minute:
 
-- *fake from the start*: the mean llr over the last 8, 15 and 60 s. Windows of one
-  call share a bias (this microphone, this skin, this codec), so n windows are not n
-  times the evidence. With ``call_share`` r of the variance common to the call, the
-  calibrated llr of the mean of n windows is ``mean * n / (1 + (n - 1) * r)``, at most
-  ``mean / r`` (the design effect: Kish, Survey Sampling, 1965, section 5.4; for
-  calibrated Gaussian llr: van Leeuwen & Brummer, Interspeech 2013).
-- *switched mid-call*: Page's CUSUM (Biometrika 41, 1954; with llr increments optimal in
-  Lorden's sense, Moustakides, Annals of Statistics 14, 1986), less a drift that a
-  call's bias must exceed before anything adds up, and capped.
+- *fake from the start*: their mean llr over the last 30 and 60 s. Windows of one call
+  share a bias (this microphone, this skin, this codec), so n windows are not n times the
+  evidence. With
+  ``call_share`` r of the variance common to the call, the calibrated llr of the mean of n
+  windows is ``mean * n / (1 + (n - 1) * r)``, at most ``mean / r`` (the design effect:
+  Kish, Survey Sampling, 1965, section 5.4; calibrated Gaussian llr: van Leeuwen and
+  Brummer, Interspeech 2013).
+- *switched mid-call*: the same mean over the last 8 and 15 s, as far as it stands
+  out from the call's own earlier windows, which carry the same bias. Page's CUSUM
+  (Biometrika 41, 1954) with llr increments less a drift tells whether, and since when,
+  the evidence has turned.
 
-Everything is recomputed from the windows of the last minute, sorted by media time, so
-the order in which scores arrive does not matter.
+Everything is recomputed from the kept windows, sorted by media time, so the order in
+which scores arrive does not matter.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from dataclasses import dataclass
 
-from guard.fusion.config import EvidenceConfig
+from guard.fusion.config import EvidenceConfig, FusionConfig
 
 _FLOOR_S = 0.05
+_ROUNDING_S = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the kept windows say.
+
+    Args:
+        llr: evidence, positive means spoof.
+        turned_s: media time at which the evidence turned to spoof, None if it has not;
+            a call that was suspicious from its start has not been switched.
+    """
+
+    llr: float
+    turned_s: float | None
 
 
 class Windows:
@@ -31,15 +48,14 @@ class Windows:
 
     Args:
         config: clip, unit and gap of this kind of track.
-        horizon_s: windows that ended longer ago than this are forgotten.
-        limit: windows kept at most; the oldest goes.
+        fusion: horizons and change detector.
     """
 
-    def __init__(self, config: EvidenceConfig, horizon_s: float, limit: int) -> None:
+    def __init__(self, config: EvidenceConfig, fusion: FusionConfig) -> None:
         self._config = config
-        self._horizon_s = horizon_s
-        self._limit = limit
+        self._fusion = fusion
         self._items: list[tuple[float, float, float]] = []
+        self._heard: Heard | None = None
         self.count = 0
 
     @property
@@ -59,45 +75,93 @@ class Windows:
         else:
             self.count += 1
         insort(self._items, (end_s, start_s, max(-clip, min(clip, llr))))
+        del self._items[: -self._fusion.max_windows]
+        self._heard = None
         self.expire(self.last_s)
-        del self._items[: -self._limit]
 
     def expire(self, at_s: float) -> None:
-        """Forget what ended more than the horizon before ``at_s``."""
-        del self._items[: bisect_left(self._items, (at_s - self._horizon_s,))]
+        """Forget what ended more than the longest horizon before ``at_s``."""
+        old = bisect_left(self._items, (at_s - self._fusion.horizons_s[-1],))
+        if old:
+            del self._items[:old]
+            self._heard = None
 
-    def weighted(self) -> Iterator[tuple[float, float, float]]:
-        """Yield (end_s, new seconds, llr): overlap with earlier windows counts once."""
+    def heard(self) -> Heard | None:
+        """Return what the kept windows say; None without a window."""
+        if self._items and self._heard is None:
+            self._heard = self._listen()
+        return self._heard if self._items else None
+
+    def _listen(self) -> Heard:
+        """Return the greatest of the means, each as strong as its windows are independent."""
+        fusion, sums = self._fusion, _Sums(self._items, self._config)
+        turned = sums.turned(fusion.cusum_drift_llr, fusion.cusum_llr)
+        firsts = {self._first_within(horizon_s) for horizon_s in fusion.horizons_s}
+        llr = max(sums.strength(first) for first in firsts | {0} if first < len(self._items))
+        for horizon_s in fusion.switch_horizons_s:
+            first = self._first_within(horizon_s)
+            if 0 < first < len(self._items):
+                before = sums.mean(0, first if turned is None else min(first, turned))
+                stand_out = fusion.stand_out * (sums.mean(first, len(self._items)) - before)
+                llr = max(llr, min(sums.strength(first), stand_out))
+        return Heard(llr, None if turned is None else self._items[turned][1])
+
+    def _first_within(self, horizon_s: float) -> int:
+        """Return the first of the newest windows that lie wholly in the last ``horizon_s``."""
+        begin_s = self.last_s - horizon_s - _ROUNDING_S
+        first = len(self._items)
+        while first > 0 and self._items[first - 1][1] >= begin_s:
+            first -= 1
+        return first
+
+
+class _Sums:
+    """Running sums over windows sorted by time; overlap with earlier windows counts once."""
+
+    def __init__(self, items: list[tuple[float, float, float]], config: EvidenceConfig) -> None:
+        self._items = items
+        self._config = config
+        self._seconds = [0.0]
+        self._total = [0.0]
         covered_s = float("-inf")
-        for end_s, start_s, llr in self._items:
-            new_s = end_s - max(start_s, covered_s)
-            yield end_s, min(max(new_s, _FLOOR_S), self._config.max_gap_s), llr
+        for end_s, start_s, llr in items:
+            new_s = min(max(end_s - max(start_s, covered_s), _FLOOR_S), config.max_gap_s)
             covered_s = max(covered_s, end_s)
+            self._seconds.append(self._seconds[-1] + new_s)
+            self._total.append(self._total[-1] + new_s * llr)
 
-    def mean_llr(self, horizon_s: float) -> float | None:
-        """Return the evidence of the last ``horizon_s`` before the newest window.
+    def _span(self, first: int, end: int) -> tuple[float, float]:
+        """Return seconds and llr-seconds of ``first:end``; its first window counts in full length."""
+        end_s, start_s, llr = self._items[first]
+        whole_s = min(max(end_s - start_s, _FLOOR_S), self._config.max_gap_s)
+        seconds = whole_s + self._seconds[end] - self._seconds[first + 1]
+        return seconds, whole_s * llr + self._total[end] - self._total[first + 1]
 
-        Returns:
-            The mean llr by new seconds, made stronger as far as the windows are
-            independent; None without a window.
-        """
-        total_s = total = 0.0
-        for end_s, new_s, llr in self.weighted():
-            if end_s > self.last_s - horizon_s:
-                total_s += new_s
-                total += new_s * llr
-        if total_s == 0:
+    def mean(self, first: int, end: int) -> float:
+        """Return the mean llr of the windows ``first:end``."""
+        seconds, total = self._span(first, end)
+        return total / seconds
+
+    def strength(self, first: int) -> float:
+        """Return what the windows from ``first`` on are worth as evidence."""
+        seconds, total = self._span(first, len(self._items))
+        n = max(1.0, seconds / self._config.unit_s)
+        return total / seconds * n / (1 + (n - 1) * self._config.call_share)
+
+    def turned(self, drift_llr: float, threshold_llr: float) -> int | None:
+        """Return the window at which the evidence turned, by Page's CUSUM; None if it has not."""
+        level = 0.0
+        since: int | None = None
+        for index, (_, _, llr) in enumerate(self._items):
+            new_s = self._seconds[index + 1] - self._seconds[index]
+            level = max(0.0, level + (llr - drift_llr) * min(1.0, new_s / self._config.unit_s))
+            if level == 0:
+                since = None
+            elif since is None:
+                since = index
+        if since is None or since == 0 or level < threshold_llr or self.mean(0, since) >= 0:
             return None
-        n = max(1.0, total_s / self._config.unit_s)
-        return total / total_s * n / (1 + (n - 1) * self._config.call_share)
-
-    def change_llr(self, drift_llr: float, cap_llr: float) -> float:
-        """Return Page's statistic over the kept windows, in [0, ``cap_llr``]."""
-        total = 0.0
-        for _, new_s, llr in self.weighted():
-            total += (llr - drift_llr) * min(1.0, new_s / self._config.unit_s)
-            total = min(cap_llr, max(0.0, total))
-        return total
+        return since
 
 
 class Coverage:

@@ -17,15 +17,13 @@ class Reading:
 
     Args:
         llr: evidence in [-cap, cap]; None below the least number of windows.
-        change_llr: what the change detector says, 0 without a change.
-        before_llr: mean of the last minute, which a change is held against.
+        changed: whether the evidence turned mid-call.
         enough: whether it may carry bona_fide.
         windows: good windows since the evidence was (re)started.
     """
 
     llr: float | None
-    change_llr: float = 0.0
-    before_llr: float = 0.0
+    changed: bool = False
     enough: bool = False
     windows: int = 0
 
@@ -64,7 +62,7 @@ class SignalEvidence:
         face = -1 if score.face is None else score.face
         if face not in self._tracks:
             self._make_room()
-            self._tracks[face] = Windows(self._config, self._fusion.horizons_s[-1], self._fusion.max_windows)
+            self._tracks[face] = Windows(self._config, self._fusion)
         self._tracks[face].add(score.start_s, score.end_s, score.llr)
         gap = self._config.max_gap_s
         self._coverage.add(max(score.start_s, score.end_s - gap), score.end_s)
@@ -105,13 +103,13 @@ class SignalEvidence:
         config = self._config
         if windows.count < config.min_windows:
             return Reading(None)
-        means = [m for h in self._fusion.horizons_s if (m := windows.mean_llr(h)) is not None]
-        change = windows.change_llr(self._fusion.cusum_drift_llr, self._fusion.cusum_cap_llr)
-        llr = max([*means, change] if change > 0 else means)
+        heard = windows.heard()
+        if heard is None:
+            return Reading(None)
         scored_s = self.scored_s - self._covered_at_restart_s
         enough = windows.count >= config.bona_fide_windows and scored_s >= config.bona_fide_s - 1e-6
-        capped = max(-config.cap_llr, min(config.cap_llr, llr))
-        return Reading(capped, change, means[-1], enough, windows.count)
+        capped = max(-config.cap_llr, min(config.cap_llr, heard.llr))
+        return Reading(capped, heard.turned_s is not None, enough, windows.count)
 
     def _make_room(self) -> None:
         limit = 1 if self._signal.kind is Kind.AUDIO else self._fusion.max_faces
