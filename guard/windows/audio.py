@@ -4,6 +4,8 @@ The rules:
 
 - A window is the last 4 s of an unbroken stretch and holds at least 2 s of speech, of
   which concealment is no part, and at most a quarter of concealed audio.
+- Sound that the VAD takes for speech but that keeps its level (hum, tones, hiss) is none:
+  the 20 ms levels of speech spread by 5 dB and more, by 2 dB in noise as loud as itself.
 - At the start of a stretch, and after silence, it leaves as soon as 2 s of speech are
   in it; then one follows each hop: 2 s, or 1 s within the first 12 s of the track and
   for 30 s after ``suspicion``.
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +48,7 @@ class AudioWindowConfig:
         min_speech_s: speech a window must hold.
         min_rest_s: new audio that earns the end of a stretch a window of its own.
         max_concealed_ratio: concealed share above which a window is skipped.
+        min_spread_db: standard deviation of the speech ticks' levels below which it is no speech.
         max_jitter_s: steps in media time up to this are rounding, no gap.
         vad_mode: strictness of the voice activity detector, 0 to 3.
     """
@@ -56,6 +60,7 @@ class AudioWindowConfig:
     min_speech_s: float = 2.0
     min_rest_s: float = 0.5
     max_concealed_ratio: float = 0.25
+    min_spread_db: float = 1.5
     max_jitter_s: float = 0.005
     vad_mode: int = 2
 
@@ -66,8 +71,15 @@ class AudioWindowConfig:
             raise ValueError(f"min_speech_s must be above 0 and at most 4, not {self.min_speech_s}")
         if not 0 <= self.max_concealed_ratio <= 1:
             raise ValueError(f"max_concealed_ratio must be within 0 and 1, not {self.max_concealed_ratio}")
-        if min(self.dense_start_s, self.dense_after_suspicion_s, self.min_rest_s, self.max_jitter_s) < 0:
-            raise ValueError("the durations of an AudioWindowConfig must not be negative")
+        for name in (
+            "dense_start_s",
+            "dense_after_suspicion_s",
+            "min_rest_s",
+            "min_spread_db",
+            "max_jitter_s",
+        ):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}")
         if self.vad_mode not in range(4):
             raise ValueError(f"vad_mode must be 0, 1, 2 or 3, not {self.vad_mode}")
 
@@ -127,9 +139,9 @@ class AudioWindows:
         self._cutter = None
         return out
 
-    def suspicion(self, at_s: float) -> None:
-        """Look more often for a while: something at this media time looked wrong."""
-        self._dense_until_s = max(self._dense_until_s, at_s + self._config.dense_after_suspicion_s)
+    def suspicion(self, now_s: float) -> None:
+        """Look more often for a while: at media time ``now_s`` something looked wrong."""
+        self._dense_until_s = max(self._dense_until_s, now_s + self._config.dense_after_suspicion_s)
         self._next_report = min(self._next_report, max(self._covered + self._hop(), WINDOW_TICKS))
 
     def _begin(self, frame: AudioFrame) -> TickCutter:
@@ -169,6 +181,8 @@ class AudioWindows:
             return "concealed"
         if sum(tick.speech for tick in self._ticks) < self._min_speech:
             return "too_little_speech"
+        if _spread_db(self._ticks) < self._config.min_spread_db:
+            return "steady_sound"
         return None
 
     def _skip(self, reason: str) -> WindowSkip:
@@ -207,6 +221,12 @@ def _quality(ticks: list[Tick]) -> AudioQuality:
         clipping_ratio=sum(tick.clipping_ratio for tick in ticks) / len(ticks),
         concealed_ratio=sum(tick.concealed_ratio for tick in ticks) / len(ticks),
     )
+
+
+def _spread_db(ticks: Iterable[Tick]) -> float:
+    """Return the standard deviation of the levels of the speech ticks."""
+    powers = np.array([tick.power for tick in ticks if tick.speech])
+    return float(np.std(10.0 * np.log10(powers + _NOISE_FLOOR)))
 
 
 def _snr_db(ticks: list[Tick]) -> float | None:

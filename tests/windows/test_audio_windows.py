@@ -16,14 +16,14 @@ Output = AudioWindow | WindowSkip
 
 
 def voice(seconds: float, rate_hz: int = 16_000) -> FloatArray:
-    """A steady vowel with a moving pitch, which the VAD takes for speech throughout."""
+    """A vowel with moving pitch and level, which the VAD takes for speech throughout."""
     t = np.arange(int(seconds * rate_hz)) / rate_hz
     phase = 2 * np.pi * np.cumsum(120 + 15 * np.sin(2 * np.pi * 0.7 * t)) / rate_hz
     out = np.zeros(len(t))
     for k in range(1, 30):
         level = np.exp(-(((k * 120 - 600) / 500) ** 2)) + 0.5 * np.exp(-(((k * 120 - 1500) / 300) ** 2))
         out += level * np.sin(k * phase)
-    return (0.05 * out).astype(np.float32)
+    return (0.05 * out * (0.65 + 0.35 * np.sin(2 * np.pi * 3 * t))).astype(np.float32)
 
 
 def silence(seconds: float, rate_hz: int = 16_000) -> FloatArray:
@@ -115,6 +115,16 @@ def test_silence_gives_skips_that_say_so() -> None:
     assert {skip.reason for skip in skipped(outputs)} == {"too_little_speech"}
 
 
+def test_hum_and_hiss_are_no_speech_however_loud() -> None:
+    t = np.arange(16_000 * 8) / 16_000
+    hum = sum(0.3 / k * np.sin(2 * np.pi * 50 * k * t) for k in range(1, 12))
+    hiss = np.random.default_rng(4).normal(0, 0.15, len(t))
+    for sound in (hum, hiss, 0.5 * np.sin(2 * np.pi * 440 * t)):
+        outputs = run(np.asarray(sound, np.float32))
+        assert not emitted(outputs)
+        assert "steady_sound" in {skip.reason for skip in skipped(outputs)}
+
+
 def test_a_gap_in_media_time_is_told_and_never_stitched() -> None:
     windows = AudioWindows(KEY)
     outputs = windows.push(frame(voice(3.0)))
@@ -171,7 +181,7 @@ def test_windows_and_skips_cover_the_track() -> None:
     assert covered_s == pytest.approx(25.3, abs=0.02)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     rate_hz=st.sampled_from([16_000, 44_100, 48_000]),
     cuts=st.lists(st.floats(0.0, 12.0), max_size=30),
@@ -212,9 +222,9 @@ def test_no_pause_gives_no_snr() -> None:
 
 def test_samples_at_full_scale_count_as_clipped() -> None:
     clean = emitted(run(voice(5.0, 16_000)))[-1]
-    clipped = emitted(run(np.clip(voice(5.0) * 30, -1.0, 1.0)))[-1]
+    clipped = emitted(run(np.clip(voice(5.0) * 8, -1.0, 1.0)))[-1]
     assert clean.quality.clipping_ratio == 0.0
-    assert clipped.quality.clipping_ratio > 0.2
+    assert clipped.quality.clipping_ratio == pytest.approx(0.062, abs=0.01)
 
 
 def test_the_end_of_a_track_gives_its_last_window() -> None:
@@ -262,6 +272,7 @@ def test_memory_stays_at_one_window() -> None:
         ("min_speech_s", 5.0),
         ("max_concealed_ratio", 2.0),
         ("vad_mode", 4),
+        ("max_jitter_s", -1.0),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(wrong: tuple[str, float]) -> None:
