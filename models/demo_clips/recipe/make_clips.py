@@ -1,6 +1,6 @@
 """Makes the demo's three clips: faces from this folder, voices from ``guard/demo/clips/voices``.
 
-    python make_clips.py --cache CACHE [--seconds 34]
+    python make_clips.py --cache CACHE [--seconds 35]
 
 Writes ``guard/demo/clips/*.webm`` and ``SOURCES.toml``. Needs the packages of requirements.txt and
 ai-edge-litert; downloads the pinned wheels of faces_sources.py. Equal inputs give equal pictures;
@@ -29,8 +29,6 @@ CLIPS = ROOT / "guard" / "demo" / "clips"
 VOICES = CLIPS / "voices"
 ENGINE = "guard-demo mesh swap (piecewise affine, 112 px bottleneck, OpenCV seamlessClone)"
 _VIDEO_BITRATE = 280_000
-_AUDIO_BITRATE = 28_000
-_SOUND_SUFFIXES = (".flac", ".wav", ".opus", ".ogg", ".webm")
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def main() -> None:
     parser.add_argument(
         "--cache", type=Path, required=True, help="folder for downloads, outside the repository"
     )
-    parser.add_argument("--seconds", type=float, default=34.0)
+    parser.add_argument("--seconds", type=float, default=35.0)
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(1)
@@ -88,55 +86,44 @@ def mux(path: Path, frames: Iterable[np.ndarray], sound: Path | None, seconds: f
             "deadline": "good", "cpu-used": "1", "auto-alt-ref": "0", "lag-in-frames": "0",
             "keyint_min": str(2 * RATE_HZ), "qmin": "4", "qmax": "50",
         }  # fmt: skip
-        audio = None
-        if sound is not None:
-            audio = out.add_stream("libopus", rate=48_000, layout="mono")
-            audio.bit_rate = _AUDIO_BITRATE
         packets = []
         for index, picture in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = index, video.time_base
             packets += video.encode(frame)
         packets += video.encode(None)
-        if audio is not None and sound is not None:
-            packets += _encode_sound(audio, sound, seconds)
+        if sound is not None:
+            packets += _voice_packets(out, sound, seconds)
         packets.sort(key=lambda packet: packet.dts * packet.time_base)
         for packet in packets:
             out.mux(packet)
 
 
-def _encode_sound(audio, sound: Path, seconds: float) -> list:
-    """Return Opus packets of exactly ``seconds``: the voice, cut or followed by silence."""
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=48_000)
-    parts = []
+def _voice_packets(out, sound: Path, seconds: float) -> list:
+    """Return the first ``seconds`` of the voice's own Opus packets, not coded a second time."""
     with av.open(str(sound)) as container:
-        for frame in container.decode(audio=0):
-            parts += [piece.to_ndarray().ravel() for piece in resampler.resample(frame)]
-    parts += [piece.to_ndarray().ravel() for piece in resampler.resample(None)]
-    samples = np.concatenate(parts).astype(np.float32)
-    wanted = round(seconds * 48_000)
-    samples = np.pad(samples[:wanted], (0, max(0, wanted - len(samples))))
-    packets = []
-    for start in range(0, wanted, 960):
-        piece = np.zeros((1, 960), np.float32)
-        piece[0, : len(samples[start : start + 960])] = samples[start : start + 960]
-        frame = av.AudioFrame.from_ndarray(piece, format="flt", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = 48_000, start, Fraction(1, 48_000)
-        packets += audio.encode(frame)
-    return packets + audio.encode(None)
+        source = container.streams.audio[0]
+        if source.codec_context.name != "opus":
+            sys.exit(f"{sound.name} is not Opus: voices.py writes .opus files")
+        stream = out.add_stream_from_template(source)
+        packets = []
+        for packet in container.demux(source):
+            if packet.dts is None or packet.pts * packet.time_base >= seconds:
+                continue
+            packet.stream = stream
+            packets.append(packet)
+    return packets
 
 
 def _voice(name: str) -> Path | None:
-    found = [
-        VOICES / f"{name}{suffix}" for suffix in _SOUND_SUFFIXES if (VOICES / f"{name}{suffix}").is_file()
-    ]
-    return found[0] if found else None
+    path = VOICES / f"{name}.opus"
+    return path if path.is_file() else None
 
 
 def _sources() -> str:
     lines = [
         "# Where the demo's clips come from. Written by models/demo_clips/recipe/make_clips.py.",
-        "# Voices: see guard/demo/clips/voices. Nothing named here is in any training set (models/denylist.toml).",
+        "# Voices: see guard/demo/clips/voices. Nothing here is in a training set (models/denylist.toml).",
         "",
     ]
     for clip in CLIP_LIST:
