@@ -24,19 +24,19 @@ class Actions:
         """Carry out one decision of the holder of ``access``.
 
         Raises:
-            AccessError: ``token_forbidden``; customers and guests decide nothing, nobody
-                answers an alert about themselves.
+            AccessError: ``token_forbidden``; customers and guests decide nothing and may only
+                acknowledge an alert that was addressed to them.
             NotFoundError: the session or the alert does not exist.
             PeerError: the reason is too long, or an acknowledgement names no alert.
         """
         access.require_session(session)
-        if not access.watches:
+        if not access.watches and (kind is not ActionKind.ACKNOWLEDGE or reason):
             raise forbidden("only agents, hosts and operators decide about a call")
         found = self._sessions.get(session)
         if reason is not None and len(reason) > MAX_REASON_CHARS:
             raise PeerError("reason_too_long", f"a reason has at most {MAX_REASON_CHARS} characters")
         if alert is not None:
-            self._check_alert(found, alert, access.participant)
+            self._check_alert(found, alert, access)
         elif kind is ActionKind.ACKNOWLEDGE:
             raise PeerError("alert_missing", "say which alert is acknowledged: its id in 'alert'")
         self._apply(found, kind, alert, access.participant)
@@ -52,21 +52,22 @@ class Actions:
         access = Access(session, participant, known.role)
         await self.perform(access, session, ActionKind.ACKNOWLEDGE, alert=alert, reason=None)
 
-    def _check_alert(self, session: Session, alert: str, by: str) -> None:
-        event = session.alerts.get(alert)
-        # an alert about oneself is as unknown as one that never was: the answer must not reveal it
-        if event is None or event.get("participant") == by:
+    def _check_alert(self, session: Session, alert: str, access: Access) -> None:
+        sent = session.alerts.get(alert)
+        told = sent is not None and (access.watches or access.participant in (sent.recipients or ()))
+        # what one was not told is as unknown as what never was: the answer must not reveal it
+        if sent is None or not told or sent.participant == access.participant:
             raise NotFoundError("alert_unknown", "no such alert in this session")
 
     def _apply(self, session: Session, kind: ActionKind, alert: str | None, by: str) -> None:
         if alert is not None:
-            session.answered.add(alert)
+            session.alerts[alert].answered = True
             event = {
                 "v": 1,
                 "type": "acknowledged",
                 "session": session.id,
                 "id": alert,
-                "participant": session.alerts[alert]["participant"],
+                "participant": session.alerts[alert].participant,
                 "action": kind.value,
                 "by": by,
             }

@@ -9,7 +9,6 @@ from typing import Any
 
 from guard.signalling.tokens import Access
 from guard.signalling.visibility import may_see
-from guard.types import Role
 
 Event = Mapping[str, Any]
 """One JSON object with at least ``type``."""
@@ -27,9 +26,8 @@ class Subscription:
         self._closed = False
 
     def offer(self, event: Event, recipients: Collection[str] | None = None) -> None:
-        """Queue an event if its reader may see it and is among the recipients; never blocks."""
-        told = recipients is None or self.access.participant in recipients
-        if may_see(self.access, event) and (told or self.access.role is Role.OPERATOR):
+        """Queue an event if its reader is to see it (``visibility.py``); never blocks."""
+        if may_see(self.access, event, recipients):
             self.put(event)
 
     def put(self, event: Event) -> None:
@@ -94,7 +92,7 @@ class Hub:
         reader.close()
 
     def publish(self, event: Event, recipients: Collection[str] | None = None) -> None:
-        """Offer an event to every reader, or only to the named participants and to operators."""
+        """Offer an event to every reader; each takes what it may see."""
         for reader in self._readers:
             reader.offer(event, recipients)
 

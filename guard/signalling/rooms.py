@@ -205,7 +205,9 @@ class Rooms:
             "ice_servers": [dict(server) for server in self._config.ice_servers],
             **people(session),
             "states": {
-                p.id: standing(p) for p in session.participants.values() if may_see_state(access, p.id)
+                p.id: standing(p)
+                for p in session.participants.values()
+                if p.suspectable and may_see_state(access, p.id)
             },
             "alerts": open_alerts(session, access, self._clock.utc()),
         }

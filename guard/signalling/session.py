@@ -12,7 +12,7 @@ from guard.signalling.hub import Event, Hub
 from guard.types import Role, Signal, SignalState, State
 
 SUSPECTABLE = frozenset({Role.CUSTOMER, Role.GUEST})
-"""Roles that are analysed unless the session says otherwise."""
+"""Roles that are analysed unless the profile or the session says otherwise."""
 
 
 class Phase(StrEnum):
@@ -47,19 +47,29 @@ class Participant:
 
 
 @dataclass(slots=True)
-class Session:
-    """One call.
+class SentAlert:
+    """An alert as it went out; ``recipients`` None means everyone whose role watches."""
 
-    ``alerts`` are the latest ones by id, ``answered`` the ids among them a person acted on.
-    """
+    event: Event
+    recipients: frozenset[str] | None
+    answered: bool = False
+
+    @property
+    def participant(self) -> str:
+        """Whom it is about."""
+        return str(self.event["participant"])
+
+
+@dataclass(slots=True)
+class Session:
+    """One call; ``alerts`` are its latest ones by id."""
 
     id: str
     profile: str
     hub: Hub
     phase: Phase = Phase.OPEN
     participants: dict[str, Participant] = field(default_factory=dict)
-    alerts: OrderedDict[str, Event] = field(default_factory=OrderedDict)
-    answered: set[str] = field(default_factory=set)
+    alerts: OrderedDict[str, SentAlert] = field(default_factory=OrderedDict)
 
     def participant(self, name: str) -> Participant:
         """Return one participant.

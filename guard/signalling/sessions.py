@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from guard.clock import Clock
 from guard.errors import ConfigError, NotFoundError, Overload, PeerError
 from guard.signalling.hub import Event, Hub, Subscription
-from guard.signalling.session import SUSPECTABLE, NewParticipant, Participant, Phase, Session
+from guard.signalling.session import SUSPECTABLE, NewParticipant, Participant, Phase, SentAlert, Session
 from guard.signalling.tokens import Access, forbidden, valid_id
 from guard.signalling.views import people, rfc3339, standing
-from guard.types import Alert, Signal, SignalState, State
+from guard.types import Alert, Role, Signal, SignalState, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,24 @@ class Sessions:
     """Registry of sessions; every change is published to the session's readers."""
 
     def __init__(
-        self, clock: Clock, config: SessionsConfig | None = None, *, profiles: Collection[str] = ()
+        self,
+        clock: Clock,
+        config: SessionsConfig | None = None,
+        *,
+        profiles: Collection[str] = (),
+        suspectable: Callable[[str, Role], bool] = lambda _, role: role in SUSPECTABLE,
     ) -> None:
         """Start empty.
 
         Args:
             profiles: profile names that may be asked for; empty takes only the default one.
+            suspectable: whether a profile (by name) has people of a role analysed; asked where
+                the session does not say it.
         """
         self._clock = clock
         self._config = config or SessionsConfig()
         self._profiles = frozenset(profiles) | {self._config.profile}
+        self._suspectable = suspectable
         self._sessions: dict[str, Session] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._dropped = 0
@@ -203,15 +211,14 @@ class Sessions:
         Args:
             event: ``Alert.as_json()`` or another object with ``type``; an alert is remembered
                 so that it can be acknowledged and shown to people who join later.
-            recipients: participants to tell, None for everyone allowed; operators always are.
+            recipients: participants to tell; None tells everyone whose role watches. Operators
+                always are, the one it is about never is.
         """
         found = self._sessions.get(session)
         if found is None:
             return
         if event.get("type") == "alert":
-            found.alerts[str(event["id"])] = event
-            while len(found.alerts) > self._config.remembered_alerts:
-                found.answered.discard(found.alerts.popitem(last=False)[0])
+            self._remember(found, event, recipients)
         found.hub.publish(event, recipients)
 
     def publish_alert(self, alert: Alert, recipients: Collection[str] | None = None) -> None:
@@ -252,6 +259,20 @@ class Sessions:
             self._add(opened, person)
         return opened
 
+    def _remember(self, session: Session, event: Event, recipients: Collection[str] | None) -> None:
+        name, told = str(event["id"]), None if recipients is None else frozenset(recipients)
+        before = session.alerts.get(name)
+        if before is None:
+            session.alerts[name] = SentAlert(event, told)
+            while len(session.alerts) > self._config.remembered_alerts:
+                session.alerts.popitem(last=False)
+            return
+        before.event = event
+        if before.recipients is None or told is None:
+            before.recipients = None
+        else:
+            before.recipients |= told
+
     def _check(self, person: NewParticipant, others: int) -> None:
         if not valid_id(person.id):
             raise PeerError("id_invalid", "a participant id is 1 to 64 letters, digits, - or _")
@@ -260,8 +281,9 @@ class Sessions:
 
     def _add(self, session: Session, person: NewParticipant) -> Participant:
         self._check(person, len(session.participants))
-        default = person.role in SUSPECTABLE
-        suspectable = default if person.suspectable is None else person.suspectable
+        suspectable = person.suspectable
+        if suspectable is None:
+            suspectable = self._suspectable(session.profile, person.role)
         added = Participant(person.id, person.role, suspectable)
         session.participants[person.id] = added
         for callback in self._on_join:

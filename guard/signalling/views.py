@@ -58,9 +58,11 @@ def summary(session: Session, access: Access) -> dict[str, Any]:
 def open_alerts(session: Session, access: Access, now: datetime) -> list[Event]:
     """Return the alerts nobody has answered and that have not expired, as ``access`` may see them."""
     return [
-        alert
-        for name, alert in session.alerts.items()
-        if name not in session.answered and may_see(access, alert) and not _expired(alert, now)
+        alert.event
+        for alert in session.alerts.values()
+        if not alert.answered
+        and may_see(access, alert.event, alert.recipients)
+        and not _expired(alert.event, now)
     ]
 
 

@@ -1,31 +1,39 @@
 """Who may see which event: the one place that decides it.
 
-Customers and guests see who is in the room and whether the call is held, nothing else.
-Agents, hosts and operators also see states, alerts, challenges and acknowledgements of
-others, never those about themselves: the suspect must not learn what guard thinks.
+Everybody in a room sees who is in it and whether the call is held. Agents, hosts and
+operators also see states, alerts, challenges and acknowledgements of others; customers and
+guests only what the policy addressed to them by name (a meeting may warn everybody).
+Nobody is shown anything about themselves: the suspect must not learn what guard thinks.
 An event of an unknown type is treated like a state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from guard.signalling.tokens import Access
+from guard.types import Role
 
 OPEN_TYPES = frozenset({"participants", "session"})
 
 
 def may_see_state(access: Access, subject: str) -> bool:
-    """Tell whether ``access`` may see states and alerts about participant ``subject``."""
+    """Tell whether ``access`` may see the state of participant ``subject``."""
     return access.watches and access.participant != subject
 
 
-def may_see(access: Access, event: Mapping[str, Any]) -> bool:
-    """Tell whether ``access`` may receive ``event``."""
+def may_see(access: Access, event: Mapping[str, Any], recipients: Collection[str] | None = None) -> bool:
+    """Tell whether ``access`` is to receive ``event``.
+
+    Args:
+        recipients: participants the event is addressed to, None for everyone whose role watches.
+    """
     if event.get("type") in OPEN_TYPES:
         return True
     subject = event.get("participant")
-    if not isinstance(subject, str):
+    if not isinstance(subject, str) or access.participant == subject:
         return False
-    return may_see_state(access, subject)
+    if recipients is None or access.role is Role.OPERATOR:
+        return access.watches
+    return access.participant in recipients

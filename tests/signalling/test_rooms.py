@@ -16,10 +16,12 @@ from websockets.exceptions import ConnectionClosed
 
 from guard.api import create_app
 from guard.api.server import HttpServer, ServerConfig
-from guard.errors import GuardError, PeerError
+from guard.errors import AccessError, GuardError, PeerError
 from guard.signalling.messages import parse_message
+from guard.signalling.ports import ActionKind
 from guard.signalling.session import NewParticipant
 from guard.signalling.sessions import SessionsConfig
+from guard.signalling.tokens import Access
 from guard.types import Alert, Role, State
 from tests.signalling.fakes import ANSWER, PUBLISH, House, house, offer
 
@@ -180,8 +182,23 @@ async def test_a_customer_cannot_acknowledge(hall: Building) -> None:
     cust, _ = await hall.join("cust", Role.CUSTOMER)
     hall.home.sessions.publish_alert(alert(hall.session.id, about="agent"))
     await cust.send({"type": "ack", "id": "a-1"})
-    assert (await cust.until("error"))["code"] == "token_forbidden"
+    assert (await cust.until("error"))["code"] == "alert_unknown"
     assert hall.home.log.actions == []
+
+
+async def test_a_guest_takes_note_of_what_was_addressed_to_them_and_no_more(hall: Building) -> None:
+    cust, _ = await hall.join("cust", Role.CUSTOMER)
+    hall.home.sessions.publish_alert(alert(hall.session.id, about="agent"), {"cust"})
+    assert (await cust.until("alert"))["participant"] == "agent"
+    _, welcome = await hall.join("cust", Role.CUSTOMER)
+    assert [a["id"] for a in welcome["alerts"]] == ["a-1"]
+    access = Access(hall.session.id, "cust", Role.CUSTOMER)
+    actions, name = hall.home.services.actions, hall.session.id
+    for kind, reason in ((ActionKind.ACKNOWLEDGE, "all is well"), (ActionKind.HOLD, None)):
+        with pytest.raises(AccessError):
+            await actions.perform(access, name, kind, alert="a-1", reason=reason)
+    await actions.perform(access, name, ActionKind.ACKNOWLEDGE, alert="a-1", reason=None)
+    assert [a.by for a in hall.home.log.actions] == ["cust"]
 
 
 async def test_an_open_alert_greets_who_comes_later(hall: Building) -> None:

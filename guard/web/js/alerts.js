@@ -9,6 +9,9 @@ export class Alerts {
   #shown = new Map();
   #answered = new Set();
 
+  /** Whether this person may close a warning with a reason; the others only say that they have seen it. */
+  decides = false;
+
   /** `onAcknowledge(id, reason)` sends the answer; it may reject. */
   constructor(container, onAcknowledge) {
     this.#container = container;
@@ -61,7 +64,8 @@ export class Alerts {
       make("p", { className: "advice", lang: language, textContent: alert.advice[language] ?? alert.advice.en }),
     );
     if (signals) form.append(make("p", { className: "note", textContent: t("alert.signals", { signals }) }));
-    form.append(make("label", {}, t("alert.reason"), reason), problem, make("p", { className: "row" }, button));
+    if (this.decides) form.append(make("label", {}, t("alert.reason"), reason));
+    form.append(problem, make("p", { className: "row" }, button));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       button.disabled = true;

@@ -48,6 +48,7 @@ export class Call {
   #welcome(message) {
     this.#me = message.you;
     this.#iceServers = message.ice_servers;
+    this.#alerts.decides = message.you.watches;
     this.#tiles.start(message.you, this.#local);
     for (const [participant, standing] of Object.entries(message.states)) {
       this.#tiles.state(participant, standing.state);
