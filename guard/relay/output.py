@@ -74,7 +74,7 @@ class _Sent:
     sequence: int
     head: bytes
     payload: bytes
-    resent_at: float
+    resent_at: float = float("-inf")
 
 
 class Output:
@@ -260,7 +260,7 @@ class Output:
         if self._timed:
             head = _with_send_time(head, now)
         if codec.nack:
-            self._history[sequence % len(self._history)] = _Sent(sequence & 0xFFFF, head, payload, now)
+            self._history[sequence % len(self._history)] = _Sent(sequence & 0xFFFF, head, payload)
         self.counters.packets += 1
         self.counters.octets += len(payload)
         self._send(head + payload)

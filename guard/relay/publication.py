@@ -153,7 +153,7 @@ class Publication:
 
     def request_keyframe(self, now: float) -> list[bytes]:
         """Return the RTCP packets to send because somebody needs a keyframe."""
-        if self.key.kind is Kind.AUDIO or not self.keyframes.want(now):
+        if self.key.kind is Kind.AUDIO or self.ssrc is None or not self.keyframes.want(now):
             return []
         return self._keyframe_request()
 

@@ -256,6 +256,7 @@ class Relay:
         if self._peers.get(peer.name) is not peer:
             return
         if state == "connected":
+            self._board.on_connected(peer)
             self._emit(PeerConnected(peer.name, peer.session, peer.participant))
         else:
             self._remove_soon(peer, state)

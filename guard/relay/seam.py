@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -41,6 +41,7 @@ from guard.media.rtp import is_rtcp
 from guard.relay.config import RelayConfig
 
 CHANNEL_LABEL = "guard"
+_MAX_EARLY_DATAGRAMS = 64
 _LOOPBACK = "127.0.0.1"
 _REPLAY_PREFIX = "replay check failed"
 
@@ -119,6 +120,7 @@ class Transport:
         ]
         self.counters: Counter[str] = Counter()
         self.datagrams_received = 0
+        self._early: deque[bytes] = deque(maxlen=_MAX_EARLY_DATAGRAMS)
         self._addresses = host_addresses(config)
         self._handler = handler
         self._gatherer = RTCIceGatherer(iceServers=servers)
@@ -176,7 +178,8 @@ class Transport:
     def _on_media(self, data: bytes) -> None:
         session = self._dtls._rx_srtp
         if session is None:
-            self.counters["srtp_early"] += 1
+            # the peer may have finished the handshake a moment before this side read its last flight
+            self._early.append(data)
             return
         control = is_rtcp(data)
         try:
@@ -298,6 +301,9 @@ class Transport:
         if state != self._state and self._state not in ("failed", "closed"):
             self._state = state
             self._handler.on_state(state)
+            if state == "connected":
+                while self._early:
+                    self._on_media(self._early.popleft())
 
     async def close(self) -> None:
         """End everything; nothing of this transport runs when it returns."""

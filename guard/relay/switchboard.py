@@ -143,7 +143,17 @@ class Switchboard:
             found[0].bandwidth.remove(output.stream.ssrc)
             found[1].outputs = self.outputs(key)
 
+    def on_connected(self, peer: Peer) -> None:
+        """The peer can be sent media from now on."""
+        for subscription in peer.subscriptions.values():
+            found = self._published.get(subscription.key)
+            if found is not None:
+                self._attach(_Receiver(peer, subscription.output), found[1])
+
     def _attach(self, receiver: _Receiver, publication: Publication) -> None:
+        """Let an output send, unless its connection cannot yet: a keyframe must not be spent on it."""
+        if receiver.peer.state != "connected":
+            return
         try:
             receiver.output.attach(publication.codec.name, publication.extensions)
         except PeerError as error:
