@@ -146,15 +146,16 @@ class _OpusTrack:
 
     def take(self, released: Released[TapPacket]) -> list[AudioFrame]:
         packet = released.item
+        self._hole = self._hole or released.lost > 0 or released.restarted
+        if released.restarted:
+            self.clock.restart()
         if not packet.payload:
             return []  # padding only: it has a number but no time of its own
         if packet.codec != "opus":
             self._stats.broken += 1
+            self._hole = True
             return []
-        if released.restarted:
-            self.clock.restart()
         position = self.clock.locate(packet.timestamp, packet.arrival_s)
-        self._hole = self._hole or released.lost > 0 or released.restarted
         out = self._bridge(position)
         try:
             samples = self._decoder.decode(packet.payload)

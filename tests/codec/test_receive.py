@@ -200,6 +200,12 @@ def test_broken_packets_are_counted_and_count_as_lost() -> None:
     assert receiver.stats.broken == 2
 
 
+def test_a_loss_before_padding_is_still_a_loss() -> None:
+    receiver = TrackReceiver(VOICE, "opus")
+    packets = [voice_packet(n, b"" if n == 51 else None) for n in range(100) if n != 50]
+    assert np.allclose(concealed(heard(receiver, packets)), [(1.0, 1.04)])
+
+
 def test_a_source_that_starts_anew_goes_on_by_arrival_time() -> None:
     receiver = TrackReceiver(VOICE, "opus")
     first = [voice_packet(n) for n in range(50)]
