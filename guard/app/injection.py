@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from guard.clock import Clock
 from guard.policy.texts import Texts
 from guard.relay.inject import Announcement, BannerSwitch
 from guard.relay.relay import Relay
-from guard.types import Alert, Kind, State, TapPacket, TrackKey
+from guard.types import Alert, Kind, TapPacket, TrackKey
 from guard.workers.supervisor import Worker, WorkerConfig
 from guard.workers.wire import EncodedPicture, Message, Record
 
@@ -26,7 +26,7 @@ class Injection:
     """All banners and announcements of the relay process.
 
     Args:
-        announcements: Opus packets of 20 ms for each alerting state.
+        announcement: what is heard in place of the suspect's voice, as Opus packets of 20 ms.
         failed: counts a delivery that could not be made, by channel and reason.
         on_writable: called when the banner process takes packets again.
         arguments: command-line words for the banner process.
@@ -39,7 +39,7 @@ class Injection:
         *,
         texts: Texts,
         language: str,
-        announcements: Mapping[State, Sequence[bytes]],
+        announcement: Sequence[bytes],
         failed: Callable[[str, str], None],
         config: WorkerConfig,
         on_writable: Callable[[], None],
@@ -49,7 +49,7 @@ class Injection:
         self._clock = clock
         self._texts = texts
         self._language = language
-        self._announcements = announcements
+        self._announcement = announcement
         self._failed = failed
         self._switches: dict[TrackKey, BannerSwitch] = {}
         self._words: dict[TrackKey, Message] = {}
@@ -119,12 +119,11 @@ class Injection:
     def start_announcement(self, alert: Alert, recipient: str) -> None:
         """Play the announcement once to one recipient in place of the suspect's voice."""
         key = TrackKey(alert.session, alert.participant, Kind.AUDIO)
-        packets = self._announcements.get(alert.state, ())
-        if not packets or self._relay.codec(key) is None:
+        if self._relay.codec(key) is None:
             self._failed("announcement", "no_audio")
             return
         self._playing[key, recipient] = Announcement(
-            self._relay, key, packets, [recipient], self._clock.now()
+            self._relay, key, self._announcement, [recipient], self._clock.now()
         )
         self._work.set()
 

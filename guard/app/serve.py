@@ -25,6 +25,7 @@ from guard.clock import Clock, SystemClock
 from guard.config import Settings, load_settings
 from guard.errors import ConfigError
 from guard.log import configure, get_logger
+from guard.media.announcements import announcement
 from guard.metrics import Metrics
 from guard.policy.profile import load_profile, shipped_profiles
 from guard.policy.texts import load_texts
@@ -166,7 +167,7 @@ class Application:
             self._clock,
             texts=load_texts(),
             language=settings.language,
-            announcements={},
+            announcement=announcement(settings.language),
             failed=self.metrics.delivery_failed,
             config=settings.analysis.worker,
             on_writable=self.pump.resume,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import tomllib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -256,19 +257,17 @@ async def run_demo(options: DemoOptions) -> dict[str, Any]:
             call = DemoCall(server, clips, options, clock)
             async with _shown(call, clock, quiet=options.quiet):
                 await call.run()
-    call.record.face_source = face_source()
+    call.record.face_source = face_source(options)
     result = as_json(call.record, CUSTOMER, switching=options.switches > 0)
     style = "bold green" if result["ok"] else "bold red"
     console.print(f"{'ok' if result['ok'] else 'FAILED'}: {result['reason']}", style=style)
     return result
 
 
-def face_source() -> str | None:
-    """Return how the bundled genuine face was made, from the clips' SOURCES.toml."""
-    import tomllib
-
-    path = clips_dir() / "SOURCES.toml"
-    if not path.is_file():
+def face_source(options: DemoOptions) -> str | None:
+    """Return how the bundled genuine face was made; None for a clip of one's own."""
+    if options.genuine is not None:
         return None
-    value = tomllib.loads(path.read_text(encoding="utf-8")).get("face_source")
-    return str(value) if value is not None else None
+    sources = tomllib.loads((clips_dir() / "SOURCES.toml").read_text(encoding="utf-8"))
+    clips = {clip["file"]: clip for clip in sources["clip"]}
+    return str(clips["customer_genuine.webm"]["face_source"])

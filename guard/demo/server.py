@@ -94,6 +94,10 @@ class LocalServer:
             raise DemoError("demo_session", f"the server refused the session: {answer.text}")
         return dict(answer.json())
 
+    async def view(self, session: str) -> dict[str, Any]:
+        """Return what the server says of a session now."""
+        return dict((await self.http.get(f"/api/v1/sessions/{session}", headers=self._operator())).json())
+
     async def act(self, session: str, action: str, alert: str | None, reason: str) -> None:
         """Do what the agent's person would do about an alert."""
         body = {"action": action, "alert": alert, "reason": reason}

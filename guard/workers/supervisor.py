@@ -20,6 +20,9 @@ from guard.workers.link import Link, open_link
 from guard.workers.wire import Message, Record, encode_message
 
 
+LOOK_EVERY_S = 0.25
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
     """How a child is watched.
@@ -129,26 +132,29 @@ class Worker:
         failures = 0
         while True:
             started_s = self._clock.now()
-            reason = await self._run_once()
+            await self._run_once()
             if self._clock.now() - started_s >= self._config.healthy_after_s:
                 failures = 0
             failures += 1
-            self.restarts += 1
-            self._on_down(reason)
             await asyncio.sleep(backoff_s(self._config, failures))
 
-    async def _run_once(self) -> str:
-        """Run one child to its end; return why it ended."""
+    async def _run_once(self) -> None:
+        """Run one child to its end; tell of the loss before waiting for the process to be gone."""
         self._lost.clear()
         self._heard_s = None
         try:
             await self._spawn()
-            return await self._watch()
+            self._down(await self._watch())
         except OSError as error:
-            return f"start_failed: {error.strerror}"
+            self._down(f"start_failed: {error.strerror}")
         finally:
             self._up = False
             await self._end_process()
+
+    def _down(self, reason: str) -> None:
+        self._up = False
+        self.restarts += 1
+        self._on_down(reason)
 
     async def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
@@ -178,7 +184,8 @@ class Worker:
             if left_s <= 0:
                 return "no_heartbeat"
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._lost.wait(), left_s)
+                # looks again often: the first heartbeat shortens the limit while this waits
+                await asyncio.wait_for(self._lost.wait(), min(left_s, LOOK_EVERY_S))
                 return self._lost_reason
 
     async def _end_process(self) -> None:

@@ -1,0 +1,87 @@
+"""The real ``guard serve``, as a subprocess, seen from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from guard.demo.server import LocalServer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PEOPLE = [
+    {"id": "mallory", "role": "customer", "suspectable": True},
+    {"id": "alice", "role": "agent", "suspectable": False},
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[LocalServer]:
+    async with LocalServer("meeting") as running:
+        yield running
+
+
+def children(pid: int, name: str) -> list[int]:
+    """Return the pids of the relay process's children that run the named worker."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+            if name.encode() in command:
+                found.append(int(child))
+    return found
+
+
+async def until_state(server: LocalServer, session: str, state: str, deadline_s: float) -> None:
+    """Ask until the customer is in the state; fail after the deadline."""
+    async with asyncio.timeout(deadline_s):
+        while (await server.view(session))["participants"][0]["state"] != state:
+            pass  # each turn waits for the server's answer
+
+
+async def test_a_killed_analysis_process_is_shown_within_two_seconds_and_restarted(
+    server: LocalServer,
+) -> None:
+    session = (await server.create_session("meeting", PEOPLE))["id"]
+    (analysis,) = children(server.pid, "analysis")
+    os.kill(analysis, signal.SIGKILL)
+    await until_state(server, session, "detector_down", 2.0)
+    assert (await server.view(session))["participants"][0]["llr"] is None
+    assert (await server.http.get("/readyz")).status_code == 503
+    await until_state(server, session, "undecided", 20.0)
+    (restarted,) = children(server.pid, "analysis")
+    assert restarted != analysis
+
+
+async def test_a_hanging_analysis_process_is_noticed_like_a_dead_one(server: LocalServer) -> None:
+    session = (await server.create_session("meeting", PEOPLE))["id"]
+    (analysis,) = children(server.pid, "analysis")
+    os.kill(analysis, signal.SIGSTOP)
+    await until_state(server, session, "detector_down", 2.0)
+    await until_state(server, session, "undecided", 20.0)
+    assert analysis not in children(server.pid, "analysis")
+
+
+async def test_nothing_is_readable_without_a_token(server: LocalServer) -> None:
+    session = (await server.create_session("meeting", PEOPLE))["id"]
+    for path in (f"/api/v1/sessions/{session}", f"/api/v1/sessions/{session}/events"):
+        answer = await server.http.get(path)
+        assert answer.status_code == 401
+        assert answer.json()["code"] == "token_missing"
+    refused = await server.http.post("/api/v1/sessions", json={"profile": "meeting", "participants": []})
+    assert refused.status_code == 401
+
+
+async def test_the_page_is_served_over_tls_and_ready_is_green(server: LocalServer) -> None:
+    assert (await server.http.get("/readyz")).json()["status"] == "ok"
+    page = await server.http.get("/")
+    assert page.status_code == 200
+    assert "text/html" in page.headers["content-type"]
+    key = server.data_dir / "tls-key.pem"
+    assert key.stat().st_mode & 0o077 == 0
