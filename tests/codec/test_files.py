@@ -303,7 +303,7 @@ def test_damaged_files_end_early_or_say_what_is_wrong(
             assert np.isfinite(frame.samples).all()
 
 
-def test_large_files_are_not_held_in_memory(tmp_path: Path) -> None:
+def test_a_file_is_decoded_only_as_far_as_it_was_asked_for(tmp_path: Path) -> None:
     path = write(tmp_path / "a.webm", audio="libopus", video="libvpx", seconds=3)
     reader: FileReader = read_file(path)
     first = next(reader)
