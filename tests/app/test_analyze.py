@@ -1,0 +1,85 @@
+"""``guard analyze``: the contract, on the bundled clips and on files that are none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from guard.app.analyze import analyze_all, analyze_file, expand
+from guard.app.parts import Models, file_config, load_models
+from guard.errors import ConfigError
+from guard.resources import clips_dir, models_dir
+from guard.types import Signal
+
+CLIP = str(clips_dir() / "customer_genuine.webm")
+KEYS = {
+    "path",
+    "duration_s",
+    "verdict",
+    "llr",
+    "voice",
+    "face",
+    "signals",
+    "timeline",
+    "models",
+}
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    return load_models(models_dir())
+
+
+def test_a_clip_gives_the_contracts_object_and_equal_input_equal_output(models: Models) -> None:
+    first = analyze_file(CLIP, models, file_config("meeting"))
+    second = analyze_file(CLIP, models, file_config("meeting"))
+    assert json.dumps(first, allow_nan=False) == json.dumps(second, allow_nan=False)
+    assert set(first) == KEYS
+    assert set(first["voice"]) == {"verdict", "llr", "speech_s", "windows", "coverage"}
+    assert set(first["face"]) == {"verdict", "llr", "faces", "frames", "coverage"}
+    assert set(first["signals"]) == {signal.value for signal in Signal}
+    assert first["path"] == CLIP
+    assert 0 < first["voice"]["speech_s"] <= first["duration_s"]
+    assert first["voice"]["windows"] > 0
+    assert first["face"]["frames"] > 0
+    times = [point["t_s"] for point in first["timeline"]]
+    assert times == sorted(times)
+
+
+def test_a_signal_without_a_model_says_so_and_gives_no_llr(models: Models) -> None:
+    found = analyze_file(CLIP, models, file_config("meeting"))
+    assert found["signals"]["lip_sync"] == {"llr": None, "coverage": 0.0, "reason": "no_model"}
+
+
+def test_a_voice_only_file_has_no_face(models: Models) -> None:
+    voice = str(clips_dir() / "voices" / "customer_genuine.opus")
+    found = analyze_file(voice, models, file_config("meeting"))
+    assert found["face"] is None
+    assert found["signals"]["face_frame"]["reason"] == "no_stream"
+
+
+def test_an_unreadable_file_is_reported_and_the_rest_goes_on(models: Models, tmp_path: Path) -> None:
+    broken = tmp_path / "a.mp4"
+    broken.write_bytes(b"not a film")
+    paths = [str(tmp_path / "missing.wav"), str(broken), str(clips_dir() / "voices" / "agent_genuine.opus")]
+    results = list(analyze_all(paths, models, file_config("meeting")))
+    assert [ok for _, ok in results] == [False, False, True]
+    assert [found["path"] for found, _ in results] == paths
+    assert results[0][0]["error"]["code"] == "file_not_found"
+    assert set(results[1][0]) == {"path", "error"}
+
+
+def test_a_folder_is_walked_sorted_and_unknown_extensions_are_skipped(tmp_path: Path) -> None:
+    for name in ("b.wav", "a/z.MP4", "a/notes.txt", "c.webm"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    found = [Path(path).relative_to(tmp_path).as_posix() for path in expand([str(tmp_path)])]
+    assert found == ["a/z.MP4", "b.wav", "c.webm"]
+
+
+def test_an_unknown_profile_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="nosuch"):
+        file_config("nosuch")
