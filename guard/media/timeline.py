@@ -31,9 +31,10 @@ class TrackClock:
 
     A publisher may restart its timestamps at any value (new source, replaced track) or
     send nonsense. The clock therefore watches the arrival times: where the two
-    disagree by more than ``max_disagreement_s`` since the last anchor, it anchors anew
-    at the position that the arrival time gives; so it does where a timestamp falls back
-    behind the one before it. Media time never runs wild by more.
+    disagree by more than ``max_disagreement_s``, or a timestamp falls back behind the
+    one before it, the timestamps are anchored anew at the position that the arrival
+    time gives. No sender can take media time further ahead than that, however often it
+    jumps: evidence must not be made to look old.
 
     Args:
         rate_hz: RTP clock rate; 48,000 for Opus (RFC 7587), 90,000 for video.
@@ -49,14 +50,14 @@ class TrackClock:
         self._limit_back = round(max_step_back_s * rate_hz)
         self._unwrapper = Unwrapper(32)
         self._origin = 0
-        self._anchor: tuple[int, float] | None = None
+        self._first_arrival_s: float | None = None
         self._highest = 0
         self._restart = False
         self.restarts = 0
 
     def restart(self) -> None:
         """Anchor anew at the next packet: the source is known to have started again."""
-        self._restart = self._anchor is not None
+        self._restart = self._first_arrival_s is not None
 
     def locate(self, timestamp: int, arrival_s: float) -> int:
         """Return the position in clock units since the track's start.
@@ -66,20 +67,18 @@ class TrackClock:
             arrival_s: monotonic seconds at which the packet came.
         """
         value = self._unwrapper.unwrap(timestamp)
-        if self._anchor is None:
+        if self._first_arrival_s is None:
             self._origin = value
-            self._anchor = (0, arrival_s)
+            self._first_arrival_s = arrival_s
             return 0
-        anchor, anchor_s = self._anchor
         position = value - self._origin
-        by_arrival = anchor + round((arrival_s - anchor_s) * self._rate_hz)
+        by_arrival = round((arrival_s - self._first_arrival_s) * self._rate_hz)
         wrong = abs(position - by_arrival) > self._limit or position < self._highest - self._limit_back
         if wrong or self._restart:
             self.restarts += 1
             self._restart = False
             position = max(by_arrival, self._highest)
             self._origin = value - position
-            self._anchor = (position, arrival_s)
         self._highest = max(self._highest, position)
         return position
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guard.media.timeline import Thinner, TrackClock, Unwrapper
@@ -41,6 +41,8 @@ def test_a_timestamp_that_falls_back_does_not_take_the_track_back() -> None:
     assert clock.locate(10_000_000, 10.0) == 480_000
 
 
+@settings(max_examples=200)
+@example([(0, 0.0), (239370, 0.0), (0, 0.0), (239370, 0.0), (0, 0.0), (159304, 0.0), (0, 0.0), (326757, 0.0)])
 @given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.floats(0.0, 0.1)), min_size=1, max_size=100))
 def test_hostile_timestamps_never_carry_a_track_far_from_its_arrivals(
     packets: list[tuple[int, float]],
@@ -50,7 +52,7 @@ def test_hostile_timestamps_never_carry_a_track_far_from_its_arrivals(
     for timestamp, wait_s in packets:
         now_s += wait_s
         position = clock.locate(timestamp, now_s)
-        assert -0.5 * 48_000 <= position <= (now_s + 20.1) * 48_000
+        assert -0.5 * 48_000 <= position <= (now_s + 10.0) * 48_000 + 1
 
 
 def test_a_known_restart_goes_on_by_arrival() -> None:
