@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -20,12 +21,12 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 from guard.resources import clips_dir
 from tests.web.media import FakeDevices, fake_devices
 
-CHROMIUM = Path(os.environ.get("GUARD_TEST_CHROMIUM", "/usr/bin/chromium"))
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 CLIP_S = 8.0
 START_S = 60.0
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def chromium() -> Path:
     if not CHROMIUM.exists():
         message = f"no browser at {CHROMIUM}: browser tests need Debian's chromium package"
@@ -36,7 +37,7 @@ def chromium() -> Path:
 
 
 @pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
+def playwright(chromium: Path) -> Iterator[Playwright]:
     with sync_playwright() as started:
         yield started
 
@@ -68,18 +69,22 @@ class Server:
         """A token from the command line, as an operator would make it."""
         command = [sys.executable, "-m", "guard", "token", "--session", session, "--role", role]
         command += ["--participant", participant]
-        done = subprocess.run(command, env=environment(self.folder), capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, env=environment(self.folder), capture_output=True, text=True, check=True
+        )
         return done.stdout.strip()
 
     def client(self, token: str) -> httpx.Client:
         """An HTTP client that takes the self-signed certificate."""
         headers = {"Authorization": f"Bearer {token}"}
-        verify = str(self.folder / "tls-cert.pem")
-        return httpx.Client(base_url=self.url.replace("127.0.0.1", "localhost"), headers=headers, verify=verify)
+        trusted = ssl.create_default_context(cafile=self.folder / "tls-cert.pem")
+        return httpx.Client(base_url=self.url, headers=headers, verify=trusted)
 
 
 def environment(folder: Path) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("GUARD_") or k.startswith("GUARD_REQUIRE")}
+    kept = {
+        k: v for k, v in os.environ.items() if not k.startswith("GUARD_") or k.startswith("GUARD_REQUIRE")
+    }
     return kept | {"GUARD_SERVER__DATA_DIR": str(folder)}
 
 
@@ -101,6 +106,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         finally:
             process.kill()
             reader.join(5)
+            assert process.stderr is not None
+            process.stderr.close()
 
 
 @pytest.fixture(scope="session")

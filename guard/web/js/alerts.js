@@ -3,6 +3,8 @@
 import { make } from "./dom.js";
 import { language, onLanguage, t } from "./texts.js";
 
+const KNOWN = ["suspect", "spoof", "detector_down"];
+
 export class Alerts {
   #container;
   #onAcknowledge;
@@ -52,7 +54,7 @@ export class Alerts {
   }
 
   #draw(alert) {
-    const state = alert.state === "spoof" ? "spoof" : "suspect";
+    const state = KNOWN.includes(alert.state) ? alert.state : "suspect";
     const signals = alert.signals.map((name) => t(`signal.${name}`)).join(", ");
     const reason = make("input", { type: "text", maxLength: 500, autocomplete: "off", name: "reason" });
     const button = make("button", { type: "submit", className: "primary", textContent: t("alert.acknowledge") });
@@ -64,7 +66,7 @@ export class Alerts {
       make("p", { className: "advice", lang: language, textContent: alert.advice[language] ?? alert.advice.en }),
     );
     if (signals) form.append(make("p", { className: "note", textContent: t("alert.signals", { signals }) }));
-    if (this.decides) form.append(make("label", {}, t("alert.reason"), reason));
+    if (this.decides && state !== "detector_down") form.append(make("label", {}, t("alert.reason"), reason));
     form.append(problem, make("p", { className: "row" }, button));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
