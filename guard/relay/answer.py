@@ -15,6 +15,8 @@ from guard.relay.offer import MediaOffer
 from guard.types import Kind
 
 SCTP_PORT = 5000
+# Chromium starts at 300 kbit/s and takes many seconds to rise without transport-wide feedback
+START_BITRATE_KBPS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def _section(section: MediaAnswer, local: LocalTransport) -> list[str]:
     ]
     lines += [f"a=extmap:{identifier} {uri}" for uri, identifier in section.extensions.items()]
     for codec in section.codecs:
-        lines += _codec(codec, offer.kind)
+        lines += _codec(codec, offer.kind, section.receives)
     if section.sent is not None:
         lines += _stream(section, section.sent)
     return lines + _transport(local)
@@ -122,7 +124,7 @@ def _direction(section: MediaAnswer) -> str:
     return "recvonly" if section.receives else "inactive"
 
 
-def _codec(codec: Codec, kind: Kind | None) -> list[str]:
+def _codec(codec: Codec, kind: Kind | None, receives: bool) -> list[str]:
     number = codec.payload_type
     if kind is Kind.AUDIO:
         lines = [f"a=rtpmap:{number} opus/48000/2"]
@@ -132,8 +134,11 @@ def _codec(codec: Codec, kind: Kind | None) -> list[str]:
         lines += [f"a=rtcp-fb:{number} nack pli" if codec.pli else f"a=rtcp-fb:{number} ccm fir"]
     if codec.nack:
         lines += [f"a=rtcp-fb:{number} nack"]
-    if codec.fmtp:
-        lines += [f"a=fmtp:{number} {codec.fmtp}"]
+    fmtp = [codec.fmtp] if codec.fmtp else []
+    if kind is Kind.VIDEO and receives:
+        fmtp.append(f"x-google-start-bitrate={START_BITRATE_KBPS}")
+    if fmtp:
+        lines += [f"a=fmtp:{number} {';'.join(fmtp)}"]
     if codec.rtx_payload_type is not None:
         lines += [f"a=rtpmap:{codec.rtx_payload_type} rtx/{codec.clock_rate_hz}"]
         lines += [f"a=fmtp:{codec.rtx_payload_type} apt={number}"]

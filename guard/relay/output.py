@@ -57,7 +57,7 @@ class OutputStream:
 
 @dataclass(slots=True)
 class OutputCounters:
-    """Totals since the output was made."""
+    """Totals since the output was made; ``reported_lost`` is the subscriber's own count."""
 
     packets: int = 0
     octets: int = 0
@@ -65,6 +65,7 @@ class OutputCounters:
     nacks_received: int = 0
     nacked_unavailable: int = 0
     injected: int = 0
+    reported_lost: int = 0
 
 
 @dataclass(slots=True)
@@ -91,6 +92,7 @@ class Output:
         self.stream = stream
         self.counters = OutputCounters()
         self._send = send
+        self.clock_sent = False
         self._codec: Codec | None = None
         self._passed_on: tuple[tuple[int, int], ...] = ()
         self._muted = False
@@ -166,6 +168,7 @@ class Output:
         self._passed_on = tuple((a, b) for a, b in wanted if a is not None and b is not None)
         self._live = False
         self._retime = True
+        self.clock_sent = False
 
     def detach(self) -> None:
         """Stop: there is no source any more."""

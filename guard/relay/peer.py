@@ -24,6 +24,7 @@ from guard.types import Kind, TrackKey
 # an authenticated client could otherwise fill memory by sending under ever new SSRCs
 _MAX_ROUTES = 64
 REPORT_INTERVAL_S = 1.0
+MESSAGES_PER_S = 50
 
 
 class PeerOwner(Protocol):
@@ -34,6 +35,9 @@ class PeerOwner(Protocol):
 
     def on_sender_report(self, publication: Publication, report: rtcp.SenderReport) -> None:
         """Pass the publisher's clock on to the track's subscribers."""
+
+    def send_clocks(self, peer: Peer) -> None:
+        """Tell the peer the clocks of what it is newly sent."""
 
     def on_keyframe_wanted(self, key: TrackKey) -> None:
         """A subscriber cannot decode that track any more."""
@@ -107,6 +111,7 @@ class Peer:
         self._by_output_ssrc: dict[int, Subscription] = {}
         self._datagrams_seen = 0
         self._reported_at = self.created_at
+        self._messages_allowed = MESSAGES_PER_S
 
     # what arrives
 
@@ -159,7 +164,8 @@ class Peer:
 
     def _on_rtcp(self, packet: rtcp.RtcpPacket, now: float) -> None:
         match packet:
-            case rtcp.SenderReport(ssrc=ssrc, ntp=ntp):
+            case rtcp.SenderReport(ssrc=ssrc, ntp=ntp, reports=reports):
+                self._on_reports(reports)
                 publication = self._routes.get(ssrc)
                 if (
                     publication is not None
@@ -167,6 +173,7 @@ class Peer:
                     and publication.statistics is not None
                 ):
                     publication.statistics.on_sender_report(ntp, now)
+                    publication.sender_report = packet
                     self._owner.on_sender_report(publication, packet)
             case rtcp.Nack(media_ssrc=ssrc, sequences=sequences):
                 subscription = self._by_output_ssrc.get(ssrc)
@@ -179,6 +186,14 @@ class Peer:
                     self._owner.on_keyframe_wanted(subscription.key)
             case rtcp.Bandwidth(bitrate_bps=bitrate):
                 self._share_bandwidth(bitrate)
+            case rtcp.ReceiverReport(reports=reports):
+                self._on_reports(reports)
+
+    def _on_reports(self, reports: tuple[rtcp.Report, ...]) -> None:
+        for report in reports:
+            subscription = self._by_output_ssrc.get(report.ssrc)
+            if subscription is not None:
+                subscription.output.counters.reported_lost = report.packets_lost
 
     def _share_bandwidth(self, bitrate_bps: int) -> None:
         """Divide the client's estimate, which covers all it receives, among its video streams."""
@@ -208,7 +223,10 @@ class Peer:
 
     def on_channel_message(self, message: str | bytes) -> None:
         """Take text; anything else, or too much of it, is counted and dropped."""
-        if not isinstance(message, str):
+        self._messages_allowed -= 1
+        if self._messages_allowed < 0:
+            self.counters["channel_flood"] += 1
+        elif not isinstance(message, str):
             self.counters["channel_binary"] += 1
         elif len(message.encode()) > self._max_message_bytes:
             self.counters["channel_oversized"] += 1
@@ -233,6 +251,7 @@ class Peer:
         timestamp = output.shifted_timestamp(report.timestamp)
         if timestamp is None:
             return
+        output.clock_sent = True
         counters = output.counters
         ssrc = output.stream.ssrc
         own = rtcp.SenderReport(ssrc, report.ntp, timestamp, counters.packets, counters.octets)
@@ -249,6 +268,8 @@ class Peer:
             packets.append(rtcp.bandwidth(self.rtcp_ssrc, bitrate, [video.ssrc]))
         if now - self._reported_at >= REPORT_INTERVAL_S:
             self._reported_at = now
+            self._messages_allowed = MESSAGES_PER_S
+            self._owner.send_clocks(self)
             statistics = [p.statistics for p in self.publications.values() if p.statistics is not None]
             reports = [r for s in statistics if (r := s.report(now)) is not None]
             if reports:

@@ -78,6 +78,7 @@ class Publication:
         self.missing = MissingPackets()
         self.keyframes = KeyframeRequests()
         self.statistics: ReceiveStatistics | None = None
+        self.sender_report: rtcp.SenderReport | None = None
         self._rtcp_ssrc = rtcp_ssrc
         self._sequences = Unwrapper(16)
         self._fir_number = 0
@@ -145,6 +146,7 @@ class Publication:
         self._recovered_before += self.missing.recovered
         self.missing = MissingPackets()
         self._sequences = Unwrapper(16)
+        self.sender_report = None
         self.statistics = ReceiveStatistics(ssrc, self.codec.clock_rate_hz)
         if restarted:
             for output in self.outputs:

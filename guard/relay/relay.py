@@ -241,6 +241,10 @@ class Relay:
         """Pass the publisher's clock on to the track's subscribers."""
         self._board.on_sender_report(publication, report)
 
+    def send_clocks(self, peer: Peer) -> None:
+        """Tell the peer the clocks of what it is newly sent."""
+        self._board.send_clocks(peer)
+
     def on_keyframe_wanted(self, key: TrackKey) -> None:
         """A subscriber cannot decode that track any more."""
         self.request_keyframe(key)
@@ -283,7 +287,12 @@ class Relay:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            self.poll()
+            try:
+                self.poll()
+            except Exception as error:
+                # a mistake in one timer must be seen, but must not stop repair for every call
+                context = {"message": "relay timer failed", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(context)
 
     def poll(self) -> None:
         """Do what the time demands: feedback to publishers, and the end of who is gone."""

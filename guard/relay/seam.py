@@ -42,6 +42,7 @@ from guard.relay.config import RelayConfig
 
 CHANNEL_LABEL = "guard"
 _MAX_EARLY_DATAGRAMS = 64
+_MAX_BUFFERED_BYTES = 1 << 20
 _LOOPBACK = "127.0.0.1"
 _REPLAY_PREFIX = "replay check failed"
 
@@ -265,8 +266,10 @@ class Transport:
             channel.on("message", self._handler.on_channel_message)
 
     def send_text(self, text: str) -> bool:
-        """Queue text on the channel ``guard``; false where it is not open."""
+        """Queue text on the channel ``guard``; false where it is not open or the client takes nothing."""
         if self._channel is None or self._channel.readyState != "open":
+            return False
+        if self._channel.bufferedAmount > _MAX_BUFFERED_BYTES:
             return False
         self._channel.send(text)
         return True

@@ -189,6 +189,19 @@ class Switchboard:
             publication.announced = True
             self._emit(TrackPublished(publication.key))
 
+    def send_clocks(self, peer: Peer) -> None:
+        """Repeat the publishers' last sender reports for outputs that came after them.
+
+        Browsers report audio every 5 s; until then a newcomer could not play in lip sync.
+        """
+        for subscription in peer.subscriptions.values():
+            if subscription.output.clock_sent:
+                continue
+            found = self._published.get(subscription.key)
+            if found is not None and found[1].sender_report is not None:
+                report, participant = found[1].sender_report, subscription.key.participant
+                peer.send_sender_report(subscription.output, report, participant)
+
     def on_sender_report(self, publication: Publication, report: SenderReport) -> None:
         """Pass the publisher's clock on to every subscriber."""
         for receiver in self._receivers.get(publication.key, ()):

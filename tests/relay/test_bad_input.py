@@ -116,6 +116,14 @@ async def test_data_channel_garbage_is_counted_and_the_channel_lives(
     assert call.house.of(ChannelMessage) == [ChannelMessage("s", "eve", "fine")]
 
 
+async def test_flood_of_messages_is_cut(call: Call) -> None:
+    await until(lambda: call.house.of(ChannelOpen) and call.eve.channel_open)
+    for number in range(300):
+        call.eve.transport.send_text(str(number))
+    await until(lambda: call.dropped("channel_flood") + len(call.house.of(ChannelMessage)) == 300)
+    assert call.dropped("channel_flood") >= 100
+
+
 async def test_unknown_streams_and_broken_extensions_are_counted(call: Call) -> None:
     call.eve.send(RtpPacket(96, True, 1, 1, 99, payload=b"x"))
     call.eve.send(RtpPacket(33, True, 1, 1, 6, payload=b"x"))

@@ -171,6 +171,28 @@ async def test_sender_report_keeps_lip_sync(house: House) -> None:
         assert report.packets == 1
 
 
+async def test_newcomer_gets_the_clock_before_the_next_sender_report(house: House) -> None:
+    a = await publisher(house)
+    a.send_audio(A_AUDIO, 7)
+    a.send_control(rtcp.sender_report(rtcp.SenderReport(A_AUDIO, 1 << 40, 7 * 960, 1, 1)))
+    await until(lambda: house.relay.tracks("s"))
+    b = await subscriber(house)
+    a.send_audio(A_AUDIO, 8)
+    await until(lambda: any(isinstance(p, rtcp.SenderReport) for p in b.control))
+    (report,) = (p for p in b.control if isinstance(p, rtcp.SenderReport))
+    assert (report.ntp, report.timestamp) == (1 << 40, b.on_line("x")[0].timestamp - 960)
+
+
+async def test_subscribers_own_loss_is_kept(house: House) -> None:
+    a, b = await publisher(house), await subscriber(house)
+    a.send_video(A_VIDEO, 1, key=True)
+    await until(lambda: b.received)
+    block = rtcp.Report(b.ssrcs("y")[0], 10, 42, 1, 0, 0, 0)
+    b.send_control(rtcp.receiver_report(1, [block]))
+    (output,) = house.relay.outputs(KEY_A)
+    await until(lambda: output.counters.reported_lost == 42)
+
+
 async def test_publisher_gets_reports_of_its_streams(house: House) -> None:
     a = await publisher(house)
     for i in range(20):
