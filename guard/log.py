@@ -29,7 +29,7 @@ _PATTERNS = (
     re.compile(r"(?i)(?<=bearer )[\w.~+/=-]+"),
     re.compile(r"(?i)(?<=[?&]token=)[^&\s\"']+"),
     # an individual identification number: 12 digits that are no part of a longer number
-    re.compile(r"(?<![\d.])\d{12}(?![\d.])"),
+    re.compile(r"(?<!\d)\d{12}(?!\d)"),
 )
 
 

@@ -29,7 +29,7 @@ class Thresholds:
     """
 
     red_llr: float = 5.2
-    amber_llr: float = 3.4
+    amber_llr: float = 3.6
     bona_fide_llr: float = -1.0
     voice_alone_red: bool = True
     voice_support_llr: float = 1.0

@@ -1,0 +1,88 @@
+"""Profiles: what is wrong is refused with file, key and reason."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guard.errors import ConfigError
+from guard.policy.engine import Policy
+from guard.policy.messages import advice
+from guard.policy.profile import PROFILES, load_profile, parse_profile, shipped_profiles
+from guard.policy.texts import load_texts
+from guard.types import State
+
+Table = dict[str, Any]
+
+
+def meeting() -> Table:
+    return tomllib.loads((PROFILES / "meeting.toml").read_text())
+
+
+def test_the_shipped_profiles_load() -> None:
+    assert shipped_profiles() == ["kz-ardfm", "meeting"]
+    for name in shipped_profiles():
+        assert load_profile(name).tell_suspect is False
+    assert load_profile("kz-ardfm").thresholds.voice_alone_red is False
+
+
+@pytest.mark.parametrize(
+    ("spoil", "key", "reason"),
+    [
+        (lambda t: t.update(colour="red"), "colour", "unknown key"),
+        (lambda t: t["thresholds"].update(redllr=3), "thresholds.redllr", "unknown key"),
+        (lambda t: t["means"]["spoof"].update(sms=True), "means.spoof.sms", "unknown key"),
+        (lambda t: t["thresholds"].pop("red_llr"), "thresholds.red_llr", "missing"),
+        (lambda t: t["thresholds"].update(amber_llr=9.0), "thresholds", "amber_llr must be below red_llr"),
+        (lambda t: t["thresholds"].update(red_llr=0), "thresholds.red_llr", "greater than 0"),
+        (
+            lambda t: t["thresholds"].update(red_llr=float("nan")),
+            "thresholds.red_llr",
+            "less than or equal to 12",
+        ),
+        (lambda t: t["thresholds"].update(bona_fide_llr=1.0), "thresholds.bona_fide_llr", "less than 0"),
+        (lambda t: t["thresholds"].update(red_llr="5"), "thresholds.red_llr", "valid number"),
+        (lambda t: t.update(tell=[]), "tell", "at least 1"),
+        (lambda t: t.update(tell=["boss"]), "tell.0", "'customer'"),
+        (lambda t: t.update(tell_suspect=True), "(file)", "warns the attacker"),
+        (lambda t: t["means"].pop("spoof"), "(file)", "means needs the tables"),
+        (lambda t: t.update(advice={"spoof": {"kk": "a", "ru": "a"}}), "advice.spoof.en", "missing"),
+        (
+            lambda t: t.update(advice={"spoof": {"kk": "", "ru": "a", "en": "a"}}),
+            "advice.spoof.kk",
+            "at least 1",
+        ),
+        (lambda t: t.update(name="other"), "name", "must equal the file's name"),
+    ],
+)
+def test_a_wrong_profile_is_refused(spoil: Callable[[Table], object], key: str, reason: str) -> None:
+    table = meeting()
+    spoil(table)
+    with pytest.raises(ConfigError) as caught:
+        parse_profile(table, "meeting.toml")
+    assert caught.value.message.startswith(f"meeting.toml: {key}: ")
+    assert reason in caught.value.message
+
+
+def test_unknown_and_unreadable_profiles_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="kz-ardfm, meeting"):
+        load_profile("nope")
+    broken = tmp_path / "own.toml"
+    broken.write_text("name = ")
+    with pytest.raises(ConfigError, match=r"own\.toml: not valid TOML"):
+        load_profile(broken)
+
+
+def test_a_site_can_bring_its_own_profile_with_its_own_advice(tmp_path: Path) -> None:
+    words = {language: f"call 1234 ({language})" for language in ("kk", "ru", "en")}
+    table = meeting() | {"name": "own", "advice": dict.fromkeys(("suspect", "spoof", "detector_down"), words)}
+    profile = parse_profile(table, "own.toml")
+    assert advice(profile, load_texts(), State.SPOOF) == words
+    own = tmp_path / "own.toml"
+    own.write_text((PROFILES / "meeting.toml").read_text().replace('"meeting"', '"own"'))
+    with pytest.raises(ConfigError, match=r"advice\.own"):
+        Policy(load_profile(own), "s1")

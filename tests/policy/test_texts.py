@@ -1,0 +1,81 @@
+"""The words: complete in three languages, short enough, and each in its own language."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from guard.errors import ConfigError
+from guard.fusion.reasons import ALL_REASONS
+from guard.policy.messages import Channel, advice
+from guard.policy.profile import load_profile, shipped_profiles
+from guard.policy.texts import LANGUAGES, MAX_ADVICE_CHARS, MAX_BANNER_CHARS, Texts, load_texts
+from guard.types import Role, Signal, State
+
+ROOT = Path(__file__).resolve().parents[2]
+KAZAKH_LETTERS = set("әғқңөұүһі")
+TEXTS = load_texts()
+
+
+def test_every_code_that_can_reach_a_person_has_words() -> None:
+    listed = re.findall(r"^\| `(\w+)`", (ROOT / "docs" / "reasons.md").read_text(), re.MULTILINE)
+    assert len(listed) > 5
+    wanted = {f"reason.{code}" for code in (*ALL_REASONS, *listed, "detector_failed")}
+    wanted |= {f"state.{state.value}" for state in State}
+    wanted |= {f"role.{role.value}" for role in Role}
+    wanted |= {f"signal.{signal.value}" for signal in Signal}
+    wanted |= {f"{kind}.{state}" for kind in ("banner", "announcement") for state in ("suspect", "spoof")}
+    assert wanted - TEXTS.keys == set()
+
+
+@pytest.mark.parametrize("profile", shipped_profiles())
+@pytest.mark.parametrize("state", [State.SUSPECT, State.SPOOF, State.DETECTOR_DOWN])
+def test_advice_fits_and_begins_with_the_next_step(profile: str, state: State) -> None:
+    words = advice(load_profile(profile), TEXTS, state)
+    assert set(words) == set(LANGUAGES)
+    for text in words.values():
+        assert 40 < len(text) <= MAX_ADVICE_CHARS
+    verbs = ("Hold", "Stop", "Verify", "Put", "Share")
+    assert words["en"].startswith(verbs)
+
+
+def test_banners_are_short_enough_to_be_burnt_in() -> None:
+    for key in ("banner.suspect", "banner.spoof"):
+        for text in TEXTS.all(key).values():
+            assert len(text) <= MAX_BANNER_CHARS
+
+
+@pytest.mark.parametrize("key", sorted(TEXTS.keys))
+def test_no_text_stands_in_the_wrong_language(key: str) -> None:
+    words = {language: text.lower() for language, text in TEXTS.all(key).items()}
+    assert not re.search(r"[а-яё]", words["en"]), words["en"]
+    assert not KAZAKH_LETTERS & set(words["ru"]), words["ru"]
+    assert re.search(r"[а-яё]", words["ru"])
+    assert re.search(r"[а-яё]", words["kk"]) or KAZAKH_LETTERS & set(words["kk"])
+    assert "guard" in words["kk"] or not re.search(r"[a-z]", words["kk"]), words["kk"]
+    if len(words["kk"]) > 20:
+        assert KAZAKH_LETTERS & set(words["kk"]), f"no Kazakh letter in {words['kk']!r}"
+    same_word = {"role.operator", "role.customer", "signal.virtual_camera"}
+    assert words["kk"] != words["ru"] or key in same_word
+
+
+def test_a_missing_or_too_long_text_stops_the_start() -> None:
+    with pytest.raises(ConfigError, match=r"'a' is missing in kk\.po"):
+        Texts({"ru": {"a": "а"}, "en": {"a": "a"}, "kk": {}})
+    long = {"banner.x": "x" * (MAX_BANNER_CHARS + 1)}
+    with pytest.raises(ConfigError, match=r"banner\.x"):
+        Texts(dict.fromkeys(LANGUAGES, long))
+    with pytest.raises(ConfigError, match="'nope'"):
+        TEXTS.get("nope", "en")
+
+
+def test_pages_get_a_prefix_of_the_texts() -> None:
+    states = TEXTS.with_prefix("state.", "en")
+    assert set(states) == {state.value for state in State}
+
+
+def test_channel_names_are_those_of_the_profiles() -> None:
+    means = load_profile("meeting").means[State.SPOOF]
+    assert set(type(means).model_fields) == {channel.value for channel in Channel}
