@@ -488,3 +488,23 @@ async def test_connection_is_announced_once(house: House) -> None:
     await a.close()
     await until(lambda: house.of(PeerClosed))
     assert house.of(PeerClosed) == [PeerClosed("a", "s", "a", "closed")]
+
+
+async def test_a_mistake_in_a_timer_is_reported_and_the_timer_goes_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problems: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: problems.append(context["exception"]))
+    polls: list[int] = []
+
+    def broken() -> None:
+        polls.append(len(polls))
+        if len(polls) == 1:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(house.relay, "poll", broken)
+    await publisher(house)
+    await until(lambda: len(polls) > 3)
+    loop.set_exception_handler(None)
+    assert [type(problem) for problem in problems] == [ZeroDivisionError]
