@@ -162,8 +162,8 @@ def _media(section: MediaDescription, bundled: set[str], total: int) -> MediaOff
         )
     if not bundled and total > 1:
         raise PeerError("sdp_not_bundled", "several m-lines and no BUNDLE group; guard serves one transport")
-    if not re.fullmatch(r"[!-~]{0,32}", mid):
-        raise _malformed("a mid is longer than 32 characters or not printable")
+    if not re.fullmatch(r"[!-~]{0,16}", mid):
+        raise _malformed("a mid is longer than 16 characters or not printable")
     kind = Kind(section.kind) if section.kind in ("audio", "video") else None
     direction = section.direction or "sendrecv"
     ssrcs = tuple(s.ssrc for s in section.ssrc)

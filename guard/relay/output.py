@@ -30,7 +30,7 @@ RESEND_INTERVAL_S = 0.01
 _HEADER = struct.Struct("!BBHII")
 # abs-send-time is always the first element, so that a resent packet can be given its new one
 _SEND_TIME_AT = 17
-_EXTENSION_BIT = 0x10
+_MAX_ELEMENT_BYTES = 16  # longer ones would need the two-byte form, which moves the send time
 _ABS_SEND_TIME_UNITS_PER_S = 1 << 18
 
 
@@ -118,7 +118,7 @@ class Output:
         fixed: list[Extension] = []
         if (identifier := self.stream.extensions.get(ABS_SEND_TIME_URI)) is not None:
             fixed.append((identifier, bytes(3)))
-        if (identifier := self.stream.extensions.get(MID_URI)) is not None:
+        if (identifier := self.stream.extensions.get(MID_URI)) is not None and self.stream.mid:
             fixed.append((identifier, self.stream.mid.encode()))
         return tuple(fixed)
 
@@ -189,7 +189,7 @@ class Output:
             extensions += tuple(
                 (ours, data)
                 for theirs, ours in self._passed_on
-                if (data := packet.extension(theirs)) is not None
+                if (data := packet.extension(theirs)) and len(data) <= _MAX_ELEMENT_BYTES
             )
         timestamp = (packet.timestamp + self._timestamp_shift) & 0xFFFFFFFF
         self._emit(

@@ -219,9 +219,14 @@ class Relay:
 
     async def _remove(self, peer: Peer, reason: str | None) -> None:
         """Take a peer out of everything; ``reason`` None emits no event (it never got an answer)."""
-        if self._peers.get(peer.name) is not peer:
-            return
-        del self._peers[peer.name]
+        async with peer.lock:  # a negotiation under way comes to its end first
+            if self._peers.get(peer.name) is not peer:
+                return
+            del self._peers[peer.name]
+            self._disconnect(peer, reason)
+            await peer.transport.close()
+
+    def _disconnect(self, peer: Peer, reason: str | None) -> None:
         for mid in list(peer.subscriptions):
             self._board.unsubscribe(peer, mid)
         for publication in list(peer.publications.values()):
@@ -229,7 +234,6 @@ class Relay:
         self._gone.update(peer_counters(peer))
         if reason is not None:
             self._emit(PeerClosed(peer.name, peer.session, peer.participant, reason))
-        await peer.transport.close()
 
     # what peers report (guard.relay.peer.PeerOwner)
 

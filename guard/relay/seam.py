@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
 import pylibsrtp
@@ -131,6 +132,7 @@ class Transport:
         self._sctp: _SafeSctp | None = None
         self._channel: RTCDataChannel | None = None
         self._connecting: asyncio.Task[None] | None = None
+        self._sctp_starting: asyncio.Task[None] | None = None
         self._state = "new"
         self._dtls.on("statechange", self._on_statechange)
         self._ice.on("statechange", self._on_statechange)
@@ -148,7 +150,13 @@ class Transport:
             return await component_candidates(component, self._addresses)
 
         self._connection.get_component_candidates = chosen  # type: ignore[method-assign, assignment]
-        await self._gatherer.gather()
+        gathering = asyncio.ensure_future(self._gatherer.gather())
+        try:
+            await asyncio.shield(gathering)
+        except asyncio.CancelledError:
+            # aioice forgets sockets it was binding when cancelled; let it finish, so that close() finds them
+            await gathering
+            raise
         if not self._gatherer.getLocalCandidates():
             raise ConfigError(
                 "relay_no_address", f"could not bind any of {self._addresses}; check relay addresses"
@@ -311,17 +319,21 @@ class Transport:
     async def close(self) -> None:
         """End everything; nothing of this transport runs when it returns."""
         self._state = "closed"
-        tasks = [t for t in (self._connecting, self._dtls._task) if t is not None]
-        if self._connecting is not None:
-            self._connecting.cancel()
-        if self._sctp is not None:
-            self._sctp_starting.cancel()
-            tasks.append(self._sctp_starting)
-            await self._sctp.stop()
-        await self._dtls.stop()
-        await self._ice.stop()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._dtls.remove_all_listeners()
+        tasks = [t for t in (self._connecting, self._sctp_starting, self._dtls._task) if t is not None]
+        for task in (self._connecting, self._sctp_starting):
+            if task is not None:
+                task.cancel()
+        async with AsyncExitStack() as stack:  # the sockets are closed whatever happens before
+            stack.callback(self._dtls.remove_all_listeners)
+            stack.push_async_callback(_settled, tasks)
+            stack.push_async_callback(self._ice.stop)
+            stack.push_async_callback(self._dtls.stop)
+            if self._sctp is not None:
+                await self._sctp.stop()
+
+
+async def _settled(tasks: Iterable[asyncio.Future[None]]) -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def usable(candidate: RTCIceCandidate) -> bool:

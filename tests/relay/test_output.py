@@ -104,6 +104,14 @@ def test_extensions_are_renumbered_and_send_time_is_new() -> None:
     assert dict(wire.sent[0].extensions) == {5: int(1.5 * (1 << 18)).to_bytes(3, "big"), 4: b"v", 6: b"\x01"}
 
 
+@pytest.mark.parametrize("odd", [b"", b"x" * 17])
+def test_elements_that_do_not_fit_the_one_byte_form_stay_behind(odd: bytes) -> None:
+    wire = Wire()
+    packet = RtpPacket(96, True, 1, 0, 1, (), ((2, odd),), b"\x10\x00\x09")
+    wire.output.write(packet, now=1.0)
+    assert wire.sent[0].extensions == ((5, (1 << 18).to_bytes(3, "big")), (4, b"v"))
+
+
 def test_stream_without_extensions_has_none() -> None:
     wire = Wire(AUDIO_STREAM, "opus")
     wire.output.write(RtpPacket(111, False, 1, 0, 1, (), ((3, b"\x20"),), b"o"), 0.0)

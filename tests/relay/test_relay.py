@@ -508,3 +508,17 @@ async def test_a_mistake_in_a_timer_is_reported_and_the_timer_goes_on(
     await until(lambda: len(polls) > 3)
     loop.set_exception_handler(None)
     assert [type(problem) for problem in problems] == [ZeroDivisionError]
+
+
+async def test_connection_closed_while_it_negotiates_is_closed_afterwards(house: House) -> None:
+    a = house.client("a")
+    sdp = await a.offer([audio("0", "sendonly", A_AUDIO)])
+    negotiation = asyncio.ensure_future(
+        house.relay.negotiate("a", session="s", participant="a", sdp=sdp, publish=True, subscriptions={})
+    )
+    while not house.relay.stats().peers:  # noqa: ASYNC110 - one turn of the loop at a time
+        await asyncio.sleep(0)
+    await house.relay.close("a")
+    assert "a=recvonly" in await negotiation
+    assert house.relay.stats().peers == 0
+    assert house.events == [PeerClosed("a", "s", "a", "closed")]
