@@ -29,6 +29,7 @@ from guard.types import Kind
 # aiortc's parser searches its lists anew for every line, so a section must be short enough for that
 _MAX_SECTION_LINES = 600
 _MAX_SECTION_SSRC_LINES = 64
+_MAX_PARSER_STEPS = 500_000  # a browser's m-line takes about 6000, so this allows a full room of them
 _DIGESTS = frozenset({"sha-256", "sha-384", "sha-512"})
 _OPUS_FMTP = "minptime=10;useinbandfec=1"
 _H264_DEFAULT_PROFILE = "42e01f"
@@ -124,11 +125,23 @@ def _check_size(sdp: str, config: RelayConfig) -> None:
         raise _malformed("it is not valid Unicode") from None
     if size > config.max_sdp_bytes:
         raise PeerError("sdp_too_large", f"SDP of {size} bytes; at most {config.max_sdp_bytes}")
-    for section in sdp.split("\nm="):
-        if section.count("\n") > _MAX_SECTION_LINES or section.count("a=ssrc:") > _MAX_SECTION_SSRC_LINES:
+    sections = sdp.split("\nm=")
+    for section in sections:
+        if (
+            len(section.splitlines()) > _MAX_SECTION_LINES
+            or section.count("a=ssrc:") > _MAX_SECTION_SSRC_LINES
+        ):
             raise PeerError(
                 "sdp_too_large", f"more than {_MAX_SECTION_LINES} lines or too many SSRCs in one m-line"
             )
+    if sum(map(_parser_steps, sections)) > _MAX_PARSER_STEPS:
+        raise PeerError("sdp_too_large", "too many codecs with too many attributes")
+
+
+def _parser_steps(section: str) -> int:
+    """Estimate how often the parser walks its list of codecs; a wildcard touches every one of them."""
+    walks = section.count("a=rtcp-fb:") + section.count("a=fmtp:") + 9 * section.count("a=rtcp-fb:*")
+    return walks * section.count("a=rtpmap:")
 
 
 def _with_transport(media: tuple[MediaOffer, ...], used: list[MediaDescription]) -> Offer:

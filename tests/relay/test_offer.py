@@ -99,6 +99,9 @@ def test_refusals_have_names() -> None:
     assert code_of(good, RelayConfig(max_media_sections=1)) == "sdp_too_large"
     assert code_of(good + "a=ssrc:1 cname:x\r\n" * 65) == "sdp_too_large"
     assert code_of(good + "a=x\r\n" * 601) == "sdp_too_large"
+    assert code_of(good + "a=x\r" * 601) == "sdp_too_large"
+    costly = "a=rtpmap:1 VP8/90000\r\n" * 250 + "a=rtcp-fb:* nack\r\n" * 250
+    assert code_of(good + costly) == "sdp_too_large"
     assert code_of(offer(audio("0", "sendonly", 1 << 32))) == "sdp_malformed"
     off = offer(audio("0"), bundle="").replace("m=audio 9", "m=audio 0")
     assert code_of(off) == "sdp_malformed"
