@@ -128,7 +128,7 @@ class Calls:
         """Return the acknowledgements so far, by outcome."""
         return sum((policy.acks for policy in self._policies.values()), self._old_acks.copy())
 
-    def page(self, session: str, participant: str, *, is_open: bool) -> None:
+    def page(self, session: str, participant: str, is_open: bool) -> None:
         """A participant's call page has connected or gone."""
         policy = self._policies.get(session)
         if policy is not None:

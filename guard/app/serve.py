@@ -68,6 +68,11 @@ def issue_token(config: Path | None, session: str, role: Role, participant: str 
     return tokens.issue(session, who, role, ttl_s=ttl_s, may_open=session != ANY_SESSION)
 
 
+def suspectable(profile: str, role: Role) -> bool:
+    """Return whether a profile has people of a role analysed."""
+    return role in load_profile(profile).suspectable
+
+
 class Application:
     """The relay process: everything that lives as long as ``guard serve``."""
 
@@ -78,7 +83,9 @@ class Application:
         self._clock = clock
         self.metrics = Metrics()
         self.tokens = Tokens(load_key(folder / "token.key"), clock)
-        self.sessions = Sessions(clock, settings.sessions, profiles=shipped_profiles())
+        self.sessions = Sessions(
+            clock, settings.sessions, profiles=shipped_profiles(), suspectable=suspectable
+        )
         self.webhook = self._make_webhook()
         self._build_media()
         self._build_calls()
@@ -97,7 +104,10 @@ class Application:
                 workers=[self.analysis, self.injection.worker],
                 pump=self.pump,
             ).render,
+            on_page=self.calls.page,
             config=settings.api,
+            connections_config=settings.connections,
+            rooms_config=settings.rooms,
         )
         self.calls.attach(self.services.actions, self.services.rooms.media_lost)
         tls = self._certificate(folder) if settings.server.tls else None

@@ -22,6 +22,7 @@ from guard.signalling.actions import Actions
 from guard.signalling.ports import Action, ActionKind
 from guard.signalling.session import NewParticipant, Session
 from guard.signalling.sessions import Sessions
+from guard.signalling.tokens import Access
 from guard.types import Alert, Kind, Role, State, TrackKey
 
 
@@ -236,3 +237,12 @@ def test_a_verdict_survives_its_message() -> None:
     read = read_verdict(message)
     assert (read.state, read.llr, read.reasons) == (State.SUSPECT, 2.5, ("face_frame_high",))
     assert {s.value: r.reason for s, r in read.signals.items()} == {"face_frame": "no_face"}
+
+
+async def test_a_page_that_connects_during_an_alert_is_told_at_once(house: House) -> None:
+    house.calls.on_analysis(verdict(house, "spoof"))
+    reader = house.sessions.subscribe(house.session, Access(house.session.id, "alice", Role.AGENT))
+    house.calls.page(house.session.id, "alice", True)
+    event = await reader.next(timeout_s=1)
+    assert event is not None
+    assert (event["type"], event["participant"]) == ("alert", "mallory")
