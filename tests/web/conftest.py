@@ -81,18 +81,20 @@ class Server:
         return httpx.Client(base_url=self.url, headers=headers, verify=trusted)
 
 
-def environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path, **settings: str) -> dict[str, str]:
     kept = {
         k: v for k, v in os.environ.items() if not k.startswith("GUARD_") or k.startswith("GUARD_REQUIRE")
     }
-    return kept | {"GUARD_SERVER__DATA_DIR": str(folder)}
+    return kept | {"GUARD_SERVER__DATA_DIR": str(folder)} | settings
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("data")
+@contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[Server]:
+    """Run ``guard serve`` on a free port until the block ends."""
     command = [sys.executable, "-m", "guard", "serve", "--host", "127.0.0.1", "--port", "0"]
-    process = subprocess.Popen(command, env=environment(folder), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, env=environment(folder, **settings), stderr=subprocess.PIPE, text=True
+    )
     running = Server(process, folder)
     reader = threading.Thread(target=running.listen)
     reader.start()
@@ -108,6 +110,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             reader.join(5)
             assert process.stderr is not None
             process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("data")) as running:
+        yield running
+
+
+@pytest.fixture
+def jumpy_server(tmp_path: Path) -> Iterator[Server]:
+    """A server on which the slightest evidence is enough.
+
+    The browser tests ask what people are shown; how well the detectors tell apart is
+    measured elsewhere, and must not decide whether a page works.
+    """
+    settings = {
+        "GUARD_FUSION__WEIGHTS": '{"voice_spoof": 60, "face_frame": 60}',
+        # two browsers and the analysis on two cores: a late heartbeat is not what is tested here
+        "GUARD_ANALYSIS__WORKER__HEARTBEAT_TIMEOUT_S": "15",
+    }
+    with serving(tmp_path, **settings) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
