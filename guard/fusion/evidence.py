@@ -23,6 +23,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from dataclasses import dataclass
 
+import numpy as np
+
 from guard.fusion.config import EvidenceConfig, FusionConfig
 
 _FLOOR_S = 0.05
@@ -109,9 +111,9 @@ class Windows:
     def _first_within(self, horizon_s: float) -> int:
         """Return the first of the newest windows that lie wholly in the last ``horizon_s``."""
         begin_s = self.last_s - horizon_s - _ROUNDING_S
-        first = len(self._items)
-        while first > 0 and self._items[first - 1][1] >= begin_s:
-            first -= 1
+        first = bisect_left(self._items, (begin_s,))
+        while first < len(self._items) and self._items[first][1] < begin_s:
+            first += 1
         return first
 
 
@@ -119,23 +121,21 @@ class _Sums:
     """Running sums over windows sorted by time; overlap with earlier windows counts once."""
 
     def __init__(self, items: list[tuple[float, float, float]], config: EvidenceConfig) -> None:
-        self._items = items
-        self._config = config
-        self._seconds = [0.0]
-        self._total = [0.0]
-        covered_s = float("-inf")
-        for end_s, start_s, llr in items:
-            new_s = min(max(end_s - max(start_s, covered_s), _FLOOR_S), config.max_gap_s)
-            covered_s = max(covered_s, end_s)
-            self._seconds.append(self._seconds[-1] + new_s)
-            self._total.append(self._total[-1] + new_s * llr)
+        ends_s, starts_s, self._llr = np.array(items).T
+        before_s = np.concatenate(([-np.inf], ends_s[:-1]))
+        limits = (_FLOOR_S, config.max_gap_s)
+        self._unit_s = config.unit_s
+        self._call_share = config.call_share
+        self._whole_s = np.clip(ends_s - starts_s, *limits)
+        self._new_s = np.clip(ends_s - np.maximum(starts_s, before_s), *limits)
+        self._seconds = np.concatenate(([0.0], np.cumsum(self._new_s)))
+        self._total = np.concatenate(([0.0], np.cumsum(self._new_s * self._llr)))
 
     def _span(self, first: int, end: int) -> tuple[float, float]:
         """Return seconds and llr-seconds of ``first:end``; its first window counts in full length."""
-        end_s, start_s, llr = self._items[first]
-        whole_s = min(max(end_s - start_s, _FLOOR_S), self._config.max_gap_s)
-        seconds = whole_s + self._seconds[end] - self._seconds[first + 1]
-        return seconds, whole_s * llr + self._total[end] - self._total[first + 1]
+        whole_s = float(self._whole_s[first])
+        seconds = whole_s + float(self._seconds[end] - self._seconds[first + 1])
+        return seconds, whole_s * float(self._llr[first]) + float(self._total[end] - self._total[first + 1])
 
     def mean(self, first: int, end: int) -> float:
         """Return the mean llr of the windows ``first:end``."""
@@ -144,22 +144,23 @@ class _Sums:
 
     def strength(self, first: int) -> float:
         """Return what the windows from ``first`` on are worth as evidence."""
-        seconds, total = self._span(first, len(self._items))
-        n = max(1.0, seconds / self._config.unit_s)
-        return total / seconds * n / (1 + (n - 1) * self._config.call_share)
+        seconds, total = self._span(first, len(self._llr))
+        n = max(1.0, seconds / self._unit_s)
+        return total / seconds * n / (1 + (n - 1) * self._call_share)
 
     def turned(self, drift_llr: float, threshold_llr: float) -> int | None:
-        """Return the window at which the evidence turned, by Page's CUSUM; None if it has not."""
-        level = 0.0
-        since: int | None = None
-        for index, (_, _, llr) in enumerate(self._items):
-            new_s = self._seconds[index + 1] - self._seconds[index]
-            level = max(0.0, level + (llr - drift_llr) * min(1.0, new_s / self._config.unit_s))
-            if level == 0:
-                since = None
-            elif since is None:
-                since = index
-        if since is None or since == 0 or level < threshold_llr or self.mean(0, since) >= 0:
+        """Return the window at which the evidence turned, by Page's CUSUM; None if it has not.
+
+        The statistic is the sum of the increments less its smallest value so far; it was
+        last zero where that smallest value was reached.
+        """
+        steps = (self._llr - drift_llr) * np.minimum(1.0, self._new_s / self._unit_s)
+        path = np.cumsum(steps)
+        lowest = np.minimum(0.0, np.minimum.accumulate(path))
+        zeros = np.flatnonzero(path <= lowest)
+        since = int(zeros[-1]) + 1 if len(zeros) else 0
+        level = float(path[-1] - lowest[-1])
+        if since in (0, len(path)) or level < threshold_llr or self.mean(0, since) >= 0:
             return None
         return since
 
