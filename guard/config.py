@@ -243,6 +243,14 @@ class Settings(BaseSettings):
         """Return the profile of sessions that do not name one."""
         return load_profile(self.profile)
 
+    def profile_named(self, name: str) -> Profile:
+        """Return a session's profile: the configured one, which may be the site's own file, or a shipped one.
+
+        Raises:
+            ConfigError: there is no such profile.
+        """
+        return self.load_profile() if name == self.sessions.profile else load_profile(name)
+
 
 def thresholds(profile: Profile) -> Thresholds:
     """Return the decision engine's thresholds of a profile."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from guard.app.parts import Models, PipelineConfig, build_pipeline, thresholds_of
+from guard.app.parts import Models, PipelineConfig, build_pipeline
 from guard.clock import Clock
 from guard.codec.receive import ReceiveConfig, TrackReceiver
 from guard.fusion.config import Thresholds
@@ -74,12 +74,25 @@ class ParticipantClock:
 
 
 class AnalysisWorker:
-    """Runs the pipeline on what the relay process sends over the link."""
+    """Runs the pipeline on what the relay process sends over the link.
 
-    def __init__(self, clock: Clock, models: Models, config: PipelineConfig, receive: ReceiveConfig) -> None:
+    Args:
+        thresholds_of: where the states of a profile, by name, begin.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        models: Models,
+        *,
+        config: PipelineConfig,
+        receive: ReceiveConfig,
+        thresholds_of: Callable[[str], Thresholds],
+    ) -> None:
         self._clock = clock
         self._models = models
         self._receive = receive
+        self._thresholds_of = thresholds_of
         self._loop = asyncio.get_running_loop()
         self._thresholds: dict[str, Thresholds] = {}
         self._receivers: dict[TrackKey, TrackReceiver] = {}
@@ -142,7 +155,7 @@ class AnalysisWorker:
     def _message(self, message: Message) -> None:
         session = str(message.get("session"))
         if message.get("type") == "session":
-            self._thresholds[session] = thresholds_of(str(message.get("profile")))
+            self._thresholds[session] = self._thresholds_of(str(message.get("profile")))
         elif message.get("type") == "session_ended":
             self._thresholds.pop(session, None)
         else:

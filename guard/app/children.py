@@ -12,7 +12,7 @@ from guard.app.analysis import AnalysisWorker
 from guard.app.parts import PipelineConfig, load_models
 from guard.banner_worker import run_banner_worker
 from guard.clock import Clock
-from guard.config import Settings, load_settings
+from guard.config import Settings, load_settings, thresholds
 from guard.errors import ConfigError
 from guard.log import configure, get_logger
 from guard.resources import models_dir
@@ -59,5 +59,11 @@ async def _analysis(sock: socket.socket, settings: Settings, clock: Clock) -> No
     models = load_models(settings.analysis.models_dir or models_dir())
     for signal_name, error in models.errors.items():
         log.error("model_unusable", signal=signal_name.value, code=error.code, why=error.message)
-    worker = AnalysisWorker(clock, models, pipeline_config(settings), settings.analysis.receive)
+    worker = AnalysisWorker(
+        clock,
+        models,
+        config=pipeline_config(settings),
+        receive=settings.analysis.receive,
+        thresholds_of=lambda name: thresholds(settings.profile_named(name)),
+    )
     await worker.run(sock)

@@ -27,7 +27,7 @@ from guard.errors import ConfigError
 from guard.log import configure, get_logger
 from guard.media.announcements import announcement
 from guard.metrics import Metrics
-from guard.policy.profile import load_profile, shipped_profiles
+from guard.policy.profile import shipped_profiles
 from guard.policy.texts import load_texts
 from guard.relay.events import RelayEvent
 from guard.relay.relay import Relay
@@ -68,11 +68,6 @@ def issue_token(config: Path | None, session: str, role: Role, participant: str 
     return tokens.issue(session, who, role, ttl_s=ttl_s, may_open=session != ANY_SESSION)
 
 
-def suspectable(profile: str, role: Role) -> bool:
-    """Return whether a profile has people of a role analysed."""
-    return role in load_profile(profile).suspectable
-
-
 class Application:
     """The relay process: everything that lives as long as ``guard serve``."""
 
@@ -84,7 +79,7 @@ class Application:
         self.metrics = Metrics()
         self.tokens = Tokens(load_key(folder / "token.key"), clock)
         self.sessions = Sessions(
-            clock, settings.sessions, profiles=shipped_profiles(), suspectable=suspectable
+            clock, settings.sessions, profiles=shipped_profiles(), suspectable=self._suspectable
         )
         self.webhook = self._make_webhook()
         self._build_media()
@@ -158,6 +153,10 @@ class Application:
             failing[f"model:{signal_name}"] = str(code)
         return failing
 
+    def _suspectable(self, profile: str, role: Role) -> bool:
+        """Return whether a profile has people of a role analysed."""
+        return role in self._settings.profile_named(profile).suspectable
+
     def _build_media(self) -> None:
         settings = self._settings
         self.pump = TapPump(settings.analysis.tap_packets)
@@ -204,7 +203,7 @@ class Application:
             counters=self.metrics,
             alerts=self._settings.alerts,
             texts=load_texts(),
-            profile_of=load_profile,
+            profile_of=self._settings.profile_named,
         )
 
     def _make_webhook(self) -> WebhookSender | None:
