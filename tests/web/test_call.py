@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Playwright, expect
+from playwright.sync_api import Page, Playwright, ViewportSize, expect
 
 from tests.web.conftest import Server, browser
 from tests.web.media import FakeDevices
@@ -22,8 +23,8 @@ from tests.web.media import FakeDevices
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
-WIDE = {"width": 1100, "height": 820}
-NARROW = {"width": 360, "height": 740}
+WIDE: ViewportSize = {"width": 1100, "height": 820}
+NARROW: ViewportSize = {"width": 360, "height": 740}
 PATIENCE_MS = 15_000
 DETECT_S = 60.0
 
@@ -81,12 +82,12 @@ class Stage:
         self.session = str(made["id"])
         self.tokens = {p["id"]: str(p["token"]) for p in made["participants"]}
 
-    def enter(self, participant: str, clip: str, size: dict[str, int], locale: str = "en-GB") -> Visitor:
+    def enter(self, participant: str, clip: str, size: ViewportSize, locale: str = "en-GB") -> Visitor:
         opened = self._stack.enter_context(browser(self._playwright, self._devices[clip]))
         context = opened.new_context(
             ignore_https_errors=True,
             locale=locale,
-            viewport={"width": size["width"], "height": size["height"]},
+            viewport=size,
             reduced_motion="reduce",
         )
         page = context.new_page()
@@ -199,6 +200,49 @@ def test_leaving_and_coming_back_by_keyboard(stage: Stage) -> None:
     agent.page.locator("#confirm").get_by_role("button", name="End for everyone").press("Enter")
     for visitor in (customer, agent):
         expect(visitor.page.locator("#over-title")).to_have_text("The call has ended")
+
+
+def test_an_operator_starts_a_meeting_and_people_come_and_go(
+    server: Server, playwright: Playwright, devices: dict[str, FakeDevices]
+) -> None:
+    """Three pages in one room; somebody leaves and another takes over the free m-lines."""
+    with ExitStack() as stack:
+        opened = stack.enter_context(browser(playwright, devices["agent_genuine"]))
+        context = opened.new_context(ignore_https_errors=True, locale="en-GB", viewport=WIDE)
+        desk = context.new_page()
+        desk.goto(f"{server.url}/?token={server.token('*', 'operator', 'operator')}")
+        desk.get_by_role("button", name="New meeting").click()
+        fields = desk.locator("#links input")
+        expect(fields).to_have_count(4)
+        links = [field.input_value() for field in fields.all()]
+        names = ["host", "guest-1", "guest-2", "guest-3"]
+
+        def enter(name: str) -> Visitor:
+            visitor = Visitor(context.new_page())
+            visitor.page.on("pageerror", lambda error: visitor.problems.append(str(error)))
+            visitor.page.goto(links[names.index(name)])
+            visitor.join()
+            return visitor
+
+        people = {name: enter(name) for name in names[:3]}
+        for name, visitor in people.items():
+            for other in people.keys() - {name}:
+                wait_until(visitor.page, partial(shown, visitor, other), f"{other} at {name}", 30)
+        people.pop("guest-1").page.get_by_role("button", name="Leave").click()
+        people["guest-3"] = enter("guest-3")
+        for name, visitor in people.items():
+            for other in people.keys() - {name}:
+                wait_until(visitor.page, partial(shown, visitor, other), f"{other} at {name}", 30)
+        assert [visitor.problems for visitor in people.values()] == [[], [], []]
+        desk.get_by_role("button", name="Refresh").click()
+        expect(desk.locator("#sessions")).to_contain_text("guest-3")
+
+
+def shown(visitor: Visitor, participant: str) -> bool:
+    """Whether new pictures of a participant arrive and are decoded."""
+    before = visitor.decoded(participant)
+    visitor.page.wait_for_timeout(500)
+    return visitor.decoded(participant) > before
 
 
 def test_a_dead_analysis_is_shown_to_the_agent_only(stage: Stage) -> None:
