@@ -105,20 +105,24 @@ class Relay:
             clock=self._clock,
             owner=self,
         )
-        self._peers[peer] = made
+        return await self._open(made, offer, publish, subscriptions)
+
+    async def _open(self, peer: Peer, offer: Offer, publish: bool, subscriptions: Mapping[str, str]) -> str:
+        """Answer a new peer's first offer and start to connect; a failure leaves nothing behind."""
+        self._peers[peer.name] = peer
         self._start_ticker()
         try:
-            async with made.lock:
+            async with peer.lock:
                 # refuse before sockets are bound; then again, as others may have come in between
-                plan(offer, made, self._board, publish=publish, subscriptions=subscriptions)
-                await made.transport.gather()
-                sections = plan(offer, made, self._board, publish=publish, subscriptions=subscriptions)
-                answer = self._apply(made, offer, sections)
-                await self._add_candidates(made, offer)
-                made.remote_ufrag = offer.ice.usernameFragment
-                made.transport.start(offer.ice, offer.dtls)
+                plan(offer, peer, self._board, publish=publish, subscriptions=subscriptions)
+                await peer.transport.gather()
+                sections = plan(offer, peer, self._board, publish=publish, subscriptions=subscriptions)
+                answer = self._apply(peer, offer, sections)
+                await self._add_candidates(peer, offer)
+                peer.remote_ufrag = offer.ice.usernameFragment
+                peer.transport.start(offer.ice, offer.dtls)
         except BaseException:
-            await self._remove(made, None)
+            await self._remove(peer, None)
             raise
         return answer
 
