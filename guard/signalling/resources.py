@@ -61,8 +61,16 @@ async def read_sdp(request: Request) -> str:
 
 
 def created(ingest: Ingest, answer: str, location: str) -> Response:
-    """Return the 201 of RFC 9725 section 4.2, with the ICE servers as Link headers (4.6)."""
-    response = Response(answer, status_code=201, media_type=SDP_TYPE, headers={"Location": location})
+    """Return the 201 of RFC 9725 section 4.2, with the ICE servers as Link headers (4.6).
+
+    There is no ETag: RFC 9725 asks for one only where ICE restarts are supported.
+    """
+    response = Response(
+        answer,
+        status_code=201,
+        media_type=SDP_TYPE,
+        headers={"Location": location, "Accept-Patch": FRAGMENT_TYPE},
+    )
     for server in ingest.ice_servers:
         urls = server.get("urls", ())
         for url in [urls] if isinstance(urls, str) else urls:

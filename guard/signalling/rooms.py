@@ -8,16 +8,16 @@ page never delays another. Anything that is not the protocol closes the socket w
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from guard.clock import Clock
 from guard.errors import AccessError, GuardError, PeerError
 from guard.signalling.actions import Actions
+from guard.signalling.closing import CLOSE_LEFT, Budget, close, close_code
 from guard.signalling.connections import Connection, Connections, Via
 from guard.signalling.hub import Subscription
 from guard.signalling.messages import Ack, Candidate, Join, Leave, Message, OfferMessage, parse_message
@@ -28,31 +28,6 @@ from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import Access, Tokens
 from guard.signalling.views import open_alerts, people, rfc3339, standing
 from guard.signalling.visibility import may_see_state
-
-CLOSE_LEFT = 1000
-CLOSE_TOO_BIG = 1009
-CLOSE_MALFORMED = 4400
-CLOSE_TOKEN = 4401
-CLOSE_FORBIDDEN = 4403
-CLOSE_UNKNOWN = 4404
-CLOSE_NO_JOIN = 4408
-CLOSE_REPLACED = 4409
-CLOSE_ENDED = 4410
-CLOSE_FLOOD = 4429
-CLOSE_FULL = 4503
-CLOSE_SLOW = 4508
-
-_CODES = {
-    "token_forbidden": CLOSE_FORBIDDEN,
-    "session_ended": CLOSE_ENDED,
-    "session_unknown": CLOSE_UNKNOWN,
-    "message_malformed": CLOSE_MALFORMED,
-    "message_too_big": CLOSE_TOO_BIG,
-    "messages_too_many": CLOSE_FLOOD,
-    "join_missing": CLOSE_NO_JOIN,
-    "replaced": CLOSE_REPLACED,
-    "too_slow": CLOSE_SLOW,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +63,6 @@ class _Page:
         """Close the page from outside."""
         self.verdict = why
         self.over.set()
-
-
-class _Budget:
-    """A token bucket: ``rate_hz`` messages a second, ten seconds' worth at once."""
-
-    def __init__(self, rate_hz: float, now: float) -> None:
-        self._rate_hz = rate_hz
-        self._left = rate_hz * 10
-        self._at = now
-
-    def spend(self, now: float) -> None:
-        self._left = min(self._rate_hz * 10, self._left + (now - self._at) * self._rate_hz) - 1
-        self._at = now
-        if self._left < 0:
-            raise PeerError("messages_too_many", "too many messages; the page is closed")
 
 
 class Rooms:
@@ -149,9 +109,9 @@ class Rooms:
                 await self._run(page)
             finally:
                 await self._leave(page)
-            await _close(socket, CLOSE_LEFT, "left")
+            await close(socket, CLOSE_LEFT, "left")
         except GuardError as error:
-            await _close(socket, _CODES.get(error.code) or _by_class(error), error.code)
+            await close(socket, close_code(error), error.code)
         except WebSocketDisconnect:
             return  # it hung up; everything is cleaned up by now
 
@@ -241,7 +201,7 @@ class Rooms:
             self._on_page(*key, False)
 
     async def _read(self, page: _Page) -> None:
-        budget = _Budget(self._config.message_rate_hz, self._clock.now())
+        budget = Budget(self._config.message_rate_hz, self._clock.now())
         while True:
             text = await self._receive(page.socket)
             budget.spend(self._clock.now())
@@ -319,16 +279,3 @@ class Rooms:
             if wanted == page.person.id:
                 raise PeerError("subscription_invalid", "nobody subscribes to themselves")
         return read_offer(message.sdp, message.subscriptions)
-
-
-def _by_class(error: GuardError) -> int:
-    if isinstance(error, AccessError):
-        return CLOSE_TOKEN
-    return CLOSE_FULL if error.status == 503 else CLOSE_MALFORMED
-
-
-async def _close(socket: WebSocket, code: int, reason: str) -> None:
-    if WebSocketState.DISCONNECTED in (socket.application_state, socket.client_state):
-        return
-    with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # it may hang up at this very moment
-        await socket.close(code, reason)

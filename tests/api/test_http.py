@@ -74,6 +74,7 @@ async def test_whip_publishes_trickles_and_ends(client: httpx.AsyncClient, home:
     answer = await client.post(f"/whip/{made['id']}", content=PUBLISH, headers=SDP | token)
     assert (answer.status_code, answer.text) == (201, ANSWER)
     assert answer.headers["content-type"].startswith("application/sdp")
+    assert answer.headers["accept-patch"] == "application/trickle-ice-sdpfrag"
     where = answer.headers["location"]
     call = home.media.calls[0]
     assert (call.participant, call.publish, where) == ("customer", True, f"/whip/{made['id']}/{call.peer}")

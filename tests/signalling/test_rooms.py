@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.websockets import WebSocket, WebSocketState
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -19,6 +20,7 @@ from guard.api.server import HttpServer, ServerConfig
 from guard.errors import AccessError, GuardError, PeerError
 from guard.signalling.messages import parse_message
 from guard.signalling.ports import ActionKind
+from guard.signalling.rooms import Rooms, RoomsConfig
 from guard.signalling.session import NewParticipant
 from guard.signalling.sessions import SessionsConfig
 from guard.signalling.tokens import Access
@@ -370,6 +372,77 @@ async def test_ending_the_session_closes_every_page(hall: Building) -> None:
     assert await again.closed() == 4410
     await hall.home.services.connections.settle()
     assert hall.home.media.open == set()
+
+
+class StuckSocket:
+    """A page that has joined and reads nothing any more."""
+
+    client_state = application_state = WebSocketState.CONNECTED
+
+    def __init__(self) -> None:
+        self.first = True
+        self.code = 0
+        self.sending = asyncio.Event()
+
+    async def accept(self) -> None:
+        pass
+
+    async def receive(self) -> dict[str, object]:
+        if not self.first:
+            await asyncio.Event().wait()
+        self.first = False
+        return {"type": "websocket.receive", "text": json.dumps(JOIN)}
+
+    async def send_json(self, _: object) -> None:
+        self.sending.set()
+        await asyncio.Event().wait()
+
+    async def close(self, code: int, _: str) -> None:
+        self.code = code
+
+
+async def test_a_page_that_stops_reading_is_closed_and_holds_up_nobody() -> None:
+    home = house()
+    rooms = Rooms(
+        tokens=home.tokens,
+        sessions=home.sessions,
+        connections=home.services.connections,
+        actions=home.services.actions,
+        clock=home.clock,
+        config=RoomsConfig(send_timeout_s=0.05),
+    )
+    made = home.sessions.create(
+        None, [NewParticipant("agent", Role.AGENT), NewParticipant("cust", Role.CUSTOMER)]
+    )
+    stuck = StuckSocket()
+    token = home.token(made.id, "agent", Role.AGENT)
+    serving = asyncio.create_task(rooms.serve(cast(WebSocket, stuck), made.id, token))
+    async with asyncio.timeout(5):
+        await stuck.sending.wait()
+        for _ in range(10_000):
+            home.sessions.update_state(made.id, "cust", state=State.SUSPECT, llr=1.0, signals={})
+        await serving
+    assert stuck.code == 4508
+    assert home.sessions.dropped_events > 9_000
+    assert not made.participants["agent"].connected
+    assert len(made.hub) == 0
+
+
+async def test_a_page_that_never_joins_is_closed() -> None:
+    home = house()
+    rooms = Rooms(
+        tokens=home.tokens,
+        sessions=home.sessions,
+        connections=home.services.connections,
+        actions=home.services.actions,
+        clock=home.clock,
+        config=RoomsConfig(join_timeout_s=0.01),
+    )
+    made = home.sessions.create(None, [NewParticipant("agent", Role.AGENT)])
+    silent = StuckSocket()
+    silent.first = False
+    await rooms.serve(cast(WebSocket, silent), made.id, home.token(made.id, "agent", Role.AGENT))
+    assert silent.code == 4408
 
 
 async def test_a_command_line_token_opens_its_room(hall: Building) -> None:
