@@ -15,11 +15,11 @@ RATE, WINDOW = 16_000, 64_000
 
 
 def fit(x: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
-    """Return exactly 4 s: a cut of a longer clip, a shorter one padded with zeros after it."""
-    if len(x) >= WINDOW:
-        start = 0 if rng is None else int(rng.integers(0, len(x) - WINDOW + 1))
-        return x[start : start + WINDOW].astype(np.float32)
-    return np.pad(x, (0, WINDOW - len(x))).astype(np.float32)
+    """Return exactly 4 s: a cut of a longer clip; a shorter one is repeated, as guard.windows does."""
+    if len(x) < WINDOW:
+        return np.resize(x, WINDOW).astype(np.float32)
+    start = 0 if rng is None else int(rng.integers(0, len(x) - WINDOW + 1))
+    return x[start : start + WINDOW].astype(np.float32)
 
 
 def _encode(codec: str, pcm: np.ndarray, rate: int, options: dict[str, str], bit_rate: int | None):

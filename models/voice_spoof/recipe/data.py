@@ -72,11 +72,12 @@ def training_clips(permissive_only: bool = False) -> list[Clip]:
 
 def refuse_denied(clips: list[Clip]) -> None:
     """Exit with the first clip whose engine, source or speaker is on the deny-list."""
-    voice = tomllib.loads(DENYLIST.read_text())["voice"]
-    denied = {key: {name.lower() for name in voice[key]} for key in ("engines", "sources", "speakers")}
     for clip in clips:
         for key, value in (("engines", clip.system), ("sources", clip.source), ("speakers", clip.speaker)):
-            if value.lower() in denied[key]:
-                sys.exit(
-                    f"{clip.path}: {value!r} is on models/denylist.toml ({key}) and may not be trained on"
-                )
+            refuse(key, value, str(clip.path))
+
+
+def refuse(key: str, value: str, where: str) -> None:
+    """Exit if ``value`` is on the deny-list under ``key``: engines, sources or speakers."""
+    if value.lower() in {name.lower() for name in tomllib.loads(DENYLIST.read_text())["voice"][key]}:
+        sys.exit(f"{where}: {value!r} is on models/denylist.toml ({key}) and may not be trained on")

@@ -10,6 +10,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from string import Template
 
 import numpy as np
 import onnx
@@ -85,59 +86,31 @@ def export(net: Net, path: Path) -> None:
 
 
 def card(path: Path) -> str:
-    """Return the card; measured figures on val are written by hand from ``guard eval voice``."""
+    """Return the card; what ``guard eval voice`` measured is kept in measured.toml."""
     report = json.loads((cache() / "calibration.json").read_text())
-    items, clips = training_items(), training_clips()
-    unstated = sorted({c.source for c in clips if c.folder == "train_extra"})
-    made = sorted({i.set for i in items} - {"real"})
-
-    def names(spoof: bool) -> str:
-        return json.dumps(sorted({i.group for i in items if i.spoof == spoof}), ensure_ascii=False)
-
-    limit = math.log(sum(not i.spoof for i in items if i.origin is None))
-    measured = HERE / "measured.toml"
-    return f'''# Written by recipe/export.py; the [measured] table is kept in measured.toml, from `guard eval voice`.
-name = "voice_spoof"
-version = "{VERSION}"
-signal = "voice_spoof"
-file = "model.onnx"
-sha256 = "{hashlib.sha256(path.read_bytes()).hexdigest()}"
-licence = "Apache-2.0; contains encoder weights of OpenAI Whisper base (MIT)"
-summary = "Trained {"also on clips whose licence is not stated (train_extra)" if unstated else "on permissively licensed clips only"}. Log-mel, three encoder layers of Whisper base, attentive pooling, small head."
-paper = "Radford et al. 2022, arXiv:2212.04356 (trunk); Okabe et al. 2018, arXiv:1803.10963 (attentive statistics pooling)"
-
-[input]
-name = "audio"
-shape = [64000]
-dtype = "float32"
-rate_hz = 16000
-scaling = "mono samples in [-1, 1]; the graph sets the level itself; shorter speech is padded with zeros after it"
-
-[output]
-name = "score"
-spoof_is = "larger"
-
-[calibration]
-# logistic, fitted on windows of engines and sources that the scoring fold had not been trained on; never on val
-a = {report["a"]:.6f}
-b = {report["b"]:.6f}
-limit_llr = {limit:.3f}
-
-[data]
-clips = {len(items)}
-windows = {report["windows"]}
-made_sets = {json.dumps(made)}
-spoof_engines = {names(True)}
-bona_fide_sources = {names(False)}
-sources_without_stated_licence = {json.dumps(unstated)}
-
-{measured.read_text() if measured.is_file() else "[measured]"}
-[measured.held_out]
-# leave-engine-and-source-out folds of the training clips, all augmented copies
-eer = {report["held_out_eer"]:.3f}
-cllr_bits = {report["held_out_cllr"]:.3f}
-cllr_min_bits = {report["held_out_min_cllr"]:.3f}
-'''
+    items = training_items()
+    unstated = sorted({c.source for c in training_clips() if c.folder == "train_extra"})
+    measured = HERE / "recipe" / "measured.toml"
+    kind = "also on clips whose licence is not stated" if unstated else "on permissively licensed clips only"
+    names = {s: sorted({i.group for i in items if i.spoof == s}) for s in (False, True)}
+    return Template((HERE / "recipe" / "card.template.toml").read_text()).substitute(
+        version=VERSION,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        summary=f"Trained {kind}. Log-mel, three layers of Whisper base, attentive pooling, small head.",
+        a=f"{report['a']:.6f}",
+        b=f"{report['b']:.6f}",
+        limit=f"{math.log(sum(not i.spoof for i in items)):.3f}",
+        clips=len(items),
+        windows=report["windows"],
+        made=json.dumps(sorted({i.set for i in items} - {"real"})),
+        engines=json.dumps(names[True], ensure_ascii=False, indent=2),
+        sources=json.dumps(names[False], ensure_ascii=False, indent=2),
+        unstated=json.dumps(unstated),
+        eer=f"{report['held_out_eer']:.3f}",
+        cllr=f"{report['held_out_cllr']:.3f}",
+        cllr_min=f"{report['held_out_min_cllr']:.3f}",
+        measured=measured.read_text() if measured.is_file() else "",
+    )
 
 
 def main() -> None:

@@ -14,13 +14,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import soundfile
 import torch
 from chain import augment, fit
 from data import training_clips
 from trunk import load_trunk
 
-SEGMENTS = 8
+SEGMENTS, BATCH = 8, 8
 
 
 def cache() -> Path:
@@ -34,27 +35,50 @@ def cache() -> Path:
     return Path(named)
 
 
-def pool(states: torch.Tensor) -> np.ndarray:
-    """(B, S, 200, 512) to float16 (B, S, SEGMENTS, 2, 512)."""
-    parts = states.unflatten(2, (SEGMENTS, -1))
-    return torch.stack([parts.mean(3), parts.std(3)], 3).numpy().astype(np.float16)
+class Pooled(torch.nn.Module):
+    """Samples (B, 64000) to (B, STATES, SEGMENTS, 2, 512)."""
+
+    def __init__(self, trunk: torch.nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def forward(self, audio: torch.Tensor) -> torch.Tensor:
+        parts = self.trunk(audio).unflatten(2, (SEGMENTS, -1))
+        mean = parts.mean(3)
+        spread = torch.sqrt(((parts - mean.unsqueeze(3)) ** 2).sum(3) / (parts.shape[3] - 1))
+        return torch.stack([mean, spread], 3)
 
 
-def extract(paths: list[Path], copy: int, trunk: torch.nn.Module, out: Path) -> None:
+def runtime() -> onnxruntime.InferenceSession:
+    """Return the frozen trunk in onnxruntime, twice as fast as torch on one core."""
+    path = cache() / "trunk.onnx"
+    if not path.exists():
+        net = Pooled(load_trunk(cache() / "whisper-base.bin")).eval()
+        program = torch.onnx.export(
+            net, (torch.zeros(8, 64_000),), dynamo=True, input_names=["audio"], verbose=False
+        )
+        path.write_bytes(program.model_proto.SerializeToString())
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def extract(paths: list[Path], copy: int, trunk: onnxruntime.InferenceSession, out: Path) -> None:
     """Write the features of one augmented copy of every clip; done already if the file exists."""
     if out.exists():
         return
     rows = []
-    for start in range(0, len(paths), 16):
-        batch = []
-        for i, path in enumerate(paths[start : start + 16]):
+    for start in range(0, len(paths), BATCH):
+        batch = np.zeros((BATCH, 64_000), np.float32)
+        part = paths[start : start + BATCH]
+        for i, path in enumerate(part):
             x, rate = soundfile.read(path, dtype="float32")
             assert rate == 16_000, path
             rng = np.random.default_rng([copy, start + i])
-            batch.append(fit(x) if copy == 0 else augment(x, rng))
-        with torch.inference_mode():
-            rows.append(pool(trunk(torch.tensor(np.stack(batch)))))
-    temporary = out.with_suffix(".part.npy")
+            batch[i] = fit(x) if copy == 0 else augment(x, rng)
+        (pooled,) = trunk.run(None, {"audio": batch})
+        rows.append(pooled[: len(part)].astype(np.float16))
+    temporary = out.with_name("part-" + out.name)
     np.save(temporary, np.concatenate(rows))
     temporary.rename(out)
 
@@ -62,7 +86,7 @@ def extract(paths: list[Path], copy: int, trunk: torch.nn.Module, out: Path) -> 
 def main() -> None:
     torch.set_num_threads(1)
     what, copies = sys.argv[1], [int(k) for k in sys.argv[2].split(",")]
-    trunk = load_trunk(cache() / "whisper-base.bin")
+    trunk = runtime()
     if what == "real":
         paths = [clip.path for clip in training_clips()]
     else:

@@ -20,18 +20,24 @@ def segment_features(states: Tensor) -> Tensor:
 class Head(nn.Module):
     """(B, SEGMENTS, FEATURES) to raw scores (B,), larger means spoof."""
 
-    def __init__(self, hidden: int = 96, dropout: float = 0.3) -> None:
+    def __init__(self, hidden: int = 48, dropout: float = 0.3) -> None:
         super().__init__()
         self.centre = nn.Parameter(torch.zeros(FEATURES), requires_grad=False)
         self.scale = nn.Parameter(torch.ones(FEATURES), requires_grad=False)
-        self.inner = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(FEATURES, hidden), nn.GELU(), nn.Dropout(dropout)
-        )
+        self.dropout = dropout
+        self.inner = nn.Sequential(nn.Linear(FEATURES, hidden), nn.GELU(), nn.Dropout(dropout))
         self.attention = nn.Linear(hidden, 1)
         self.out = nn.Linear(2 * hidden, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.inner((x - self.centre) * self.scale)
+        return self.classify((x - self.centre) * self.scale)
+
+    def classify(self, z: Tensor) -> Tensor:
+        """Return the scores of standardised features."""
+        if self.training:
+            # one mask for all half seconds of a window: a feature is there or it is not
+            z = z * (torch.rand(len(z), 1, z.shape[2]) > self.dropout) / (1 - self.dropout)
+        h = self.inner(z)
         w = torch.softmax(self.attention(h), dim=1)
         mean = (w * h).sum(1)
         spread = torch.sqrt(torch.clamp((w * (h - mean.unsqueeze(1)) ** 2).sum(1), min=1e-6))

@@ -1,8 +1,8 @@
-"""Train the head on cached features, leave-group-out for calibration and choice, then on everything.
+"""Train one head per fold of groups on cached features; their mean is the model.
 
     python train.py            writes CACHE/head.pt and CACHE/calibration.json
 
-Groups are engines of synthetic clips and sources of genuine ones; a copy made of a genuine clip
+Scores of the groups a head was not trained on calibrate it. Groups are engines of synthetic clips and sources of genuine ones; a copy made of a genuine clip
 stays in that clip's fold, so that no fold has heard the speaker it is judged on. Nothing here
 reads the val folder.
 """
@@ -23,10 +23,10 @@ from head import FEATURES, SEGMENTS, Ensemble, Head
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-from guard.evaluation.metrics import cllr, eer, min_cllr  # noqa: E402
-from guard.fusion.calibration import fit_logistic  # noqa: E402
+from guard.evaluation.metrics import cllr, eer, min_cllr
+from guard.fusion.calibration import fit_logistic
 
-FOLDS, EPOCHS, BATCH = 5, 14, 128
+FOLDS, EPOCHS, BATCH = 5, 8, 128
 RATE, DECAY, SMOOTHING = 4e-4, 0.05, 0.03
 
 
@@ -57,36 +57,45 @@ def weights_of(items: list[Item]) -> np.ndarray:
     return weight
 
 
-def load(items: list[Item]) -> tuple[np.ndarray, np.ndarray]:
-    """Return float16 features (copies x items, SEGMENTS, FEATURES) and the item index of every row."""
-    blocks, index, start = [], [], 0
+def load(items: list[Item]) -> tuple[torch.Tensor, np.ndarray]:
+    """Return features (windows, SEGMENTS, FEATURES) and the item index of every window."""
+    plan, start = [], 0
     for name, count in Counter(item.set for item in items).items():
-        for path in feature_files(name):
-            block = np.load(path, mmap_mode="r")
-            assert len(block) == count, f"{path} has {len(block)} rows, {count} clips are listed; delete it"
-            blocks.append(block.transpose(0, 2, 1, 3, 4).reshape(count, SEGMENTS, FEATURES))
-            index.append(np.arange(start, start + count))
+        plan += [(path, start, count) for path in feature_files(name)]
         start += count
-    return np.concatenate(blocks), np.concatenate(index)
+    x = torch.empty(sum(count for _, _, count in plan), SEGMENTS, FEATURES)
+    index, row = [], 0
+    for path, first, count in plan:
+        block = np.load(path, mmap_mode="r")
+        if len(block) != count:
+            sys.exit(f"{path} has {len(block)} rows, {count} clips are listed; delete it and run features.py")
+        x[row : row + count] = torch.tensor(np.asarray(block)).transpose(1, 2).flatten(2)
+        index.append(np.arange(first, first + count))
+        row += count
+    return x, np.concatenate(index)
 
 
-def train_head(x: np.ndarray, y: np.ndarray, w: np.ndarray, seed: int) -> Head:
-    """Train one head on rows drawn by weight."""
+def standardise(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Centre and scale the features in place; return what the heads need to do the same."""
+    sample = x[:: max(1, len(x) // 3000)]
+    centre, scale = sample.mean((0, 1)), 1 / (sample.std((0, 1)) + 0.02)
+    for part in x.split(512):
+        part.sub_(centre).mul_(scale)
+    return centre, scale
+
+
+def train_head(z: torch.Tensor, y: np.ndarray, w: np.ndarray, seed: int) -> Head:
+    """Train one head on standardised rows drawn by weight; rows of weight 0 are never drawn."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     head = Head()
-    sample = x[rng.choice(len(x), min(len(x), 4000), replace=False)].astype(np.float32)
-    head.centre.data = torch.tensor(sample.mean((0, 1)))
-    head.scale.data = 1 / torch.tensor(sample.std((0, 1)) + 0.02)
     optimiser = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=DECAY)
-    steps = EPOCHS * len(x) // BATCH
+    steps = EPOCHS * int((w > 0).sum()) // BATCH
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, steps, pct_start=0.1)
-    p = w / w.sum()
-    for _ in range(steps):
-        rows = np.sort(rng.choice(len(x), BATCH, p=p))
-        target = torch.tensor(y[rows], dtype=torch.float32)
-        target = target * (1 - 2 * SMOOTHING) + SMOOTHING
-        loss = F.binary_cross_entropy_with_logits(head(torch.tensor(x[rows].astype(np.float32))), target)
+    target = torch.tensor(y, dtype=torch.float32) * (1 - 2 * SMOOTHING) + SMOOTHING
+    for rows in rng.choice(len(z), (steps, BATCH), p=w / w.sum()):
+        pick = torch.tensor(np.sort(rows))
+        loss = F.binary_cross_entropy_with_logits(head.classify(z[pick]), target[pick])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -94,10 +103,20 @@ def train_head(x: np.ndarray, y: np.ndarray, w: np.ndarray, seed: int) -> Head:
     return head.eval()
 
 
-def scores(head: torch.nn.Module, x: np.ndarray) -> np.ndarray:
+def scores(head: Head, z: torch.Tensor) -> np.ndarray:
     with torch.inference_mode():
-        parts = [head(torch.tensor(x[i : i + 256].astype(np.float32))) for i in range(0, len(x), 256)]
-    return torch.cat(parts).numpy()
+        return torch.cat([head.classify(part) for part in z.split(256)]).numpy()
+
+
+def _by_group(groups: np.ndarray, y: np.ndarray, llr: np.ndarray) -> None:
+    for name in sorted(set(groups)):
+        for spoof in (False, True):
+            m = (groups == name) & (y == spoof)
+            if m.any():
+                right = ((llr[m] > 0) == spoof).mean()
+                print(
+                    f"{'spoof' if spoof else 'bona fide':9} {name:45} {m.sum():5} {llr[m].mean():6.2f} {right:.2f}"
+                )
 
 
 def main() -> None:
@@ -109,12 +128,15 @@ def main() -> None:
     fold = folds_of(items)[index]
     natural = np.array([i.origin is None for i in items])[index]
     print(len(items), "clips,", len(x), "windows", flush=True)
+    centre, scale = standardise(x)
     held = np.zeros(len(x), np.float32)
     heads = []
     for k in range(FOLDS):
-        head = train_head(x[fold != k], y[fold != k], w[fold != k], seed=k)
-        held[fold == k] = scores(head, x[fold == k])
+        head = train_head(x, y, np.where(fold == k, 0.0, w), seed=k)
+        held[fold == k] = scores(head, x[torch.tensor(fold == k)])
+        head.centre.data, head.scale.data = centre, scale
         heads.append(head)
+        print("fold", k, flush=True)
     # judged on recorded and downloaded clips only: copies are training aids, not attacks met in calls
     a, b = fit_logistic(held[natural], y[natural], weight=w[natural].astype(np.float32))
     llr = (a * held + b).astype(np.float64)
@@ -126,19 +148,11 @@ def main() -> None:
         "held_out_min_cllr": min_cllr(llr[natural], y[natural]),
         "windows": len(x),
     }
-    groups = np.array([i.group for i in items])[index]
-    for name in sorted(set(groups)):
-        for spoof in (False, True):
-            m = (groups == name) & (y == spoof)
-            if m.any():
-                print(
-                    f"  {'spoof' if spoof else 'bona fide':9} {name:45} {m.sum():6} mean llr {llr[m].mean():6.2f} right {((llr[m] > 0) == spoof).mean():.2f}"
-                )
+    _by_group(np.array([i.group for i in items])[index], y, llr)
     print(json.dumps(report, indent=1))
     if os.environ.get("GUARD_FOLDS_ONLY"):
         return
-    full = [train_head(x, y, w, seed=100 + k) for k in range(3)]
-    torch.save(Ensemble(full).state_dict(), cache() / "head.pt")
+    torch.save(Ensemble(heads).state_dict(), cache() / "head.pt")
     (cache() / "calibration.json").write_text(json.dumps(report, indent=1))
 
 

