@@ -2,9 +2,9 @@
 
     python train.py            writes CACHE/head.pt and CACHE/calibration.json
 
-Scores of the groups a head was not trained on calibrate it. Groups are engines of synthetic clips and sources of genuine ones; a copy made of a genuine clip
-stays in that clip's fold, so that no fold has heard the speaker it is judged on. Nothing here
-reads the val folder.
+Scores of the groups a head was not trained on calibrate it. Groups are engines of synthetic
+clips and sources of genuine ones; a copy made of a genuine clip stays in that clip's fold, so
+that no fold has heard the speaker it is judged on. Nothing here reads the val folder.
 """
 
 from __future__ import annotations

@@ -1,0 +1,91 @@
+"""The voice recipe takes its folder by GUARD_DATA only and refuses what the demo shows."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from guard.detectors.card import load_card
+from guard.resources import clips_dir, models_dir
+
+RECIPE = models_dir() / "voice_spoof" / "recipe"
+DENIED: dict[str, list[str]] = tomllib.loads((models_dir() / "denylist.toml").read_text())["voice"]
+
+
+@pytest.fixture
+def recipe() -> Iterator[ModuleType]:
+    spec = importlib.util.spec_from_file_location("voice_spoof_recipe_data", RECIPE / "data.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+def folder(root: Path, row: str) -> Path:
+    train = root / "voice" / "train"
+    train.mkdir(parents=True)
+    text = "path,label,system,source,licence,speaker\n" + row + "\n"
+    (train / "manifest.csv").write_text(text, encoding="utf-8")
+    return root
+
+
+def test_missing_data_folder_says_what_to_set(recipe: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GUARD_DATA", raising=False)
+    with pytest.raises(SystemExit, match="GUARD_DATA"):
+        recipe.training_clips()
+
+
+def test_harmless_clip_is_listed(recipe: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GUARD_DATA", str(folder(tmp_path, "a.flac,spoof,VITS,some/demo,MIT,")))
+    (clip,) = recipe.training_clips()
+    assert clip.spoof
+    assert clip.group == "VITS"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "a.flac,spoof,kokoro-82m,x,MIT,",
+        "a.flac,bonafide,natural,deb:asterisk-core-sounds-ru-g722,CC,",
+        "a.flac,bonafide,natural,x,CC,June Wallack",
+    ],
+)
+def test_what_the_demo_shows_is_refused(
+    recipe: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, row: str
+) -> None:
+    monkeypatch.setenv("GUARD_DATA", str(folder(tmp_path, row)))
+    with pytest.raises(SystemExit, match=r"denylist\.toml"):
+        recipe.training_clips()
+
+
+def test_shipped_card_names_nothing_from_the_deny_list() -> None:
+    data = load_card(models_dir() / "voice_spoof").data
+    named = {str(n).lower() for n in [*data["spoof_engines"], *data["bona_fide_sources"]]}
+    for key in ("engines", "sources", "speakers"):
+        for denied in DENIED[key]:
+            assert not [n for n in named if denied.lower() in n], denied
+
+
+def test_recipe_sources_name_nothing_from_the_deny_list() -> None:
+    sources = tomllib.loads((RECIPE / "sources.toml").read_text())
+    for package in [*sources["speech"], *sources["engine"]]:
+        prefix = "deb" if package["registry"] == "Debian" else "pypi"
+        assert f"{prefix}:{package['name']}" not in DENIED["sources"]
+
+
+def test_every_package_of_the_demo_voices_is_on_the_deny_list() -> None:
+    voices = tomllib.loads((clips_dir() / "voices" / "SOURCES.toml").read_text(encoding="utf-8"))["voice"]
+    for voice in voices:
+        for package in voice["package"]:
+            prefix = "deb" if package["registry"] == "Debian" else "pypi"
+            assert any(f"{prefix}:{package['name']}".startswith(source) for source in DENIED["sources"])
+            assert package["licence"]
+            assert len(package["sha256"]) == 64
