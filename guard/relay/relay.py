@@ -24,7 +24,7 @@ from guard.relay.peer import Peer
 from guard.relay.plan import PlannedSection, plan, publication_extensions
 from guard.relay.publication import Publication
 from guard.relay.rtcp import SenderReport
-from guard.relay.seam import Identity
+from guard.relay.seam import Identity, check_addresses
 from guard.relay.stats import RelayStats, peer_counters, relay_stats
 from guard.relay.switchboard import Switchboard
 from guard.relay.tap import Tap
@@ -41,11 +41,15 @@ class Relay:
         clock: monotonic time.
         tap: takes the copies for analysis.
         on_event: called, in the event loop, with every :class:`RelayEvent`; it must not block.
+
+    Raises:
+        ConfigError: ``relay_no_address``, a configured address is not this host's.
     """
 
     def __init__(
         self, config: RelayConfig, *, clock: Clock, tap: Tap, on_event: Callable[[RelayEvent], None]
     ) -> None:
+        check_addresses(config)
         self._config = config
         self._clock = clock
         self._tap = tap

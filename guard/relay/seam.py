@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
@@ -95,12 +96,24 @@ class _SafeSctp(RTCSctpTransport):
             self._counters["channel_malformed"] += 1
 
 
-def host_addresses(config: RelayConfig) -> list[str]:
-    """Return the addresses to bind and offer.
+def check_addresses(config: RelayConfig) -> None:
+    """Bind each configured address once, so that a wrong one is found before the first call.
 
     Raises:
-        ConfigError: ``relay_no_address``, the host has none at all.
+        ConfigError: ``relay_no_address``, one of them is not this host's.
     """
+    for address in config.addresses:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((address, 0))
+            except OSError as error:
+                message = f"addresses: {address} cannot be bound ({error.strerror}); name this host's own"
+                raise ConfigError("relay_no_address", message) from None
+
+
+def host_addresses(config: RelayConfig) -> list[str]:
+    """Return the addresses to bind and offer."""
     if config.addresses:
         return list(config.addresses)
     found = get_host_addresses(use_ipv4=True, use_ipv6=True)

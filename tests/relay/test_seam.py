@@ -22,7 +22,7 @@ from aiortc import (
 
 from guard.errors import ConfigError
 from guard.relay.config import IceServer, RelayConfig
-from guard.relay.seam import Identity, Transport, host_addresses, usable
+from guard.relay.seam import Identity, Transport, check_addresses, host_addresses, usable
 from tests.relay.raw_client import LOOPBACK
 
 
@@ -97,7 +97,14 @@ def test_host_without_addresses_still_has_loopback(monkeypatch: pytest.MonkeyPat
     assert host_addresses(RelayConfig()) == ["127.0.0.1"]
 
 
-async def test_address_of_another_host_is_a_configuration_error() -> None:
+def test_wrong_address_is_found_before_the_first_call() -> None:
+    check_addresses(RelayConfig(addresses=("127.0.0.1",)))
+    with pytest.raises(ConfigError, match=r"203\.0\.113\.9") as caught:
+        check_addresses(RelayConfig(addresses=("127.0.0.1", "203.0.113.9")))
+    assert caught.value.code == "relay_no_address"
+
+
+async def test_address_that_went_away_is_a_configuration_error() -> None:
     transport = Transport(RelayConfig(addresses=("203.0.113.9",)), Identity(), Silent())
     with pytest.raises(ConfigError) as caught:
         await transport.gather()
