@@ -127,7 +127,7 @@ SEED = 11
 
 def track_false_alarms(calls: int) -> None:
     """Print alarms per genuine call-hour with exact Poisson upper limits."""
-    for error_rate in (0.15, 0.2, 0.25):
+    for error_rate in (0.15, 0.2, 0.25, 0.3):
         voice, face = Source(Signal.VOICE_SPOOF, error_rate), Source(Signal.FACE_FRAME, error_rate)
         for name, sources in (("voice", [voice]), ("voice+face", [voice, face])):
             got = simulate(sources, calls, LENGTH_S, SEED)
