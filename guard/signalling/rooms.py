@@ -148,7 +148,7 @@ class Rooms:
                 "at": rfc3339(self._clock.utc()),
             }
         )
-        person.connected = True
+        person.connected, person.language = True, first.language
         self._sessions.announce(session)
         self._on_page(session.id, person.id, True)
         return page

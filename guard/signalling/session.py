@@ -34,13 +34,17 @@ class NewParticipant:
 
 @dataclass(slots=True)
 class Participant:
-    """One person of one session and what guard makes of them now."""
+    """One person of one session and what guard makes of them now.
+
+    ``language`` is the one they read the notice in; None before they have joined by a page.
+    """
 
     id: str
     role: Role
     suspectable: bool
     connected: bool = False
     publishing: bool = False
+    language: str | None = None
     state: State = State.UNDECIDED
     llr: float | None = None
     signals: Mapping[Signal, SignalState] = field(default_factory=dict)

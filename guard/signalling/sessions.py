@@ -267,7 +267,7 @@ class Sessions:
             while len(session.alerts) > self._config.remembered_alerts:
                 session.alerts.popitem(last=False)
             return
-        before.event = event
+        before.event, before.answered = event, False  # sent again: nobody has answered this occasion
         if before.recipients is None or told is None:
             before.recipients = None
         else:

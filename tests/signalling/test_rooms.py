@@ -132,6 +132,7 @@ async def test_a_page_is_welcomed_and_others_hear_of_it(hall: Building) -> None:
     assert seen["states"] == {} and seen["alerts"] == []
     consent = await agent.until("consent")
     assert (consent["participant"], consent["language"]) == ("cust", "kk")
+    assert hall.session.participants["cust"].language == "kk"
     people = (await agent.until("participants"))["participants"]
     assert {p["id"]: p["connected"] for p in people} == {"cust": True, "agent": True}
 

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from guard.clock import ManualClock
 from guard.errors import AccessError, ConfigError, GuardError, NotFoundError, Overload, PeerError
+from guard.signalling.actions import Actions
 from guard.signalling.hub import Event, Hub, Subscription
+from guard.signalling.ports import Action, ActionKind
 from guard.signalling.session import NewParticipant
 from guard.signalling.sessions import Sessions, SessionsConfig
 from guard.signalling.tokens import Access
@@ -162,6 +164,24 @@ def test_alerts_are_kept_within_limits_and_until_they_expire() -> None:
     assert open_alerts(made, CUSTOMER, clock.utc()) == []
     clock.advance(120)
     assert [a["id"] for a in open_alerts(made, AGENT, clock.utc())] == ["a2"]
+
+
+async def test_an_answered_alert_greets_nobody_until_it_is_sent_again() -> None:
+    class Sink:
+        async def act(self, action: Action) -> None:
+            pass
+
+    clock = ManualClock()
+    sessions = Sessions(clock)
+    made = sessions.create(None, pair())
+    until = "2026-01-01T00:10:00.000Z"
+    alert = Alert("a0", made.id, "c", State.SUSPECT, 1.0, [], {}, until, until)
+    sessions.publish_alert(alert)
+    who = Access(made.id, "a", Role.AGENT)
+    await Actions(sessions, Sink()).perform(who, made.id, ActionKind.ACKNOWLEDGE, alert="a0", reason=None)
+    assert open_alerts(made, who, clock.utc()) == []
+    sessions.publish_alert(alert)
+    assert open_alerts(made, who, clock.utc()) == [alert.as_json()]
 
 
 @pytest.mark.parametrize("change", [{"max_sessions": 0}, {"queue_events": 0}, {"remembered_ended": 1}])

@@ -3,13 +3,15 @@
 import { make } from "./dom.js";
 import { language, onLanguage, t } from "./texts.js";
 
+// guard stops repeating once it has the answer; the same alert after this is a new occasion
+const ECHO_MS = 2500;
 const KNOWN = ["suspect", "spoof", "detector_down"];
 
 export class Alerts {
   #container;
   #onAcknowledge;
   #shown = new Map();
-  #answered = new Set();
+  #answered = new Map();
 
   /** Whether this person may close a warning with a reason; the others only say that they have seen it. */
   decides = false;
@@ -23,7 +25,8 @@ export class Alerts {
 
   /** Shows an alert once; guard repeats it until it is acknowledged. */
   take(alert) {
-    if (this.#answered.has(alert.id)) return;
+    const answer = this.#answered.get(alert.id);
+    if (answer?.state === alert.state && Date.now() - answer.at < ECHO_MS) return;
     const before = this.#shown.get(alert.id);
     if (before && before.alert.state === alert.state) return;
     const left = Date.parse(alert.expires_at) - Date.parse(alert.at);
@@ -71,7 +74,7 @@ export class Alerts {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       button.disabled = true;
-      this.#acknowledge(alert.id, reason.value.trim()).catch((error) => {
+      this.#acknowledge(alert, reason.value.trim()).catch((error) => {
         problem.textContent = t("problem.failed", { detail: error.message });
         button.disabled = false;
       });
@@ -80,9 +83,9 @@ export class Alerts {
     return form;
   }
 
-  async #acknowledge(id, reason) {
-    await this.#onAcknowledge(id, reason);
-    this.#answered.add(id);
-    this.remove(id);
+  async #acknowledge(alert, reason) {
+    await this.#onAcknowledge(alert.id, reason);
+    this.#answered.set(alert.id, { state: alert.state, at: Date.now() });
+    this.remove(alert.id);
   }
 }
