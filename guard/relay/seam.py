@@ -45,6 +45,7 @@ from guard.relay.config import RelayConfig
 CHANNEL_LABEL = "guard"
 _MAX_EARLY_DATAGRAMS = 64
 _MAX_BUFFERED_BYTES = 1 << 20
+RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024
 _LOOPBACK = "127.0.0.1"
 _REPLAY_PREFIX = "replay check failed"
 
@@ -175,6 +176,10 @@ class Transport:
                 "relay_no_address", f"could not bind any of {self._addresses}; check relay addresses"
             )
         for protocol in self._connection._protocols:
+            # the system's default holds some ninety packets: lost whenever the loop is late
+            protocol.transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES
+            )
             takeover = self._receiver(protocol.datagram_received)
             protocol.datagram_received = takeover  # type: ignore[method-assign, assignment]
 
