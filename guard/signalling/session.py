@@ -66,7 +66,13 @@ class SentAlert:
 
 @dataclass(slots=True)
 class Session:
-    """One call; ``alerts`` are its latest ones by id."""
+    """One call.
+
+    Args:
+        alerts: its latest ones by id.
+        empty_since: monotonic seconds when it was opened or the last person left.
+        used: whether anybody was ever there.
+    """
 
     id: str
     profile: str
@@ -74,6 +80,13 @@ class Session:
     phase: Phase = Phase.OPEN
     participants: dict[str, Participant] = field(default_factory=dict)
     alerts: OrderedDict[str, SentAlert] = field(default_factory=OrderedDict)
+    empty_since: float = 0.0
+    used: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody is connected."""
+        return not any(person.connected or person.publishing for person in self.participants.values())
 
     def participant(self, name: str) -> Participant:
         """Return one participant.

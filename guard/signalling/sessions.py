@@ -32,6 +32,8 @@ class SessionsConfig:
         queue_events: events kept for one slow reader before the oldest is dropped.
         remembered_alerts: alerts of one session that can still be acknowledged.
         remembered_ended: ended session ids that are remembered.
+        unused_s: a session that nobody has joined for so long is ended.
+        empty_s: the same once everybody has left.
     """
 
     profile: str = "meeting"
@@ -41,11 +43,15 @@ class SessionsConfig:
     queue_events: int = 256
     remembered_alerts: int = 256
     remembered_ended: int = 10_000
+    unused_s: float = 8 * 3600.0
+    empty_s: float = 1800.0
 
     def __post_init__(self) -> None:
         for name in ("max_sessions", "max_participants", "max_readers", "queue_events", "remembered_alerts"):
             if getattr(self, name) < 1:
                 raise ConfigError("config_invalid", f"sessions.{name} must be at least 1")
+        if self.unused_s <= 0 or self.empty_s <= 0:
+            raise ConfigError("config_invalid", "sessions.unused_s and empty_s must be above zero")
         if self.remembered_ended < self.max_sessions:
             raise ConfigError("config_invalid", "sessions.remembered_ended must not be below max_sessions")
 
@@ -172,7 +178,11 @@ class Sessions:
             callback(found)
 
     def announce(self, session: Session) -> None:
-        """Publish who is in the room now."""
+        """Publish who is in the room now; call it after every change of that."""
+        if session.empty:
+            session.empty_since = self._clock.now()
+        else:
+            session.used = True
         session.hub.publish({"v": 1, "type": "participants", "session": session.id, **people(session)})
 
     def update_state(
@@ -235,19 +245,28 @@ class Sessions:
             raise Overload("readers_full", "too many open pages and event streams in this session")
         return session.hub.subscribe(access)
 
+    def sweep(self) -> None:
+        """End sessions that have been empty for too long; also done before a new one is refused a place."""
+        now = self._clock.now()
+        for session in self:
+            limit_s = self._config.empty_s if session.used else self._config.unused_s
+            if session.empty and now - session.empty_since >= limit_s:
+                self.end(session.id)
+
     def close(self) -> None:
         """End every session (shutdown)."""
         for session in list(self._sessions):
             self.end(session)
 
     def _open(self, session: str, profile: str, participants: Sequence[NewParticipant]) -> Session:
+        self.sweep()
         if len(self._sessions) >= self._config.max_sessions:
             raise Overload("sessions_full", "this server has no room for another session now")
         if profile not in self._profiles:
             raise PeerError(
                 "profile_unknown", f"no such profile; there are {', '.join(sorted(self._profiles))}"
             )
-        opened = Session(session, profile, Hub(self._config.queue_events))
+        opened = Session(session, profile, Hub(self._config.queue_events), empty_since=self._clock.now())
         if len({person.id for person in participants}) < len(participants):
             raise PeerError("participant_repeated", "two participants have the same id")
         for count, person in enumerate(participants):

@@ -166,6 +166,30 @@ def test_alerts_are_kept_within_limits_and_until_they_expire() -> None:
     assert [a["id"] for a in open_alerts(made, AGENT, clock.utc())] == ["a2"]
 
 
+def test_sessions_that_nobody_uses_end_by_themselves() -> None:
+    clock = ManualClock()
+    sessions = Sessions(clock, SessionsConfig(max_sessions=2, unused_s=100.0, empty_s=10.0))
+    used, waiting = sessions.create(None, pair()), sessions.create(None, pair())
+    used.participants["a"].connected = True
+    sessions.announce(used)
+    clock.advance(50.0)
+    with pytest.raises(Overload):
+        sessions.create(None, pair())
+    used.participants["a"].connected = False
+    sessions.announce(used)
+    clock.advance(9.0)
+    sessions.sweep()
+    assert list(sessions) == [used, waiting]
+    clock.advance(1.0)
+    sessions.create(None, pair())
+    with pytest.raises(NotFoundError) as caught:
+        sessions.get(used.id)
+    assert code(caught) == "session_ended"
+    clock.advance(40.0)
+    sessions.sweep()
+    assert waiting not in list(sessions)
+
+
 async def test_an_answered_alert_greets_nobody_until_it_is_sent_again() -> None:
     class Sink:
         async def act(self, action: Action) -> None:
