@@ -136,11 +136,16 @@ class Connections:
             self._present(connection, here=False)
         await self._media.close(connection.peer, reason)
 
-    def lost(self, peer: str) -> None:
-        """Forget a connection the media plane has closed by itself (the other side vanished)."""
+    def lost(self, peer: str) -> bool:
+        """Forget a connection the media plane has closed by itself (the other side vanished).
+
+        Returns:
+            False where it had been closed from here.
+        """
         connection = self._open.pop(peer, None)
         if connection is not None:
             self._present(connection, here=False)
+        return connection is not None
 
     async def settle(self) -> None:
         """Wait until the connections of ended sessions are closed."""

@@ -116,8 +116,12 @@ class Rooms:
             return  # it hung up; everything is cleaned up by now
 
     def media_lost(self, peer: str) -> None:
-        """Tell the page whose peer connection broke, so that it offers a fresh one."""
-        self._connections.lost(peer)
+        """Tell the page whose peer connection broke, so that it offers a fresh one.
+
+        The media plane may report every end here; those that were asked for change nothing.
+        """
+        if not self._connections.lost(peer):
+            return
         for page in self._pages.values():
             if page.connection is not None and page.connection.peer == peer:
                 page.connection = None

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from guard.api import create_app
 from guard.errors import Overload
 from guard.types import Role, Signal, SignalState, State
 from tests.api.support import assert_problem, auth, open_session
-from tests.signalling.fakes import ANSWER, PUBLISH, House, offer
+from tests.signalling.fakes import ANSWER, PUBLISH, House, house, offer
 
 SDP = {"Content-Type": "application/sdp"}
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
@@ -146,6 +150,32 @@ async def test_a_bad_offer_gets_its_own_status(
         answer = await client.post(url, content=content, headers=headers | auth(made["agent"]))
         assert_problem(answer, status, code)
     assert home.media.calls == []
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.binary(max_size=300) | st.lists(st.sampled_from(PUBLISH.encode().split(b"\r\n"))).map(b"\r\n".join),
+    st.sampled_from(["application/sdp", "application/trickle-ice-sdpfrag", "application/json", "x", ""]),
+    st.sampled_from(
+        ["/whip/{id}", "/whep/{id}/customer", "/whep/{id}/\u0436", "/api/v1/sessions/{id}/actions"]
+    ),
+    st.sampled_from(["POST", "PATCH", "PUT", "DELETE"]),
+)
+def test_any_request_is_answered_and_never_with_a_fault(
+    body: bytes, kind: str, url: str, method: str
+) -> None:
+    async def ask() -> httpx.Response:
+        home = house()
+        transport = httpx.ASGITransport(create_app(home.services))
+        async with httpx.AsyncClient(transport=transport, base_url="https://guard.test") as client:
+            made = await open_session(client, home)
+            headers = auth(made["agent"]) | {"Content-Type": kind}
+            return await client.request(method, url.format(**made), content=body, headers=headers)
+
+    answer = asyncio.run(ask())
+    assert answer.status_code < 500
+    if answer.status_code >= 400:
+        assert_problem(answer, answer.status_code, answer.json()["code"])
 
 
 async def test_whip_and_whep_to_an_ended_session_are_gone(client: httpx.AsyncClient, home: House) -> None:

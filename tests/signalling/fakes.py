@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from guard.api import ApiConfig, Services
@@ -45,6 +45,7 @@ class ScriptedMedia:
     calls: list[Call] = field(default_factory=list)
     candidates: list[tuple[str, str, str | None]] = field(default_factory=list)
     closed: list[tuple[str, str]] = field(default_factory=list)
+    on_closed: Callable[[str], None] = lambda _: None
 
     @property
     def open(self) -> set[str]:
@@ -70,6 +71,7 @@ class ScriptedMedia:
 
     async def close(self, peer: str, reason: str = "closed") -> None:
         self.closed.append((peer, reason))
+        self.on_closed(peer)
 
 
 @dataclass
@@ -114,4 +116,6 @@ def house(config: ApiConfig | None = None, sessions_config: SessionsConfig | Non
         metrics=lambda: b"guard_up 1\n",
         config=config,
     )
+    # the relay reports every end, also those that were asked for
+    media.on_closed = services.rooms.media_lost
     return House(clock, media, log, tokens, sessions, failing, services)

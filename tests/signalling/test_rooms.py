@@ -151,6 +151,7 @@ async def test_offers_are_answered_and_carry_subscriptions(hall: Building) -> No
     await agent.send({"type": "candidate", "candidate": "", "mid": "0"})
     await agent.send({"type": "offer", "id": 9, "sdp": WATCH, "fresh": True})
     await agent.until("answer")
+    assert "media" not in {message["type"] for message in agent.seen}, "asked for, not lost"
     assert hall.home.media.candidates == [(first.peer, "candidate:1", "0")]
     assert hall.home.media.closed == [(first.peer, "replaced")]
 

@@ -26,14 +26,21 @@ CLIP_S = 8.0
 START_S = 60.0
 
 
+MISSING = f"no browser at {CHROMIUM}: browser tests need Debian's chromium package"
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Path:
     if not CHROMIUM.exists():
-        message = f"no browser at {CHROMIUM}: browser tests need Debian's chromium package"
         if os.environ.get("GUARD_REQUIRE_BROWSER"):
-            pytest.fail(message)
-        pytest.skip(message)
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
     return CHROMIUM
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not CHROMIUM.exists() and not os.environ.get("GUARD_REQUIRE_BROWSER"):
+        terminalreporter.write_line(f"skipped: {MISSING}")
 
 
 @pytest.fixture(scope="session")

@@ -175,7 +175,10 @@ def test_two_pages_see_and_hear_each_other(
     assert agent.stats()["channel"] == customer.stats()["channel"] == "open"
     keep(customer.page, "call-360")
     keep(agent.page, "call-agent")
-    assert customer.page.evaluate("document.documentElement.scrollWidth") <= 360
+    for language in ("Қазақша", "Русский", "English"):
+        customer.page.get_by_role("button", name=language).click()
+        expect(customer.page.get_by_role("button", name=language)).to_have_attribute("aria-pressed", "true")
+        assert customer.page.evaluate("document.documentElement.scrollWidth") <= 360
     expect(agent.page.locator('[data-participant="customer"] .badge')).to_be_visible()
     assert customer.page.locator(".badge:visible").count() == 0, "the customer sees no states"
     assert customer.problems == agent.problems == []
