@@ -13,7 +13,6 @@ import asyncio
 import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -110,8 +109,6 @@ class Calls:
         self._actions: Actions | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._analysis_up = False
-        # red outlives reconnects and restarts of the analysis process: only a person releases it
-        self._red: set[tuple[str, str]] = set()
         sessions.listen(opened=self._opened, joined=self._joined, ended=self._ended)
 
     def attach(self, actions: Actions, lost: Callable[[str], None]) -> None:
@@ -157,7 +154,6 @@ class Calls:
             if policy is not None:
                 self._carry_out(policy.leave(participant))
             self._media.tap_participant(session.id, participant, on=False)
-            self._red.discard((session.id, participant))
             self._forget(session.id, participant)
         if policy is not None:
             self._old_acks += policy.acks
@@ -215,30 +211,23 @@ class Calls:
         policy = self._policies.get(verdict.session)
         if policy is None or not policy.suspectable(verdict.participant):
             return
-        verdict = self._latched(verdict)
         now = self._clock.now()
         age_s = max(now - float(message["decided_s"]), 0.0)
         if message.get("latency_s") is not None:
             self._counters.verdict(float(message["latency_s"]))
-        self._sessions.update_state(
-            verdict.session,
-            verdict.participant,
-            state=verdict.state,
-            llr=verdict.llr,
-            signals=verdict.signals,
-        )
         decided_utc = self._clock.utc() - timedelta(seconds=age_s)
         self._carry_out(policy.on_state(verdict.participant, verdict.state, now, decided_utc))
         deliveries = policy.on_verdict(verdict, now, decided_utc)
         self._note_new(verdict, deliveries, now - age_s)
+        self._sessions.update_state(
+            verdict.session,
+            verdict.participant,
+            # the policy keeps red through reconnects and restarts of analysis, until a person acts
+            state=policy.state(verdict.participant, verdict.state),
+            llr=verdict.llr,
+            signals=verdict.signals,
+        )
         self._carry_out(deliveries, age_s)
-
-    def _latched(self, verdict: Verdict) -> Verdict:
-        """Return the verdict, red if it ever was and nobody has acted since."""
-        who = (verdict.session, verdict.participant)
-        if verdict.state is State.SPOOF:
-            self._red.add(who)
-        return replace(verdict, state=State.SPOOF) if who in self._red else verdict
 
     def _note_new(self, verdict: Verdict, deliveries: Sequence[Delivery], decided_s: float) -> None:
         """Count alerts not seen before and remember when they were decided."""
@@ -278,11 +267,12 @@ class Calls:
         """Nothing is known of the participant any more: undecided, never better, or still red."""
         if not self._analysis_up:
             return
-        state = State.SPOOF if (session, participant) in self._red else State.UNDECIDED
-        self._sessions.update_state(session, participant, state=state, llr=None, signals={})
         policy = self._policies.get(session)
-        if policy is not None:
-            self._carry_out(policy.on_state(participant, state, self._clock.now(), self._clock.utc()))
+        if policy is None:
+            return
+        state = policy.state(participant, State.UNDECIDED)
+        self._sessions.update_state(session, participant, state=state, llr=None, signals={})
+        self._carry_out(policy.on_state(participant, state, self._clock.now(), self._clock.utc()))
 
     # -- from people
 
@@ -298,7 +288,6 @@ class Calls:
         if policy.acks["accepted"] > accepted and action.alert in self._decided_s:
             self._counters.acknowledged(now - self._decided_s[action.alert])
         if suspect is not None and (action.reason or "").strip():
-            self._red.discard((action.session, suspect))
             self._carry_out(policy.settle(suspect, now))
             self._analysis.send({"type": "acknowledge", "session": action.session, "participant": suspect})
 
