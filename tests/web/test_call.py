@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Playwright, ViewportSize, expect
+from playwright.sync_api import Page, Playwright, ViewportSize, WebSocketRoute, expect
 
 from tests.web.conftest import Server, browser
 from tests.web.media import FakeDevices
@@ -203,6 +203,27 @@ def test_leaving_and_coming_back_by_keyboard(stage: Stage) -> None:
     agent.page.locator("#confirm").get_by_role("button", name="End for everyone").press("Enter")
     for visitor in (customer, agent):
         expect(visitor.page.locator("#over-title")).to_have_text("The call has ended")
+
+
+def test_a_page_that_loses_the_server_joins_again_by_itself(stage: Stage) -> None:
+    customer = stage.enter("customer", "customer_genuine", NARROW)
+    agent = stage.enter("agent", "agent_genuine", WIDE)
+    sockets: list[WebSocketRoute] = []
+
+    def watch(route: WebSocketRoute) -> None:
+        route.connect_to_server()
+        sockets.append(route)
+
+    customer.page.route_web_socket("**/ws/**", watch)
+    for visitor in (customer, agent):
+        visitor.join()
+    wait_until(agent.page, lambda: agent.decoded("customer") > 0, "the customer's picture", 20)
+    sockets[0].close(code=4508, reason="too_slow")
+    wait_until(customer.page, lambda: len(sockets) == 2, "a new connection", 10)
+    wait_until(agent.page, partial(shown, agent, "customer"), "the customer's picture again", 20)
+    wait_until(customer.page, partial(shown, customer, "agent"), "the agent's picture again", 20)
+    expect(customer.page.locator("#link-state")).to_be_hidden()
+    assert customer.problems == agent.problems == []
 
 
 def test_an_operator_starts_a_meeting_and_people_come_and_go(
