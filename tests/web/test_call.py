@@ -25,6 +25,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 WIDE: ViewportSize = {"width": 1100, "height": 820}
 NARROW: ViewportSize = {"width": 360, "height": 740}
+KEEP_CONNECTIONS = """window.connections = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...settings) { super(...settings); window.connections.push(this); }
+};"""
 PATIENCE_MS = 15_000
 DETECT_S = 60.0
 
@@ -90,6 +94,7 @@ class Stage:
             viewport=size,
             reduced_motion="reduce",
         )
+        context.add_init_script(KEEP_CONNECTIONS)
         page = context.new_page()
         visitor = Visitor(page)
         page.on("pageerror", lambda error: visitor.problems.append(str(error)))
@@ -222,8 +227,21 @@ def test_a_page_that_loses_the_server_joins_again_by_itself(stage: Stage) -> Non
     wait_until(customer.page, lambda: len(sockets) == 2, "a new connection", 10)
     wait_until(agent.page, partial(shown, agent, "customer"), "the customer's picture again", 20)
     wait_until(customer.page, partial(shown, customer, "agent"), "the agent's picture again", 20)
+    # and when only picture and sound are lost
+    customer.page.evaluate("connections.at(-1).close()")
+    wait_until(customer.page, lambda: made(customer) == 3, "a fresh peer connection", 20)
+    wait_until(agent.page, partial(shown, agent, "customer"), "the customer's picture once more", 20)
+    wait_until(customer.page, partial(shown, customer, "agent"), "the agent's picture once more", 20)
+    customer.page.wait_for_timeout(2000)
+    assert made(customer) == 3, "one loss asks for one new connection"
+    assert len(sockets) == 2
     expect(customer.page.locator("#link-state")).to_be_hidden()
     assert customer.problems == agent.problems == []
+
+
+def made(visitor: Visitor) -> int:
+    """How many peer connections the page has made so far."""
+    return int(visitor.page.evaluate("connections.length"))
 
 
 def test_an_operator_starts_a_meeting_and_people_come_and_go(

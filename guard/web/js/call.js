@@ -77,8 +77,9 @@ export class Call {
 
   #people(participants, negotiate) {
     this.#tiles.people(participants);
+    const before = this.#others.join();
     this.#others = participants.filter((p) => p.id !== this.#me.id && p.publishing).map((p) => p.id);
-    if (negotiate) this.#media?.receive(this.#others);
+    if (negotiate && this.#others.join() !== before) this.#media?.receive(this.#others);
   }
 
   #connect(fresh) {

@@ -51,7 +51,7 @@ export class Media extends EventTarget {
   }
 
   async #exchange() {
-    while (this.#again && !this.#closed) {
+    while (this.#again && !this.#closed && this.#pc.signalingState !== "closed") {
       this.#again = false;
       this.#arrange();
       await this.#pc.setLocalDescription();
