@@ -20,7 +20,7 @@ import pickle
 import platform
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmarks.relay_case import Case, Result, janus_installed, run_case
@@ -75,27 +75,44 @@ def empty(case: Case, note: str) -> Result:
     return Result(asdict(case), 0.0, None, None, None, None, "", 0.0, 0.0, 0.0, 0.0, 0.0, note)
 
 
-async def run_all(chosen: list[Case], seconds: float, seed: int) -> list[Result]:
-    """Run the cases one after the other."""
-    results = []
+def median(runs: list[Result]) -> Result:
+    """Return the run with the middle CPU; failed ones only where there is no other."""
+    measured = sorted(
+        (r for r in runs if r.cpu_s_per_call_s is not None), key=lambda r: r.cpu_s_per_call_s or 0
+    )
+    if not measured:
+        return runs[0]
+    values = [r.cpu_s_per_call_s for r in measured]
+    return replace(measured[len(measured) // 2], note=f"all runs: {values}" if len(runs) > 1 else "")
+
+
+async def run_all(chosen: list[Case], seconds: float, seed: int, repeat: int) -> list[Result]:
+    """Run the cases, systems in turn, as often as asked; return one result for each."""
+    runs: dict[Case, list[Result]] = {case: [] for case in chosen}
     with tempfile.TemporaryDirectory(prefix="guard-bench-") as folder:
         clip = make_clip()
         path = Path(folder) / "clip"
         path.write_bytes(pickle.dumps((shots(clip), clip.duration_s)))
-        for case in chosen:
-            reason = not_run(case)
-            if reason is None:
-                try:
-                    result = await run_case(case, path, seconds=seconds, seed=seed)
-                except (ConnectionError, TimeoutError) as error:
-                    result = empty(case, f"failed: {type(error).__name__} {error}")
-            else:
-                result = empty(case, reason)
-            sys.stderr.write(
-                f"{case.system:10} {case.name:7} {result.cpu_s_per_call_s} {result.delay_ms} {result.note}\n"
-            )
-            results.append(result)
-    return results
+        for size in dict.fromkeys((case.calls, case.parties) for case in chosen):
+            for _ in range(repeat):
+                for case in (c for c in chosen if (c.calls, c.parties) == size):
+                    runs[case].append(await run_one(case, path, seconds=seconds, seed=seed))
+    return [median(results) for results in runs.values()]
+
+
+async def run_one(case: Case, clip: Path, *, seconds: float, seed: int) -> Result:
+    """Run one case, or say why not."""
+    reason = not_run(case)
+    if reason is not None:
+        return empty(case, reason)
+    try:
+        result = await run_case(case, clip, seconds=seconds, seed=seed)
+    except (ConnectionError, TimeoutError) as error:
+        result = empty(case, f"failed: {type(error).__name__} {error}")
+    sys.stderr.write(
+        f"{case.system:10} {case.name:7} {result.cpu_s_per_call_s} {result.delay_ms} {result.note}\n"
+    )
+    return result
 
 
 def ratios(results: list[Result]) -> dict[str, float]:
@@ -123,15 +140,15 @@ def main() -> None:
     parser.add_argument("--no-room", action="store_true", help="leave out the six-party room")
     parser.add_argument("--quick", action="store_true", help="1 and 10 calls only, 6 s each, no room")
     parser.add_argument("--seconds", type=float, default=10.0, help="measured time of each case")
+    parser.add_argument("--repeat", type=int, default=1, help="runs of each case, in turn; the median counts")
     parser.add_argument("--seed", type=int, default=7, help="of the publishers' phases")
     parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER")
     options = parser.parse_args()
     if options.quick:
         options.calls, options.no_room, options.seconds = [1, 10], True, 6.0
     before = machine()
-    results = asyncio.run(
-        run_all(cases(options.systems, options.calls, not options.no_room), options.seconds, options.seed)
-    )
+    chosen = cases(options.systems, options.calls, not options.no_room)
+    results = asyncio.run(run_all(chosen, options.seconds, options.seed, options.repeat))
     compared = ratios(results)
     document = {
         "machine": before,

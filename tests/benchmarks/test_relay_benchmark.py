@@ -90,10 +90,18 @@ def test_report_shows_what_was_left_out_and_why(tmp_path: Path) -> None:
         assert image.width == 900
 
 
-def test_ratios_compare_the_same_size_only() -> None:
-    def row(system: str, calls: int, cpu: float) -> Result:
-        case = {"system": system, "calls": calls, "parties": 2}
-        return Result(case, 5.0, cpu, 1.0, 1.0, None, "", 1.0, 1.0, 0.0, 0.0, 0.0)
+def row(system: str, calls: int, cpu: float) -> Result:
+    case = {"system": system, "calls": calls, "parties": 2}
+    return Result(case, 5.0, cpu, 1.0, 1.0, None, "", 1.0, 1.0, 0.0, 0.0, 0.0)
 
+
+def test_the_median_run_counts_and_a_failed_one_does_not() -> None:
+    failed = relay.empty(Case("guard", 1, 2), "failed: x")
+    runs = [row("guard", 1, 0.05), failed, row("guard", 1, 0.02), row("guard", 1, 0.03)]
+    assert relay.median(runs).cpu_s_per_call_s == 0.03
+    assert relay.median([failed]).note == "failed: x"
+
+
+def test_ratios_compare_the_same_size_only() -> None:
     rows = [row("guard", 1, 0.02), row("guard_tap", 1, 0.021), row("janus", 10, 0.1)]
     assert relay.ratios(rows) == {"guard_tap over guard, 1 x 2": 1.05}
