@@ -4,7 +4,7 @@
 
 Writes ``guard/demo/clips/*.webm`` and ``SOURCES.toml``. Needs the packages of
 requirements-faces.txt; downloads the pinned wheels of faces_sources.py. Equal inputs give equal pictures;
-libvpx and libopus of another version may give other bytes.
+libvpx of another version may give other bytes. Faces already encoded in the cache are taken from there.
 """
 
 from __future__ import annotations
@@ -61,22 +61,19 @@ def main() -> None:
     files = {source: fetch(source, args.cache) for source in (CUSTOMER, PUT_ON, AGENT)}
     count = round(args.seconds * RATE_HZ)
     for clip in CLIP_LIST:
-        frames: Iterable[np.ndarray]
-        if clip.name == "agent_genuine":
-            frames = agent(files[AGENT], count)
-        else:
-            frames = customer(files[CUSTOMER], count)
-            if clip.engine:
-                frames = swapped(frames, files[PUT_ON])
-        sound = _voice(clip.name)
-        mux(CLIPS / f"{clip.name}.webm", frames, sound, args.seconds)
-        print(f"{clip.name}.webm: {(CLIPS / f'{clip.name}.webm').stat().st_size / 1e6:.2f} MB, voice {sound}")
+        face = args.cache / f"{clip.name}_face.webm"
+        if not face.is_file():
+            encode(face, _frames(clip, files, count))
+        sound = VOICES / f"{clip.name}.opus"
+        if not sound.is_file():
+            sys.exit(f"{sound.name} is missing: run voices.py first")
+        join(CLIPS / f"{clip.name}.webm", face, sound, args.seconds)
+        print(f"{clip.name}.webm: {(CLIPS / f'{clip.name}.webm').stat().st_size / 1e6:.2f} MB")
     (CLIPS / "SOURCES.toml").write_text(_sources(), encoding="utf-8")
 
 
-def mux(path: Path, frames: Iterable[np.ndarray], sound: Path | None, seconds: float) -> None:
-    """Write VP8 with a keyframe every 2 s and, where there is a voice, Opus beside it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def encode(path: Path, frames: Iterable[np.ndarray]) -> None:
+    """Write the pictures as VP8 with a keyframe every 2 s."""
     with av.open(str(path), "w", format="webm") as out:
         video = out.add_stream("libvpx", rate=RATE_HZ)
         video.width, video.height, video.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
@@ -86,38 +83,34 @@ def mux(path: Path, frames: Iterable[np.ndarray], sound: Path | None, seconds: f
             "deadline": "good", "cpu-used": "1", "auto-alt-ref": "0", "lag-in-frames": "0",
             "keyint_min": str(2 * RATE_HZ), "qmin": "4", "qmax": "50",
         }  # fmt: skip
-        packets = []
         for index, picture in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = index, video.time_base
-            packets += video.encode(frame)
-        packets += video.encode(None)
-        if sound is not None:
-            packets += _voice_packets(out, sound, seconds)
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+
+
+def join(path: Path, face: Path, sound: Path, seconds: float) -> None:
+    """Write face and voice into one clip of at most ``seconds``; neither is coded a second time."""
+    with av.open(str(path), "w", format="webm") as out:
+        packets = []
+        for source in (face, sound):
+            with av.open(str(source)) as container:
+                stream = out.add_stream_from_template(container.streams[0])
+                for packet in container.demux(container.streams[0]):
+                    if packet.dts is not None and packet.pts * packet.time_base < seconds:
+                        packet.stream = stream
+                        packets.append(packet)
         packets.sort(key=lambda packet: packet.dts * packet.time_base)
         for packet in packets:
             out.mux(packet)
 
 
-def _voice_packets(out, sound: Path, seconds: float) -> list:
-    """Return the first ``seconds`` of the voice's own Opus packets, not coded a second time."""
-    with av.open(str(sound)) as container:
-        source = container.streams.audio[0]
-        if source.codec_context.name != "opus":
-            sys.exit(f"{sound.name} is not Opus: voices.py writes .opus files")
-        stream = out.add_stream_from_template(source)
-        packets = []
-        for packet in container.demux(source):
-            if packet.dts is None or packet.pts * packet.time_base >= seconds:
-                continue
-            packet.stream = stream
-            packets.append(packet)
-    return packets
-
-
-def _voice(name: str) -> Path | None:
-    path = VOICES / f"{name}.opus"
-    return path if path.is_file() else None
+def _frames(clip: Clip, files: dict[Source, Path], count: int) -> Iterable[np.ndarray]:
+    if clip.name == "agent_genuine":
+        return agent(files[AGENT], count)
+    frames = customer(files[CUSTOMER], count)
+    return swapped(frames, files[PUT_ON]) if clip.engine else frames
 
 
 def _sources() -> str:
@@ -128,7 +121,7 @@ def _sources() -> str:
     ]
     for clip in CLIP_LIST:
         path = CLIPS / f"{clip.name}.webm"
-        sound = _voice(clip.name)
+        sound = VOICES / f"{clip.name}.opus"
         lines += [
             "[[clip]]",
             f'file = "{path.name}"',
@@ -137,8 +130,7 @@ def _sources() -> str:
         ]
         if clip.engine:
             lines.append(f"engine = {json.dumps(clip.engine)}")
-        if sound:
-            lines += [f'voice = "voices/{sound.name}"', f'voice_sha256 = "{_sha256(sound)}"']
+        lines += [f'voice = "voices/{sound.name}"', f'voice_sha256 = "{_sha256(sound)}"']
         for source in clip.sources:
             lines += ["", "[[clip.face]]", f'package = "{source.requirement}"', f'file = "{source.member}"']
             lines += [f'sha256 = "{source.sha256}"', f'licence = "{source.licence}"']
