@@ -316,6 +316,10 @@ class Calls:
                 self._deliverer.carry_out(policy.poll(now))
         self._arm()
 
+    async def settled(self) -> None:
+        """Wait until the acknowledgements that have arrived are carried out."""
+        await asyncio.gather(*self._tasks)
+
     def close(self) -> None:
         """Stop the timer."""
         if self._timer is not None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from guard.clock import Clock
 from guard.policy.messages import Action, Channel, Delivery
+from guard.signalling.session import SentAlert
 from guard.signalling.sessions import Sessions
 from guard.types import Alert
 
@@ -78,20 +79,32 @@ class Deliverer:
             opened = delivery.action is not Action.STOP
             if opened:
                 _, readers = pages.setdefault(delivery.alert.id, (delivery.alert, set()))
-                if delivery.channel is Channel.PAGE and delivery.recipient is not None:
+                if delivery.recipient is not None and self._addresses(delivery):
                     readers.add(delivery.recipient)
             self._one(delivery)
         for alert, readers in pages.values():
             self._publish(alert, readers)
 
+    def _addresses(self, delivery: Delivery) -> bool:
+        """Tell whether the delivery makes the alert one that its recipient may answer.
+
+        A data channel repeats until it is answered; only its first message says anything new.
+        """
+        if delivery.channel is Channel.PAGE:
+            return True
+        sent = self._sent(delivery.alert)
+        known = sent is not None and delivery.recipient in (sent.recipients or ())
+        return delivery.channel is Channel.DATA_CHANNEL and not known
+
     def _publish(self, alert: Alert, readers: set[str]) -> None:
-        known = alert.id in self._known(alert.session)
         # operators' event streams hear of an alert once, pages whenever they are to show it
-        if readers or not known:
+        if readers or self._sent(alert) is None:
             self._sessions.publish_alert(alert, readers)
 
-    def _known(self, session: str) -> Iterable[str]:
-        return next((found.alerts for found in self._sessions if found.id == session), ())
+    def _sent(self, alert: Alert) -> SentAlert | None:
+        return next(
+            (found.alerts.get(alert.id) for found in self._sessions if found.id == alert.session), None
+        )
 
     def _one(self, delivery: Delivery) -> None:
         match delivery.channel:

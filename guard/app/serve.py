@@ -38,6 +38,7 @@ from guard.workers.supervisor import Worker
 from guard.workers.wire import Record
 
 log = get_logger("serve")
+SWEEP_EVERY_S = 60.0
 
 
 def data_folder(settings: Settings) -> Path:
@@ -126,6 +127,7 @@ class Application:
         await self.http.start()
         loop = asyncio.get_running_loop()
         self._tasks.append(loop.create_task(watch_loop(self._clock, self.metrics)))
+        self._tasks.append(loop.create_task(self._sweep()))
         if self.webhook is not None:
             self._tasks.append(loop.create_task(self.webhook.run()))
 
@@ -143,6 +145,12 @@ class Application:
         self.pump.close()
         await self.injection.stop()
         await self.analysis.stop()
+
+    async def _sweep(self) -> None:
+        """End sessions that nobody uses any more, once a minute."""
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            self.sessions.sweep()
 
     def not_ready(self) -> Mapping[str, str]:
         """Return the parts that do not work, with the reason."""

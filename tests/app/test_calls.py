@@ -246,3 +246,16 @@ async def test_a_page_that_connects_during_an_alert_is_told_at_once(house: House
     event = await reader.next(timeout_s=1)
     assert event is not None
     assert (event["type"], event["participant"]) == ("alert", "mallory")
+
+
+async def test_who_is_told_over_the_data_channel_alone_may_answer(house: House) -> None:
+    """A guest without a page, in a meeting that tells guests, has only the channel to answer on."""
+    house.calls.on_relay(ChannelOpen(house.session.id, "alice"))
+    house.calls.on_analysis(verdict(house, "spoof"))
+    (sent,) = house.session.alerts.values()
+    assert sent.recipients == frozenset({"alice"})
+    house.calls.on_relay(
+        ChannelMessage(house.session.id, "alice", json.dumps({"v": 1, "type": "ack", "id": sent.event["id"]}))
+    )
+    await house.calls.settled()
+    assert house.calls.acks()["accepted"] == 1
