@@ -16,6 +16,7 @@ class Item:
     key: str
     spoof: bool
     group: str
+    source: str
     origin: str | None
 
 
@@ -33,17 +34,14 @@ def feature_files(name: str) -> list[Path]:
 
 def training_items() -> list[Item]:
     """Return the data folder's clips, then every made set's, set by set."""
-    items = [Item("real", clip.path.stem, clip.spoof, clip.group, None) for clip in training_clips()]
-    for name in made_sets():
+    items = [
+        Item("real", clip.path.stem, clip.spoof, clip.group, clip.source, None) for clip in training_clips()
+    ]
+    source = {item.key: item.source for item in items}
+    for name in sorted(made_sets(), key=lambda n: n.startswith("copy-")):
         with (cache() / name / "manifest.csv").open(newline="") as file:
             for row in csv.DictReader(file):
-                items.append(
-                    Item(
-                        name,
-                        row["path"].removesuffix(".flac"),
-                        row["label"] == "spoof",
-                        row["group"],
-                        row["origin"] or None,
-                    )
-                )
+                key, group, origin = row["path"].removesuffix(".flac"), row["group"], row["origin"] or None
+                source[key] = source[origin] if origin else group
+                items.append(Item(name, key, row["label"] == "spoof", group, source[key], origin))
     return items

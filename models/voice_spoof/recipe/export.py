@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from trunk import Trunk, load_trunk
 
 HERE = Path(__file__).resolve().parent.parent
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 
 
 class Net(nn.Module):

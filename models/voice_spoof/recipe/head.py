@@ -20,7 +20,7 @@ def segment_features(states: Tensor) -> Tensor:
 class Head(nn.Module):
     """(B, SEGMENTS, FEATURES) to raw scores (B,), larger means spoof."""
 
-    def __init__(self, hidden: int = 48, dropout: float = 0.3) -> None:
+    def __init__(self, hidden: int = 32, dropout: float = 0.3) -> None:
         super().__init__()
         self.centre = nn.Parameter(torch.zeros(FEATURES), requires_grad=False)
         self.scale = nn.Parameter(torch.ones(FEATURES), requires_grad=False)

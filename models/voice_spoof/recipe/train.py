@@ -1,4 +1,4 @@
-"""Train one head per fold of groups on cached features; their mean is the model.
+"""Train two heads per fold of groups on cached features; the mean of all is the model.
 
     python train.py            writes CACHE/head.pt and CACHE/calibration.json
 
@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from guard.evaluation.metrics import cllr, eer, min_cllr
 from guard.fusion.calibration import fit_logistic
 
-FOLDS, EPOCHS, BATCH = 5, 8, 128
-RATE, DECAY, SMOOTHING = 4e-4, 0.05, 0.03
+FOLDS, HEADS, EPOCHS, BATCH = 5, 2, 6, 128
+RATE, DECAY, SMOOTHING, COPY_SHARE = 4e-4, 0.05, 0.03, 1 / 3
 
 
 def folds_of(items: list[Item]) -> np.ndarray:
@@ -47,13 +47,24 @@ def folds_of(items: list[Item]) -> np.ndarray:
 
 
 def weights_of(items: list[Item]) -> np.ndarray:
-    """Each class sums to one half; inside a class a group weighs as the root of its size."""
+    """Each class sums to one half; a source that has both classes gives as much to the one as to the other.
+
+    So the source (a site, a microphone, a speaker) says nothing about the class. A source weighs as the root
+    of its size; copies weigh a third of their originals.
+    """
+    rows: dict[tuple[str, str], list[int]] = {}
+    for n, item in enumerate(items):
+        kind = "copy" if item.origin else "spoof" if item.spoof else "genuine"
+        rows.setdefault((item.source, kind), []).append(n)
     weight = np.zeros(len(items))
-    for spoof in (False, True):
-        rows = [n for n, i in enumerate(items) if i.spoof == spoof]
-        count = Counter(items[n].group for n in rows)
-        raw = np.array([count[items[n].group] ** -0.5 for n in rows])
-        weight[rows] = 0.5 * raw / raw.sum()
+    for (source, kind), members in rows.items():
+        original = max(len(rows.get((source, k), ())) for k in ("genuine", "spoof")) ** 0.5
+        engines = Counter(items[n].group for n in members)
+        share = np.array([engines[items[n].group] ** -0.5 for n in members])
+        weight[members] = share / share.sum() * original * (COPY_SHARE if kind == "copy" else 1.0)
+    spoof = np.array([item.spoof for item in items])
+    for cls in (spoof, ~spoof):
+        weight[cls] *= 0.5 / weight[cls].sum()
     return weight
 
 
@@ -113,10 +124,8 @@ def _by_group(groups: np.ndarray, y: np.ndarray, llr: np.ndarray) -> None:
         for spoof in (False, True):
             m = (groups == name) & (y == spoof)
             if m.any():
-                right = ((llr[m] > 0) == spoof).mean()
-                print(
-                    f"{'spoof' if spoof else 'bona fide':9} {name:45} {m.sum():5} {llr[m].mean():6.2f} {right:.2f}"
-                )
+                right, kind = ((llr[m] > 0) == spoof).mean(), "spoof" if spoof else "genuine"
+                print(f"{kind:8} {name:45} {m.sum():5} {llr[m].mean():6.2f} {right:.2f}")
 
 
 def main() -> None:
@@ -132,10 +141,11 @@ def main() -> None:
     held = np.zeros(len(x), np.float32)
     heads = []
     for k in range(FOLDS):
-        head = train_head(x, y, np.where(fold == k, 0.0, w), seed=k)
-        held[fold == k] = scores(head, x[torch.tensor(fold == k)])
-        head.centre.data, head.scale.data = centre, scale
-        heads.append(head)
+        for seed in range(HEADS):
+            head = train_head(x, y, np.where(fold == k, 0.0, w), seed=HEADS * k + seed)
+            held[fold == k] += scores(head, x[torch.tensor(fold == k)]) / HEADS
+            head.centre.data, head.scale.data = centre, scale
+            heads.append(head)
         print("fold", k, flush=True)
     # judged on recorded and downloaded clips only: copies are training aids, not attacks met in calls
     a, b = fit_logistic(held[natural], y[natural], weight=w[natural].astype(np.float32))

@@ -1,0 +1,159 @@
+"""The voice detector: reasons to abstain, batches, sign, and the golden scores of two bundled clips."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from guard.codec.files import read_file
+from guard.detectors.card import Card, load_card
+from guard.detectors.onnx import Batch, OnnxModel
+from guard.detectors.voice_spoof import VoiceSpoof, VoiceSpoofConfig
+from guard.errors import ModelError
+from guard.fusion.calibration import Logistic
+from guard.resources import clips_dir, models_dir
+from guard.types import Abstain, AudioFrame, AudioQuality, AudioWindow, FloatArray, Kind, TrackKey
+from guard.windows.audio import AudioWindows
+
+KEY = TrackKey("s", "p", Kind.AUDIO)
+# the shipped model on the first six windows; a new model writes new ones
+GOLDEN_GENUINE, GOLDEN_SYNTHETIC = -2.6594, 1.6564
+GOOD = AudioQuality(speech_ratio=0.8, speech_s=3.2, snr_db=25.0, clipping_ratio=0.0, concealed_ratio=0.0)
+
+
+class Mean:
+    """A scripted model: the raw score is the mean sample."""
+
+    def raw(self, batch: Batch) -> FloatArray:
+        return np.asarray(batch.mean(axis=1), np.float32)
+
+
+def window(samples: FloatArray | None = None, quality: AudioQuality = GOOD) -> AudioWindow:
+    if samples is None:
+        samples = (np.random.default_rng(0).standard_normal(64_000) * 0.05).astype(np.float32)
+    return AudioWindow(KEY, 0.0, 4.0, samples, quality)
+
+
+@pytest.fixture(scope="module")
+def card() -> Card:
+    return load_card(models_dir() / "voice_spoof")
+
+
+@pytest.fixture(scope="module")
+def shipped(card: Card) -> VoiceSpoof:
+    return VoiceSpoof.from_card(card)
+
+
+def clip_windows(name: str) -> FloatArray:
+    """Rows of the clip's windows, cut as in a call."""
+    cut, rows = AudioWindows(KEY), []
+    detector = VoiceSpoof(Mean(), Logistic(1, 0, 5))
+    for frame in read_file(clips_dir() / "voices" / f"{name}.opus"):
+        if isinstance(frame, AudioFrame):
+            for item in cut.push(frame):
+                row = detector.prepare(item) if isinstance(item, AudioWindow) else None
+                if isinstance(row, np.ndarray):
+                    rows.append(row)
+    return np.stack(rows)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"speech_s": 1.0}, "too_little_speech"),
+        ({"snr_db": -5.0}, "too_noisy"),
+        ({"clipping_ratio": 0.5}, "clipped"),
+        ({"concealed_ratio": 0.9}, "concealed"),
+    ],
+)
+def test_bad_quality_abstains_with_its_reason(change: dict[str, float], reason: str) -> None:
+    detector = VoiceSpoof(Mean(), Logistic(1, 0, 5))
+    quality = AudioQuality(**{**{f: getattr(GOOD, f) for f in GOOD.__slots__}, **change})
+    assert detector.prepare(window(quality=quality)) == Abstain(reason)
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        (np.zeros(64_000, np.float32), "too_quiet"),
+        (np.full(64_000, np.nan, np.float32), "broken_audio"),
+        (np.ones(63_999, np.float32), "broken_audio"),
+    ],
+)
+def test_unusable_samples_abstain(samples: FloatArray, reason: str) -> None:
+    assert VoiceSpoof(Mean(), Logistic(1, 0, 5)).prepare(window(samples)) == Abstain(reason)
+
+
+def test_unknown_snr_is_no_reason_to_abstain() -> None:
+    row = VoiceSpoof(Mean(), Logistic(1, 0, 5)).prepare(window(quality=replace(GOOD, snr_db=None)))
+    assert isinstance(row, np.ndarray)
+    assert row.shape == (64_000,)
+
+
+def test_score_is_the_calibrated_raw_score() -> None:
+    detector = VoiceSpoof(Mean(), Logistic(2.0, 0.5, 5.0))
+    np.testing.assert_allclose(detector.score(np.full((2, 64_000), 0.25, np.float32)), [1.0, 1.0])
+
+
+def test_config_refuses_what_makes_no_sense() -> None:
+    with pytest.raises(ValueError, match="min_speech_s"):
+        VoiceSpoofConfig(min_speech_s=5)
+    with pytest.raises(ValueError, match="must lie"):
+        VoiceSpoofConfig(max_clipping_ratio=2)
+
+
+def test_batch_of_n_equals_n_singles(shipped: VoiceSpoof) -> None:
+    batch = clip_windows("customer_genuine")[:4]
+    singles = np.concatenate([shipped.score(row[None]) for row in batch])
+    np.testing.assert_allclose(shipped.score(batch), singles, atol=1e-4)
+
+
+def test_level_changes_nothing(shipped: VoiceSpoof) -> None:
+    batch = clip_windows("customer_genuine")[:1]
+    np.testing.assert_allclose(shipped.score(batch), shipped.score(batch * 0.25), atol=2e-3)
+
+
+def test_golden_scores_and_sign(shipped: VoiceSpoof) -> None:
+    genuine = float(shipped.score(clip_windows("customer_genuine")[:6]).mean())
+    synthetic = float(shipped.score(clip_windows("customer_synthetic")[:6]).mean())
+    assert genuine == pytest.approx(GOLDEN_GENUINE, abs=1e-3)
+    assert synthetic == pytest.approx(GOLDEN_SYNTHETIC, abs=1e-3)
+    assert genuine < 0 < synthetic
+
+
+def test_silence_and_noise_give_finite_scores(shipped: VoiceSpoof) -> None:
+    rng = np.random.default_rng(0)
+    batch = np.stack([np.zeros(64_000), rng.standard_normal(64_000), np.ones(64_000)]).astype(np.float32)
+    assert np.isfinite(shipped.score(batch)).all()
+
+
+def test_wrong_shape_is_refused_with_both_shapes(card: Card) -> None:
+    model = OnnxModel(card)
+    with pytest.raises(ModelError, match="64000") as error:
+        model.raw(np.zeros((1, 100), np.float32))
+    assert error.value.code == "model_input"
+
+
+def test_wrong_name_on_the_card_is_refused(card: Card) -> None:
+    with pytest.raises(ModelError) as error:
+        OnnxModel(replace(card, input=replace(card.input, name="sound")))
+    assert error.value.code == "model_names"
+
+
+def test_smaller_is_spoof_turns_the_raw_score(card: Card, shipped: VoiceSpoof) -> None:
+    batch = clip_windows("customer_synthetic")[:1]
+    turned = OnnxModel(replace(card, output=replace(card.output, larger_is_spoof=False)))
+    np.testing.assert_allclose(turned.raw(batch), -OnnxModel(card).raw(batch), atol=1e-6)
+
+
+def test_one_window_costs_at_most_80_cpu_ms(shipped: VoiceSpoof) -> None:
+    batch = clip_windows("customer_genuine")[:1]
+    costs = []
+    for _ in range(7):
+        start = time.thread_time()
+        shipped.score(batch)
+        costs.append(time.thread_time() - start)
+    assert min(costs) < 0.080
