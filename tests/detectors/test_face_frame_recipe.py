@@ -113,3 +113,14 @@ def test_every_face_of_the_demo_is_on_the_deny_list(recipe: ModuleType) -> None:
             assert face["sha256"] in denied
             assert Path(face["file"]).name in denied
             assert f"pypi:{face['package'].split('==')[0]}" in denied
+
+
+def test_the_clips_and_voices_are_the_ones_written_down_and_small() -> None:
+    clips = tomllib.loads((clips_dir() / "SOURCES.toml").read_text())["clip"]
+    total = 0
+    for clip in clips:
+        content = (clips_dir() / clip["file"]).read_bytes()
+        total += len(content)
+        assert hashlib.sha256(content).hexdigest() == clip["sha256"]
+        assert hashlib.sha256((clips_dir() / clip["voice"]).read_bytes()).hexdigest() == clip["voice_sha256"]
+    assert total < 6_000_000
