@@ -82,6 +82,15 @@ class Stages:
     fusion: Callable[[str, str], FusionStage]
 
 
+def suspicious(verdict: Verdict) -> bool:
+    """Tell whether to look more often: amber, red, or evidence that leans to spoof at all.
+
+    Waiting for amber before looking closer would cost the seconds in which a warning is
+    worth most.
+    """
+    return verdict.state in (State.SUSPECT, State.SPOOF) or (verdict.llr is not None and verdict.llr > 0)
+
+
 class Pipeline:
     """Carries frames of any number of tracks to verdicts on their participants.
 
@@ -190,7 +199,7 @@ class Pipeline:
         last = self._verdicts.get(who)
         verdict = fusion.verdict(max(at_s, last.at_s) if last is not None else at_s)
         self._verdicts[who] = verdict
-        if verdict.state in (State.SUSPECT, State.SPOOF):
+        if suspicious(verdict):
             audio = self._audio.get(TrackKey(*who, Kind.AUDIO))
             if audio is not None:
                 audio.suspicion(verdict.at_s)

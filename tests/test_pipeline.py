@@ -146,6 +146,15 @@ def test_suspicion_makes_the_voice_be_looked_at_more_often() -> None:
     assert stages[AUDIO].suspicions == [4.0]
 
 
+def test_evidence_that_leans_to_spoof_is_looked_at_before_it_is_amber() -> None:
+    verdicts: list[Verdict] = []
+    pipeline, stages = build(verdicts)
+    pipeline.push(frame(0.25))
+    pipeline.push(frame(-0.25, time_s=8.0))
+    assert [v.state for v in verdicts] == [State.BONA_FIDE] * 2
+    assert stages[AUDIO].suspicions == [4.0]
+
+
 def test_acknowledging_gives_a_new_verdict() -> None:
     verdicts: list[Verdict] = []
     pipeline, _ = build(verdicts)
