@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from guard.relay.tap import Tap
@@ -12,8 +12,8 @@ from guard.workers.supervisor import Worker
 from guard.workers.wire import encode_tap
 
 BATCH_PACKETS = 64
-# packets gather this long, so that one system call carries several
-GATHER_S = 0.01
+# packets gather this long, so that one system call, and one wake-up of the other process, carries several
+GATHER_S = 0.025
 
 
 @dataclass(slots=True)
@@ -31,11 +31,23 @@ class Outlet:
     waiting: Tap
     stale: int = 0
 
+    def offer(self, packets: Sequence[TapPacket]) -> None:
+        """Hand over the packets the process wants, or let them wait for it."""
+        wanted = [packet for packet in packets if self.wants(packet)]
+        if not wanted:
+            return
+        if not len(self.waiting) and self.worker.writable:
+            self.worker.write(b"".join(map(encode_tap, wanted)))
+            return
+        for packet in wanted:
+            self.waiting.push(packet)
+        self.flush()
+
     def flush(self) -> None:
         """Hand over what waits while the process takes records."""
         while self.worker.writable and len(self.waiting):
             batch = self.waiting.drain(BATCH_PACKETS)
-            self.worker.write(b"".join(encode_tap(packet) for packet in batch))
+            self.worker.write(b"".join(map(encode_tap, batch)))
 
 
 class TapPump:
@@ -76,12 +88,11 @@ class TapPump:
 
     def _ready(self) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GATHER_S, self._pump)
+            self._timer = asyncio.get_running_loop().call_later(GATHER_S, self.pump)
 
-    def _pump(self) -> None:
+    def pump(self) -> None:
+        """Carry what the tap holds now; called by the timer."""
         self._timer = None
-        for packet in self.tap.drain(len(self.tap)):
-            for outlet in self._outlets:
-                if outlet.wants(packet):
-                    outlet.waiting.push(packet)
-        self.resume()
+        packets = self.tap.drain(len(self.tap))
+        for outlet in self._outlets:
+            outlet.offer(packets)

@@ -19,7 +19,6 @@ from guard.errors import ConfigError
 from guard.workers.link import Link, open_link
 from guard.workers.wire import Message, Record, encode_message
 
-
 LOOK_EVERY_S = 0.25
 
 

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 from guard.errors import GuardError
@@ -64,6 +65,7 @@ def _record(kind: RecordType, body: bytes) -> bytes:
     return _PREFIX.pack(len(body) + 1, kind) + body
 
 
+@lru_cache(maxsize=4096)
 def _names(key: TrackKey) -> tuple[bytes, bytes]:
     session, participant = key.session.encode(), key.participant.encode()
     if max(len(session), len(participant)) > 255:
