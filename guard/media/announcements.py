@@ -1,7 +1,7 @@
 """The announcements guard ships, as Opus packets encoded ahead, and the format they are kept in.
 
 A pack is ``b"OPK1"`` and then, for every 20 ms packet, its length (u16, big endian) and
-its bytes. ``tools/make_announcements.py`` writes them; docs/announcements.md says how
+its bytes. ``models/assets/recipe/make_announcements.py`` writes them; docs/announcements.md says how
 they were made and how a site puts its own in place.
 """
 

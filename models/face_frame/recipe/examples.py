@@ -1,4 +1,4 @@
-"""Draws docs/pictures/face_examples.png and the crops of the golden test from the demo's clips.
+"""Draws docs/images/face_examples.png and the crops of the golden test from the demo's clips.
 
 Runs in guard's own environment:  python models/face_frame/recipe/examples.py [--golden]
 
@@ -43,7 +43,7 @@ def main() -> None:
             Image.fromarray(window.crop).save(ROOT / "tests" / "detectors" / "data" / f"face_{short}.png")
         rows.append(_row(name, window, detector))
     page = np.concatenate(rows, axis=0)
-    Image.fromarray(page).quantize(200).save(ROOT / "docs" / "pictures" / "face_examples.png", optimize=True)
+    Image.fromarray(page).quantize(200).save(ROOT / "docs" / "images" / "face_examples.png", optimize=True)
 
 
 def _window(path: Path) -> FaceWindow:

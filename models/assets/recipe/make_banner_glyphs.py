@@ -1,6 +1,6 @@
 """Renders the banner's letters once, so that guard draws them without any font file or system font.
 
-    python tools/make_banner_glyphs.py
+    python models/assets/recipe/make_banner_glyphs.py
 
 fetches the ``font-roboto`` source package (Roboto Medium, Apache-2.0) from the package index, checks
 its sha256 and writes ``guard/media/glyphs/glyphs.png`` (8-bit coverage, one row) and ``glyphs.json``
@@ -28,7 +28,7 @@ LATIN = "".join(chr(c) for c in range(0x20, 0x7F))
 RUSSIAN = "".join(chr(c) for c in range(0x410, 0x450)) + "Ёё"
 KAZAKH = "ӘәҒғҚқҢңӨөҰұҮүҺһІі"
 MARKS = "«»„“”‘’–—…№·•₸°×"
-TARGET = Path(__file__).resolve().parent.parent / "guard" / "media" / "glyphs"
+TARGET = Path(__file__).resolve().parents[3] / "guard" / "media" / "glyphs"
 
 
 def fetch_font() -> bytes:

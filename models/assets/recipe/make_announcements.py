@@ -1,7 +1,7 @@
 """Writes the announcements guard ships: ``guard/media/sounds/*.opuspack``.
 
-    python tools/make_announcements.py            # the tone, Russian and English
-    python tools/make_announcements.py --wav kk recording.wav    # a recorded announcement of your own
+    python models/assets/recipe/make_announcements.py   # the tone, Russian and English
+    python models/assets/recipe/make_announcements.py --wav kk recording.wav   # your own recording
 
 Speech is synthesised by espeak-ng (Debian package ``espeak-ng``) at build time; guard itself never runs
 it. Kazakh is left out on purpose: see docs/announcements.md.
