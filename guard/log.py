@@ -50,7 +50,9 @@ class Logger:
     """Writes events of one part of guard; keys must be constant names."""
 
     def __init__(self, part: str) -> None:
-        self._logger = structlog.stdlib.get_logger(f"guard.{part}").bind(part=part)
+        # a lazy proxy: bound only when it writes, so that a module's logger, made at import time,
+        # follows what configure() says later
+        self._logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(f"guard.{part}", part=part)
 
     def debug(self, event: str, **keys: object) -> None:
         """Write what only helps to find a fault."""

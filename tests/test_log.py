@@ -43,6 +43,21 @@ def test_an_event_is_one_json_object_with_its_keys(stream: io.StringIO) -> None:
     assert str(line["timestamp"]).endswith("Z")
 
 
+def test_a_logger_made_before_the_settings_are_known_follows_them(capsys: pytest.CaptureFixture[str]) -> None:
+    early = get_logger("serve")
+    root, kept = logging.getLogger(), logging.getLogger().handlers[:]
+    out = io.StringIO()
+    try:
+        configure(LogConfig(), out)
+        early.info("analysis_up", note=JWT)
+    finally:
+        root.handlers[:] = kept
+        structlog.reset_defaults()
+    (line,) = lines(out)
+    assert (line["event"], line["part"], line["note"]) == ("analysis_up", "serve", REDACTED)
+    assert capsys.readouterr() == ("", "")
+
+
 def test_the_level_is_kept(stream: io.StringIO) -> None:
     get_logger("relay").debug("unseen")
     get_logger("relay").warning("seen")
