@@ -101,8 +101,9 @@ class Injection:
             "type": "banner_start",
             "session": key.session,
             "participant": key.participant,
-            "title": self._texts.get(f"state.{alert.state.value}", self._language),
-            "advice": self._texts.get(f"banner.{alert.state.value}", self._language),
+            # the next step comes first and says what is wrong; a second line would hide more of the face
+            "title": self._texts.get(f"banner.{alert.state.value}", self._language),
+            "advice": "",
             "state": alert.state.value,
         }
         if not self.worker.send(self._words[key]):
