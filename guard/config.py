@@ -12,7 +12,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -40,6 +40,8 @@ from guard.workers.supervisor import WorkerConfig
 _PREFIX = "GUARD_"
 # switches of guard's own test runs, and what Kubernetes sets for a service called "guard"
 _FOREIGN = re.compile(r"GUARD_(REQUIRE_\w+|SERVICE_(HOST|PORT)\w*|PORT(_\w+)?)")
+# no second, byte or count of any setting is larger
+_LARGEST = 1e9
 # filled in from elsewhere, so that nothing can be said twice: (section, key) -> where
 _DERIVED = {
     ("sessions", "profile"): "profile",
@@ -220,6 +222,7 @@ class Settings(BaseSettings):
             table = values.get(section)
             if isinstance(table, Mapping) and key in table:
                 raise ConfigError("config_key", f"{section}.{key}: is set by {elsewhere}; remove it here")
+        _check_numbers(values, {name: field.default for name, field in cls.model_fields.items()})
         weights = values.get("fusion", {})
         if isinstance(weights, Mapping) and isinstance(weights.get("weights"), Mapping):
             given = {str(name): value for name, value in weights["weights"].items()}
@@ -250,6 +253,25 @@ class Settings(BaseSettings):
             ConfigError: there is no such profile.
         """
         return self.load_profile() if name == self.sessions.profile else load_profile(name)
+
+
+def _check_numbers(given: Mapping[str, Any], defaults: Mapping[str, Any], path: str = "") -> None:
+    """Refuse numbers no setting can have; what is below zero, NaN or endless is refused by its name."""
+    for key, value in given.items():
+        name, default = f"{path}{key}", defaults.get(key)
+        if isinstance(value, Mapping):
+            if is_dataclass(default):
+                default = {field.name: getattr(default, field.name) for field in fields(default)}
+            _check_numbers(value, default if isinstance(default, Mapping) else {}, f"{name}.")
+        elif isinstance(default, int | float) and not isinstance(default, bool):
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                continue  # pydantic says what is wrong with it
+            if not 0 <= number <= _LARGEST:
+                raise ConfigError(
+                    "config_value", f"{name}: {value} is not within 0 and {_LARGEST:.0e}; correct it"
+                )
 
 
 def thresholds(profile: Profile) -> Thresholds:

@@ -49,6 +49,8 @@ class ApiConfig:
     def __post_init__(self) -> None:
         if self.token_ttl_s < 1:
             raise ConfigError("config_invalid", "api.token_ttl_s must be at least 1")
+        if not (self.body_timeout_s > 0 and self.heartbeat_s > 0):
+            raise ConfigError("config_invalid", "api.body_timeout_s and api.heartbeat_s must be above zero")
         if self.max_body_bytes < MAX_SDP_BYTES:
             message = f"api.max_body_bytes must leave room for an SDP ({MAX_SDP_BYTES})"
             raise ConfigError("config_invalid", message)

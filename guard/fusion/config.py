@@ -68,7 +68,8 @@ class EvidenceConfig:
 
     def __post_init__(self) -> None:
         _require(0 < self.clip_llr <= self.cap_llr, "clip_llr", "needs 0 < clip_llr <= cap_llr")
-        _require(self.unit_s > 0 and self.max_gap_s > 0, "unit_s", "seconds must be positive")
+        _require(self.unit_s > 0, "unit_s", "must be positive")
+        _require(self.max_gap_s > 0, "max_gap_s", "must be positive")
         _require(0 < self.call_share <= 1, "call_share", "must lie in (0, 1]")
         _require(self.min_windows >= 1, "min_windows", "must be at least 1")
 
@@ -134,7 +135,8 @@ class FusionConfig:
             self.cusum_drift_llr >= 0 < self.cusum_llr, "cusum_llr", "needs drift >= 0 and cusum_llr > 0"
         )
         _require(self.amber_clear_s > 0, "amber_clear_s", "must be positive")
-        _require(self.max_faces >= 1 and self.max_windows >= 8, "max_faces", "at least 1 face, 8 windows")
+        _require(self.max_faces >= 1, "max_faces", "must be at least 1")
+        _require(self.max_windows >= 8, "max_windows", "must be at least 8")
 
     def evidence(self, kind: Kind) -> EvidenceConfig:
         """Return how the scores of this kind of track become evidence."""

@@ -55,10 +55,12 @@ class RelayConfig:
             try:
                 ip_address(address)
             except ValueError:
-                raise ConfigError("relay_config", f"addresses: {address!r} is not an IP address") from None
+                raise ConfigError(
+                    "relay_config", f"relay.addresses: {address!r} is not an IP address"
+                ) from None
         if not self.video_codecs or not set(self.video_codecs) <= {VP8, H264}:
             raise ConfigError(
-                "relay_config", f"video_codecs: {self.video_codecs} must name vp8, h264 or both"
+                "relay_config", f"relay.video_codecs: {self.video_codecs} must name vp8, h264 or both"
             )
         for name in (
             "max_peers",
@@ -69,4 +71,4 @@ class RelayConfig:
             "peer_timeout_s",
         ):
             if getattr(self, name) <= 0:
-                raise ConfigError("relay_config", f"{name}: {getattr(self, name)} must be above zero")
+                raise ConfigError("relay_config", f"relay.{name}: {getattr(self, name)} must be above zero")

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from enum import StrEnum
 
-from guard.errors import GuardError, NotFoundError, Overload
+from guard.errors import ConfigError, GuardError, NotFoundError, Overload
 from guard.signalling.ports import MediaPlane
 from guard.signalling.sdp import Offer
 from guard.signalling.session import Session
@@ -44,6 +44,10 @@ class ConnectionsConfig:
 
     max_viewers: int = 32
     negotiate_timeout_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not self.negotiate_timeout_s > 0:
+            raise ConfigError("config_invalid", "connections.negotiate_timeout_s must be above zero")
 
 
 class Connections:

@@ -15,7 +15,7 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from guard.clock import Clock
-from guard.errors import AccessError, GuardError, PeerError
+from guard.errors import AccessError, ConfigError, GuardError, PeerError
 from guard.signalling.actions import Actions
 from guard.signalling.closing import CLOSE_LEFT, Budget, close, close_code
 from guard.signalling.connections import Connection, Connections, Via
@@ -44,6 +44,11 @@ class RoomsConfig:
     join_timeout_s: float = 15.0
     send_timeout_s: float = 10.0
     ice_servers: tuple[Mapping[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("max_message_bytes", "message_rate_hz", "join_timeout_s", "send_timeout_s"):
+            if not getattr(self, name) > 0:
+                raise ConfigError("config_invalid", f"rooms.{name} must be above zero")
 
 
 @dataclass(eq=False, slots=True)

@@ -43,7 +43,7 @@ class WorkerConfig:
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
             if getattr(self, name) <= 0:
-                raise ConfigError("config_value", f"workers.{name} must be greater than 0")
+                raise ConfigError("config_value", f"analysis.worker.{name} must be greater than 0")
 
 
 def backoff_s(config: WorkerConfig, failures: int) -> float:

@@ -102,6 +102,15 @@ def test_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.Mo
         ("[log]\nlevel = 'loud'\n", "config_value", "log.level"),
         ("[webhook]\nurl = 'https://bank.kz/hook'\n", "config_value", "webhook.secret_file: missing"),
         ("[webhook]\nurl = 'ftp://x'\n", "config_value", "webhook.url"),
+        ("[relay]\nmax_peers = 0\n", "relay_config", "relay.max_peers: 0"),
+        ("[relay]\naddresses = ['x']\n", "relay_config", "relay.addresses: 'x'"),
+        ("[relay]\npeer_timeout_s = nan\n", "config_value", "relay.peer_timeout_s: nan is not within"),
+        ("[sessions]\nunused_s = inf\n", "config_value", "sessions.unused_s: inf is not within"),
+        ("[fusion.weights]\nface_ring = -1\n", "config_value", "fusion.weights.face_ring: -1 is not within"),
+        ("[analysis.worker]\nbackoff_max_s = 0\n", "config_value", "analysis.worker.backoff_max_s"),
+        ("[rooms]\nmessage_rate_hz = 0\n", "config_invalid", "rooms.message_rate_hz"),
+        ("[api]\nheartbeat_s = 0\n", "config_invalid", "api.heartbeat_s"),
+        ("[connections]\nnegotiate_timeout_s = 0\n", "config_invalid", "connections.negotiate_timeout_s"),
         ("profile = 'nope'\n", "profile_unknown", "'nope'"),
         ("language = 'de'\n", "config_value", "language"),
         ("= 1", "config_file", "guard.toml: not valid TOML"),
@@ -121,6 +130,7 @@ def test_wrong_settings_are_refused_by_name(tmp_path: Path, text: str, code: str
         ("GUARD_SERVR", "1", "servr: unknown key"),
         ("GUARD_RELAY__ADDRESSES", "[1", "GUARD_RELAY__ADDRESSES: not valid JSON"),
         ("GUARD_SERVER", "x", "set twice"),
+        ("GUARD_RELAY__PEER_TIMEOUT_S", "nan", "relay.peer_timeout_s: nan is not within"),
     ],
 )
 def test_wrong_environment_is_refused_by_name(
