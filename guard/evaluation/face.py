@@ -8,12 +8,11 @@ A file the detector abstained on counts with llr 0; figures on covered videos on
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from guard.codec.files import read_file
 from guard.detectors.card import load_card
 from guard.detectors.face_frame import FaceFrame
 from guard.errors import ConfigError, MediaError
+from guard.evaluation.manifest import LABELS, read_lines
 from guard.evaluation.metrics import Interval, Metric, auc, bootstrap, eer, tpr_at_fa
 from guard.resources import models_dir
 from guard.types import Abstain, Detector, FaceWindow, Kind, TrackKey, VideoFrame
@@ -34,7 +34,6 @@ from guard.windows.face_models import FaceModels, load_face_models
 from guard.windows.faces import FaceWindowConfig, FaceWindows
 
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
-_LABELS = {"real": False, "bonafide": False, "fake": True, "spoof": True}
 _MIN_VIDEOS = 5
 _KEY = TrackKey("eval", "file", Kind.VIDEO)
 
@@ -99,19 +98,7 @@ def read_manifest(folder: Path) -> list[Item]:
     Raises:
         ConfigError: ``manifest_missing`` or ``manifest_invalid``.
     """
-    path = folder / "manifest.csv"
-    try:
-        with path.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
-        return [_item(folder, row) for row in rows]
-    except OSError as error:
-        raise ConfigError(
-            "manifest_missing", f"{path} cannot be read ({error.strerror}); it lists path,label,method"
-        ) from error
-    except (KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(
-            "manifest_invalid", f"{path}: {error!r}; it needs path, label (real or fake) and method or system"
-        ) from error
+    return read_lines(folder, _item, "path, label (real or fake) and method or system")
 
 
 def measure(
@@ -191,11 +178,11 @@ def report_of(measured: Sequence[Measured]) -> dict[str, Any]:
 _Video = tuple[bool, str, float | None]
 
 
-def _item(folder: Path, row: dict[str, str]) -> Item:
+def _item(folder: Path, row: Mapping[str, str]) -> Item:
     method = row.get("method") or row.get("system") or ""
     return Item(
         path=folder / row["path"],
-        is_spoof=_LABELS[row["label"]],
+        is_spoof=LABELS[row["label"]],
         method=method or row.get("source", "unnamed"),
         video=row.get("video_id", ""),
         pair=row.get("pair", ""),

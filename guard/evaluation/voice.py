@@ -7,10 +7,9 @@ condition of ``channels``. A clip the detector abstained on counts with llr 0 an
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,12 +24,12 @@ from guard.detectors.card import load_card
 from guard.detectors.voice_spoof import VoiceSpoof
 from guard.errors import ConfigError, MediaError
 from guard.evaluation.channels import CHANNELS, KEY, Channel
+from guard.evaluation.manifest import LABELS, read_lines
 from guard.evaluation.metrics import Interval, Metric, bootstrap, cllr, eer, min_cllr, min_dcf, tpr_at_fa
 from guard.resources import models_dir
 from guard.types import Abstain, AudioFrame, AudioWindow, Detector, FloatArray
 from guard.windows.audio import AudioWindows
 
-_LABELS = {"bonafide": False, "real": False, "spoof": True, "fake": True}
 METRICS: dict[str, Metric] = {
     "eer": eer,
     "min_dcf": min_dcf,
@@ -102,25 +101,13 @@ def read_manifest(folder: Path) -> list[Item]:
     """Return the clips of ``folder/manifest.csv``, in its order.
 
     Raises:
-        ConfigError: ``eval_manifest``, it is missing or lacks a column or has an unknown label.
+        ConfigError: ``manifest_missing`` or ``manifest_invalid``.
     """
-    path = folder / "manifest.csv"
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [_item(folder, row) for row in csv.DictReader(file)]
-    except OSError as error:
-        raise ConfigError(
-            "eval_manifest", f"{path} cannot be read ({error.strerror}); name a folder with a manifest.csv"
-        ) from error
-    except KeyError as error:
-        raise ConfigError(
-            "eval_manifest",
-            f"{path}: {error} is missing or unknown; it needs path, label (bonafide or spoof), source",
-        ) from error
+    return read_lines(folder, _item, "path, label (bonafide or spoof), source")
 
 
-def _item(folder: Path, row: dict[str, str]) -> Item:
-    is_spoof = _LABELS[row["label"]]
+def _item(folder: Path, row: Mapping[str, str]) -> Item:
+    is_spoof = LABELS[row["label"]]
     system = row.get("system") or row.get("method") or ""
     speaker = row.get("speaker") or ""
     unit = system if is_spoof and system else speaker or row["source"]

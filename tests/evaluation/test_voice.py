@@ -100,13 +100,22 @@ def test_abstained_clip_counts_as_zero_and_as_not_covered() -> None:
     assert figures["eer"]["value"] == 0.0
 
 
-@pytest.mark.parametrize("text", [None, "path,source\na,b\n", "path,label,source\na,maybe,b\n"])
-def test_folder_without_a_usable_manifest_is_refused(tmp_path: Path, text: str | None) -> None:
-    if text is not None:
-        (tmp_path / "manifest.csv").write_text(text)
-    with pytest.raises(ConfigError) as error:
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (None, "manifest_missing"),
+        (b"path,source\na,b\n", "manifest_invalid"),
+        (b"path,label,source\na,maybe,b\n", "manifest_invalid"),
+        (b"label,source,path\nspoof,b\n", "manifest_invalid"),
+        (b"path,label\n\x8b\xff", "manifest_invalid"),
+    ],
+)
+def test_folder_without_a_usable_manifest_is_refused(tmp_path: Path, data: bytes | None, code: str) -> None:
+    if data is not None:
+        (tmp_path / "manifest.csv").write_bytes(data)
+    with pytest.raises(ConfigError, match=r"manifest\.csv") as error:
         read_manifest(tmp_path)
-    assert error.value.code == "eval_manifest"
+    assert error.value.code == code
 
 
 def test_one_class_alone_is_refused(tmp_path: Path) -> None:
