@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,16 @@ def expand(paths: Sequence[str]) -> Iterator[str]:
     """
     for given in paths:
         path = Path(given)
-        if not path.is_dir():
+        if not given or not path.is_dir():  # nothing given is no folder, though pathlib takes it for "."
             yield given
             continue
+        count = 0
         for found in sorted(path.rglob("*")):
             if found.is_file() and found.suffix.lower() in MEDIA_EXTENSIONS:
+                count += 1
                 yield str(found)
+        if not count:
+            sys.stderr.write(f"{given}: no audio or video files in this folder\n")
 
 
 class SpeechMeter:
@@ -117,10 +122,14 @@ def _analyze(path: str, models: Models, config: PipelineConfig) -> dict[str, Any
         record.saw(frame)
         built.pipeline.push(frame)
     built.pipeline.finish(SESSION, PARTICIPANT)
-    return _report(record, built, models)
+    seen_s = reader.info.duration_s or record.end_s
+    if reader.damaged:  # the header may promise more than there is
+        seen_s = min(seen_s, reader.end_s)
+        sys.stderr.write(f"{path}: damaged or cut off; {seen_s:.1f} s of it could be read\n")
+    return _report(record, built, models, seen_s)
 
 
-def _report(record: FileRecord, built: Built, models: Models) -> dict[str, Any]:
+def _report(record: FileRecord, built: Built, models: Models, seen_s: float) -> dict[str, Any]:
     info = record.info
     fusion = built.fusions.get((SESSION, PARTICIPANT))
     at_s = record.last.at_s if record.last is not None else 0.0
@@ -128,7 +137,7 @@ def _report(record: FileRecord, built: Built, models: Models) -> dict[str, Any]:
     face = fusion.standing(Kind.VIDEO, at_s) if fusion is not None else None
     return {
         "path": record.path,
-        "duration_s": round(info.duration_s or record.end_s, 3),
+        "duration_s": round(seen_s, 3),
         "verdict": record.verdict().value,
         "llr": _rounded(record.last.llr if record.last is not None else None),
         "voice": _voice(voice, record.meter.speech_s) if info.has_audio else None,

@@ -13,6 +13,7 @@ from av.container import InputContainer, OutputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
+from guard.codec.files import probe
 from guard.codec.packets import read_clip
 from guard.errors import MediaError
 from guard.media.clip import Clip
@@ -135,6 +136,7 @@ def prepare_clip(path: Path, cache: Path) -> Clip:
     Raises:
         MediaError: the file cannot be read.
     """
+    probe(path)  # refuses what is no plain media file: a playlist could name addresses to fetch
     try:
         return read_clip(path)
     except MediaError as error:

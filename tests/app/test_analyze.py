@@ -83,3 +83,24 @@ def test_a_folder_is_walked_sorted_and_unknown_extensions_are_skipped(tmp_path: 
 def test_an_unknown_profile_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="nosuch"):
         file_config("nosuch")
+
+
+def test_a_folder_without_media_is_said_and_no_path_is_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(expand([str(tmp_path)])) == []
+    assert "no audio or video files" in capsys.readouterr().err
+    (tmp_path / "a.wav").touch()
+    monkeypatch.chdir(tmp_path)
+    assert list(expand([""])) == [""]
+
+
+def test_a_cut_file_lasts_as_long_as_what_is_there(
+    models: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = tmp_path / "cut.webm"
+    cut.write_bytes(Path(CLIP).read_bytes()[:200_000])
+    found = analyze_file(str(cut), models, file_config("meeting"))
+    assert 0 < found["duration_s"] < 10
+    assert found["voice"]["speech_s"] <= found["duration_s"]
+    assert "cut off" in capsys.readouterr().err

@@ -113,6 +113,11 @@ def test_what_is_no_media_is_refused_with_its_name(tmp_path: Path) -> None:
     bad.write_bytes(b"no media at all")
     with pytest.raises(MediaError, match=r"notes\.webm") as caught:
         encode.prepare_clip(bad, tmp_path)
-    assert caught.value.code == "media_unreadable"
+    assert caught.value.code == "file_unreadable"
+    playlist = tmp_path / "list.webm"
+    playlist.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n")
+    with pytest.raises(MediaError, match=r"list\.webm") as caught:
+        encode.prepare_clip(playlist, tmp_path)
+    assert caught.value.code == "file_unreadable"
     with pytest.raises(MediaError, match="cannot"):
         read_clip(tmp_path / "missing.webm")
