@@ -6,6 +6,7 @@ Exit 0 done, 1 an expectation or a file failed, 2 wrong usage or cannot run.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import socket
 from collections.abc import Coroutine
@@ -64,10 +65,12 @@ def serve(
 
 @app.command("check-config")
 def check_config(config: Config = None) -> None:
-    """Load the settings and the profile and say whether they can be used."""
+    """Say whether guard serve can use the settings, the profile and the files they name."""
+    from guard.app.preflight import check
     from guard.config import load_settings
 
     settings = load_settings(config)
+    check(settings)
     _out({"ok": True, "profile": settings.profile})
 
 
@@ -136,20 +139,22 @@ def demo(
 
 
 @models_app.command("list")
-def models_list() -> None:
-    """Print the card of every shipped model, one JSON object a line."""
+def models_list(config: Config = None) -> None:
+    """Print the card of every model in use, one JSON object a line."""
     from guard.app.model_files import describe
+    from guard.config import load_settings
 
-    for card in describe():
+    for card in describe(load_settings(config).analysis.models_dir):
         _out(card)
 
 
 @models_app.command("verify")
-def models_verify() -> None:
+def models_verify(config: Config = None) -> None:
     """Compare every model file with its card's sha256 and dry-run it."""
     from guard.app.model_files import verify
+    from guard.config import load_settings
 
-    results = verify()
+    results = verify(load_settings(config).analysis.models_dir)
     for result in results:
         _out(result)
     raise typer.Exit(0 if all(result["ok"] for result in results) else 1)
@@ -192,3 +197,9 @@ def main() -> None:
         raise SystemExit(2) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise SystemExit(130) from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        words = "guard: no space left where it writes; free some [disk_full]"
+        _errors.print(words, style="red", markup=False, highlight=False)
+        raise SystemExit(2) from None

@@ -13,7 +13,7 @@ from guard.app.parts import PipelineConfig, load_models
 from guard.banner_worker import run_banner_worker
 from guard.clock import Clock
 from guard.config import Settings, load_settings, thresholds
-from guard.errors import ConfigError
+from guard.errors import ConfigError, GuardError
 from guard.log import configure, get_logger
 from guard.resources import models_dir
 
@@ -36,8 +36,8 @@ async def run_child(name: str, sock: socket.socket, config: Path | None, clock: 
     """Run one worker until the relay process closes the link.
 
     Raises:
-        ConfigError: there is no such worker, or the settings are wrong.
-        ModelError: the face finder cannot be loaded.
+        ConfigError: the settings are wrong.
+        SystemExit: 2; there is no such worker, or the face finder cannot be loaded.
     """
     die_with_parent()
     # Ctrl-C and a service manager's SIGTERM reach the whole group; the relay process ends its
@@ -46,12 +46,17 @@ async def run_child(name: str, sock: socket.socket, config: Path | None, clock: 
         signal.signal(number, signal.SIG_IGN)
     settings = load_settings(config)
     configure(settings.log)
-    if name == "analysis":
-        await _analysis(sock, settings, clock)
-    elif name == "banner":
-        await run_banner_worker(sock, clock)
-    else:
-        raise ConfigError("worker_unknown", f"there is no worker {name!r}")
+    try:
+        if name == "analysis":
+            await _analysis(sock, settings, clock)
+        elif name == "banner":
+            await run_banner_worker(sock, clock)
+        else:
+            raise ConfigError("worker_unknown", f"there is no worker {name!r}")
+    except GuardError as error:
+        # a line of the log like any other: what a server writes is read by machines
+        get_logger(name).error("worker_failed", code=error.code, why=error.message)
+        raise SystemExit(2) from None
 
 
 async def _analysis(sock: socket.socket, settings: Settings, clock: Clock) -> None:

@@ -14,11 +14,12 @@ from pathlib import Path
 from guard.api import server as http
 from guard.api.app import create_app
 from guard.api.services import Services
-from guard.api.tls import CertificateFiles, check_files, host_addresses, own_certificate
-from guard.api.webhook import WebhookConfig, WebhookSender
+from guard.api.tls import host_addresses, own_certificate
+from guard.api.webhook import WebhookSender
 from guard.app.calls import Calls
 from guard.app.deliver import Deliverer, Ports
 from guard.app.injection import Injection
+from guard.app.preflight import configured_certificate, webhook_config
 from guard.app.tap_pump import TapPump
 from guard.app.watch import MetricsPage, watch_loop
 from guard.clock import Clock, SystemClock
@@ -82,7 +83,8 @@ class Application:
         self.sessions = Sessions(
             clock, settings.sessions, profiles=shipped_profiles(), suspectable=self._suspectable
         )
-        self.webhook = self._make_webhook()
+        webhook = webhook_config(settings)
+        self.webhook = None if webhook is None else WebhookSender(webhook, clock)
         self._build_media()
         self._build_calls()
         self.services = Services.build(
@@ -106,7 +108,9 @@ class Application:
             rooms_config=settings.rooms,
         )
         self.calls.attach(self.services.actions, self.services.rooms.media_lost)
-        tls = self._certificate(folder) if settings.server.tls else None
+        tls = configured_certificate(settings)
+        if settings.server.tls and tls is None:
+            tls = own_certificate(folder, clock, host_addresses())
         where = http.ServerConfig(settings.server.host, settings.server.port, tls)
         self.http = http.HttpServer(create_app(self.services), where)
         self._tasks: list[asyncio.Task[None]] = []
@@ -213,19 +217,6 @@ class Application:
             texts=load_texts(),
             profile_of=self._settings.profile_named,
         )
-
-    def _make_webhook(self) -> WebhookSender | None:
-        wanted = self._settings.webhook
-        if not wanted.url:
-            return None
-        config = WebhookConfig(wanted.url, wanted.key(), timeout_s=wanted.timeout_s, attempts=wanted.attempts)
-        return WebhookSender(config, self._clock)
-
-    def _certificate(self, folder: Path) -> CertificateFiles:
-        server = self._settings.server
-        if server.tls_cert is not None and server.tls_key is not None:
-            return check_files(CertificateFiles(server.tls_cert, server.tls_key))
-        return own_certificate(folder, self._clock, host_addresses())
 
     def _from_relay(self, event: RelayEvent) -> None:
         self.calls.on_relay(event)

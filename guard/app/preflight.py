@@ -1,0 +1,50 @@
+"""What ``guard check-config`` looks at beyond the settings: files and addresses they name."""
+
+from __future__ import annotations
+
+from guard.api.tls import CertificateFiles, check_files
+from guard.api.webhook import WebhookConfig
+from guard.app.model_files import NETWORKS
+from guard.config import Settings
+from guard.detectors.tflite import load_network_card
+from guard.relay.seam import check_addresses
+
+
+def webhook_config(settings: Settings) -> WebhookConfig | None:
+    """Return the receiver of alerts, None where none is configured.
+
+    Raises:
+        ConfigError: its address or its key cannot be used.
+    """
+    wanted = settings.webhook
+    if not wanted.url:
+        return None
+    return WebhookConfig(wanted.url, wanted.key(), timeout_s=wanted.timeout_s, attempts=wanted.attempts)
+
+
+def configured_certificate(settings: Settings) -> CertificateFiles | None:
+    """Return the configured certificate, None where guard makes its own or none is needed.
+
+    Raises:
+        ConfigError: ``tls_invalid``.
+    """
+    server = settings.server
+    if not server.tls or server.tls_cert is None or server.tls_key is None:
+        return None
+    return check_files(CertificateFiles(server.tls_cert, server.tls_key))
+
+
+def check(settings: Settings) -> None:
+    """Refuse settings ``guard serve`` would refuse; makes and changes nothing.
+
+    Raises:
+        ConfigError: a certificate, the webhook or an address cannot be used.
+        ModelError: the folder of models lacks what every picture needs.
+    """
+    webhook_config(settings)
+    configured_certificate(settings)
+    check_addresses(settings.relay)
+    folder = settings.analysis.models_dir
+    if settings.analysis.enabled and folder is not None:
+        for name in NETWORKS:
+            load_network_card(folder / name)

@@ -1,0 +1,78 @@
+"""The command line as an operator meets it: exit codes, plain reasons, no traceback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from guard.app.model_files import verify
+from guard.app.preflight import check
+from guard.config import load_settings
+from guard.errors import GuardError
+from guard.resources import models_dir
+
+
+def guard(*words: str, stdout: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command line; ``stdout`` may be an open file descriptor."""
+    out = subprocess.PIPE if stdout is None else stdout
+    command = [sys.executable, "-m", "guard", *words]
+    return subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("[analysis]\nmodels_dir = '/nowhere'\n", "card_missing"),
+        ("[server]\ntls_cert = '/nowhere.pem'\ntls_key = '/nowhere.pem'\n", "tls_invalid"),
+        ("[webhook]\nurl = 'http://bank.example/hook'\nsecret = '0123456789abcdef'\n", "config_invalid"),
+        ("[webhook]\nurl = 'https://bank.example/hook'\nsecret = 'short'\n", "config_invalid"),
+        ("[webhook]\nurl = 'https://bank.example/hook'\nsecret_file = '/nowhere'\n", "config_value"),
+        ("[relay]\naddresses = ['192.0.2.77']\n", "relay_no_address"),
+    ],
+)
+def test_check_config_refuses_what_serve_would_refuse(tmp_path: Path, text: str, code: str) -> None:
+    path = tmp_path / "guard.toml"
+    path.write_text(text)
+    settings = load_settings(path)
+    with pytest.raises(GuardError) as caught:
+        check(settings)
+    assert caught.value.code == code
+
+
+def test_wrong_settings_exit_2_with_one_plain_line(tmp_path: Path) -> None:
+    path = tmp_path / "guard.toml"
+    path.write_text("[analysis]\nmodels_dir = '/nowhere'\n")
+    done = guard("check-config", "--config", str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("guard: /nowhere")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_damaged_model_of_the_configured_folder_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    shutil.copytree(models_dir(), folder, ignore=shutil.ignore_patterns("recipe", "cache"))
+    with (folder / "voice_spoof" / "model.onnx").open("ab") as file:
+        file.write(b"x")
+    (folder / "face_frame" / "model.onnx").unlink()
+    results = {result["name"]: result for result in verify(folder)}
+    assert [name for name, result in results.items() if not result["ok"]] == ["voice_spoof", "face_frame"]
+    assert results["voice_spoof"]["error"]["code"] == "model_hash"
+    path = tmp_path / "guard.toml"
+    path.write_text(f"[analysis]\nmodels_dir = {json.dumps(str(folder))}\n")
+    done = guard("models", "verify", "--config", str(path))
+    assert done.returncode == 1
+    assert [json.loads(line) for line in done.stdout.splitlines()] == list(results.values())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full (Linux)")
+def test_a_full_disk_is_a_reason_and_no_traceback() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = guard("models", "list", stdout=full.fileno())
+    assert done.returncode == 2
+    assert "no space left" in done.stderr
+    assert "Traceback" not in done.stderr
