@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import uvicorn
 from starlette.types import ASGIApp
 
+from guard.api.patience import PatientProtocol
 from guard.api.tls import CertificateFiles
 from guard.errors import ConfigError
 
@@ -51,6 +52,7 @@ class HttpServer:
         self._server = _Uvicorn(
             uvicorn.Config(
                 app,
+                http=PatientProtocol,
                 log_config=None,
                 # request lines carry tokens
                 access_log=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import socket
@@ -18,6 +19,7 @@ import pytest
 from cryptography import x509
 
 from guard.api import ApiConfig, create_app
+from guard.api.patience import PatientProtocol
 from guard.api.server import HttpServer, ServerConfig
 from guard.api.tls import CertificateFiles, check_files, own_certificate
 from guard.clock import ManualClock, SystemClock
@@ -214,3 +216,43 @@ def test_wrong_certificate_files_are_refused(tmp_path: Path) -> None:
     first.certificate.write_text("no certificate")
     with pytest.raises(ConfigError, match="damaged"):
         own_certificate(one, SystemClock())
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_request_that_never_comes_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(PatientProtocol, "head_timeout_s", 0.2)
+    async with served(house()) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(sent)
+        with contextlib.suppress(ConnectionError):  # closed hard: nothing is owed to such a client
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+
+
+async def test_half_a_second_request_is_not_waited_for_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PatientProtocol, "head_timeout_s", 0.2)
+    async with served(house()) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in await reader.readuntil(b"}")
+        writer.write(b"GET /healthz")
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+
+
+async def test_a_slow_answer_and_an_open_stream_outlive_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PatientProtocol, "head_timeout_s", 0.2)
+    home = house(ApiConfig(heartbeat_s=0.1))
+    made = home.sessions.create(None, [NewParticipant("a", Role.AGENT)])
+    token = home.token(made.id, "a", Role.AGENT)
+    async with served(home) as server, httpx.AsyncClient() as client:
+        url = f"http://127.0.0.1:{server.port}/api/v1/sessions/{made.id}/events"
+        async with client.stream("GET", url, headers=auth(token)) as response:
+            alive = 0
+            async for event in events(response):
+                alive += "alive" in event.get("", "")
+                if alive == 6:
+                    break
