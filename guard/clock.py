@@ -17,6 +17,11 @@ class Clock(Protocol):
         """Return the current time in UTC, aware."""
 
 
+def rfc3339(moment: datetime) -> str:
+    """Return an aware time in UTC as RFC 3339 with milliseconds and ``Z``, as on every wire."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class SystemClock:
     """The machine's clocks."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from guard.clock import rfc3339
 from guard.policy.profile import Profile
 from guard.policy.texts import LANGUAGES, Texts
 from guard.types import Alert, Role, State, Verdict
@@ -68,11 +69,6 @@ class Party:
     suspectable: bool | None = None
     has_channel: bool = False
     has_page: bool = False
-
-
-def rfc3339(moment: datetime) -> str:
-    """Return the moment in UTC as RFC 3339 with milliseconds and ``Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def advice(profile: Profile, texts: Texts, state: State) -> dict[str, str]:

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import APIRouter, Request, Response
 
 from guard.errors import PeerError
 from guard.signalling.connections import Connection, Connections, Via
@@ -91,6 +90,24 @@ async def trickle(ingest: Ingest, connection: Connection, request: Request) -> R
     for candidate, mid in fragment.candidates:
         await ingest.connections.add_candidate(connection, candidate, mid)
     return Response(status_code=204)
+
+
+def add_resource(router: APIRouter, ingest: Ingest, via: Via) -> None:
+    """Add PATCH and DELETE of ``/{via}/{session}/{peer}``, the resource a POST has made."""
+    path = f"/{via.value}/{{session}}/{{peer}}"
+
+    @router.patch(path, status_code=204, response_class=Response)
+    async def patch(session: str, peer: str, request: Request) -> Response:
+        """Add ICE candidates; an ICE restart is refused with 422."""
+        _, connection = owned(ingest, request, session, peer, via)
+        return await trickle(ingest, connection, request)
+
+    @router.delete(path, response_class=Response)
+    async def end(session: str, peer: str, request: Request) -> Response:
+        """End the connection."""
+        _, connection = owned(ingest, request, session, peer, via)
+        await ingest.connections.close(connection)
+        return Response(status_code=200)
 
 
 def owned(ingest: Ingest, request: Request, session: str, peer: str, via: Via) -> tuple[Access, Connection]:

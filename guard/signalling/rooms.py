@@ -14,7 +14,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from guard.clock import Clock
+from guard.clock import Clock, rfc3339
 from guard.errors import AccessError, ConfigError, GuardError, PeerError
 from guard.signalling.actions import Actions
 from guard.signalling.closing import CLOSE_LEFT, Budget, close, close_code
@@ -26,7 +26,7 @@ from guard.signalling.sdp import Offer, read_offer
 from guard.signalling.session import Participant, Session
 from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import Access, Tokens
-from guard.signalling.views import open_alerts, people, rfc3339, standing
+from guard.signalling.views import open_alerts, people, standing
 from guard.signalling.visibility import may_see_state
 
 

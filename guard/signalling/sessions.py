@@ -11,12 +11,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from guard.clock import Clock
+from guard.clock import Clock, rfc3339
 from guard.errors import ConfigError, NotFoundError, Overload, PeerError
 from guard.signalling.hub import Event, Hub, Subscription
 from guard.signalling.session import SUSPECTABLE, NewParticipant, Participant, Phase, SentAlert, Session
 from guard.signalling.tokens import Access, forbidden, valid_id
-from guard.signalling.views import people, rfc3339, standing
+from guard.signalling.views import people, standing
 from guard.types import Alert, Role, Signal, SignalState, State
 
 

@@ -11,11 +11,6 @@ from guard.signalling.tokens import Access
 from guard.signalling.visibility import may_see, may_see_state
 
 
-def rfc3339(moment: datetime) -> str:
-    """Return a UTC time as RFC 3339 text with milliseconds."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def people(session: Session) -> dict[str, Any]:
     """Return who is in the room, without anything guard thinks of them."""
     return {

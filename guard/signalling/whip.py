@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from guard.signalling.connections import Via
-from guard.signalling.resources import Ingest, bearer, created, owned, read_sdp, trickle
+from guard.signalling.resources import Ingest, add_resource, bearer, created, read_sdp
 from guard.signalling.sdp import read_offer
 
 
@@ -29,17 +29,5 @@ def whip_router(ingest: Ingest) -> APIRouter:
         connection, answer = await ingest.connections.open(found, person.id, Via.WHIP, offer)
         return created(ingest, answer, f"/whip/{session}/{connection.peer}")
 
-    @router.patch("/whip/{session}/{peer}", status_code=204, response_class=Response)
-    async def patch(session: str, peer: str, request: Request) -> Response:
-        """Add ICE candidates; an ICE restart is refused with 422."""
-        _, connection = owned(ingest, request, session, peer, Via.WHIP)
-        return await trickle(ingest, connection, request)
-
-    @router.delete("/whip/{session}/{peer}", response_class=Response)
-    async def end(session: str, peer: str, request: Request) -> Response:
-        """Stop publishing."""
-        _, connection = owned(ingest, request, session, peer, Via.WHIP)
-        await ingest.connections.close(connection)
-        return Response(status_code=200)
-
+    add_resource(router, ingest, Via.WHIP)
     return router
