@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import signal
 import socket
 from collections.abc import Coroutine
 from pathlib import Path
@@ -56,10 +57,14 @@ def serve(
     config: Config = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port, 8443 by default.")] = None,
+    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Run the relay, its analysis process, the HTTP interface and the call page."""
+    from guard.app.children import die_with_parent
     from guard.app.serve import serve as run
 
+    if with_parent:  # started by guard demo, which must leave nothing behind however it ends
+        die_with_parent(signal.SIGTERM)
     raise typer.Exit(_run(run(config, host=host, port=port)))
 
 

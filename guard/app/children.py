@@ -20,10 +20,10 @@ from guard.resources import models_dir
 _PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent() -> None:
-    """Let the kernel end this process when the relay process dies without a word (Linux)."""
+def die_with_parent(by: signal.Signals = signal.SIGKILL) -> None:
+    """Let the kernel end this process when the one that started it dies without a word (Linux)."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, by)
 
 
 def pipeline_config(settings: Settings) -> PipelineConfig:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import signal
 import tomllib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -250,6 +251,7 @@ async def run_demo(options: DemoOptions) -> dict[str, Any]:
     """
     clock = SystemClock()
     console = Console(stderr=True)
+    _hang_up_on_sigterm()
     with TemporaryDirectory(prefix="guard-clips-") as cache:
         clips = load_clips(options, Path(cache))
         console.print("starting guard serve on loopback", style="dim")
@@ -262,6 +264,13 @@ async def run_demo(options: DemoOptions) -> dict[str, Any]:
     style = "bold green" if result["ok"] else "bold red"
     console.print(f"{'ok' if result['ok'] else 'FAILED'}: {result['reason']}", style=style)
     return result
+
+
+def _hang_up_on_sigterm() -> None:
+    """Let SIGTERM end the call as Ctrl-C does, so that nothing is left running or lying about."""
+    running = asyncio.current_task()
+    assert running is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
 
 
 def face_source(options: DemoOptions) -> str | None:

@@ -149,10 +149,11 @@ class LocalServer:
 
     async def _start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "guard", "serve"),
+            *(sys.executable, "-m", "guard", "serve", "--with-parent"),
             env=self._environment(),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the demonstration, which hangs up before it stops this
         )
 
     async def _ready(self) -> None:

@@ -24,7 +24,8 @@ class Joined:
     async def leave(self) -> None:
         """End the resource; one that has ended already is fine."""
         response = await self.http.delete(self.url, headers=_bearer(self.token))
-        if response.status_code not in (HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND):
+        fine = (HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+        if response.status_code not in fine:
             raise _refused("DELETE", response)
 
 
