@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import FastAPI, WebSocket
 
 from guard import __version__
 from guard.api import problems
+from guard.api.describe import describe
 from guard.api.middleware import BodyLimit, SecurityHeaders
 from guard.api.services import Services
 from guard.api.sessions import sessions_router
@@ -42,6 +45,7 @@ def create_app(services: Services) -> FastAPI:
 
     app.mount("/web", PageFiles(directory=web_dir()), name="web")
     problems.install(app)
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]
     app.add_middleware(BodyLimit, max_bytes=config.max_body_bytes, timeout_s=config.body_timeout_s)
     app.add_middleware(SecurityHeaders)
     return app

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 
 import httpx
 import pytest
@@ -274,3 +276,20 @@ async def test_the_description_names_every_route(client: httpx.AsyncClient) -> N
         "/readyz",
         "/metrics",
     } <= set(paths)
+
+
+async def test_the_description_says_what_media_routes_take_and_how_errors_look(
+    client: httpx.AsyncClient,
+) -> None:
+    description = (await client.get("/openapi.json")).json()
+    schemas = description["components"]["schemas"]
+    referred = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(description)))
+    assert referred <= set(schemas)
+    assert "HTTPValidationError" not in schemas
+    for path, operations in description["paths"].items():
+        for method, operation in operations.items():
+            assert "application/problem+json" in operation["responses"]["default"]["content"]
+            if path.startswith(("/whip/", "/whep/")):
+                assert operation["security"] == [{"HTTPBearer": []}]
+                assert ("requestBody" in operation) == (method != "delete")
+    assert "application/sdp" in description["paths"]["/whip/{session}"]["post"]["requestBody"]["content"]
