@@ -11,6 +11,7 @@ from PIL import Image
 
 from guard.detectors.card import load_card
 from guard.detectors.face_frame import INPUT_PX, LEFT_PX, TOP_PX, FaceFrame, FaceFrameConfig
+from guard.detectors.onnx import OnnxModel
 from guard.detectors.table import DETECTORS
 from guard.errors import ModelError
 from guard.fusion.calibration import Logistic
@@ -30,8 +31,8 @@ from guard.types import (
 DATA = Path(__file__).parent / "data"
 KEY = TrackKey("s", "p", Kind.VIDEO)
 GOOD = FaceQuality(eye_distance_px=70.0, sharpness=60.0, yaw_deg=2.0, luma=120.0, confidence=1.0)
-# pinned by `python models/face_frame/recipe/examples.py --golden` and the shipped model
-GOLDEN = {"face_genuine.png": -1.7957, "face_swapped.png": 0.0762}
+# crops by `python models/face_frame/recipe/examples.py --golden`; the shipped model's raw score and llr
+GOLDEN = {"face_genuine.png": (-3.1974, -2.5), "face_swapped.png": (1.1591, 1.2399)}
 
 
 class ScriptedScorer:
@@ -78,9 +79,13 @@ def scripted() -> FaceFrame:
 
 
 @pytest.mark.parametrize("name", sorted(GOLDEN))
-def test_shipped_model_gives_the_pinned_llr(shipped: FaceFrame, name: str) -> None:
-    (llr,) = shipped.score(row(shipped, picture(name))[None])
-    assert float(llr) == pytest.approx(GOLDEN[name], abs=1e-3)
+def test_shipped_model_gives_the_pinned_raw_score_and_llr(shipped: FaceFrame, name: str) -> None:
+    batch = row(shipped, picture(name))[None]
+    found = [
+        float(OnnxModel(load_card(models_dir() / "face_frame")).raw(batch)[0]),
+        float(shipped.score(batch)[0]),
+    ]
+    assert found == pytest.approx(GOLDEN[name], abs=1e-3)
 
 
 def test_a_swapped_face_scores_above_the_same_face_before_the_swap(shipped: FaceFrame) -> None:

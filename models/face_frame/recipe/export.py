@@ -18,9 +18,10 @@ import numpy as np
 import onnx
 import torch
 from data import ROOT, load
-from forge import HELD_OUT, TRAINED, fit_pca
+from forge import HELD_OUT, TRAINED
 from net import FaceNet
-from train import SEED, held_out_pairs, logits, rank_auc, to_input
+from rebuild import load_rebuilder
+from train import AUTOENCODERS, SEED, held_out_pairs, logits, rank_auc, to_input
 
 sys.path.insert(0, str(ROOT))
 from guard.fusion.calibration import fit_logistic
@@ -41,11 +42,12 @@ def main() -> None:
     net = FaceNet()
     net.load_state_dict(torch.load(args.folder / "net.pt", weights_only=True))
     net.eval()
-    held = held_out_pairs(fit_pca(load(held_out=False), 200, SEED), PER_METHOD)
+    faces = load(held_out=False)
+    held = held_out_pairs(faces, load_rebuilder(args.folder / AUTOENCODERS, faces, SEED), PER_METHOD)
     real, fake = logits(net, held.real), logits(net, held.fake)
     methods = np.array(held.methods)
     a, b = _calibrate(real, fake, methods)
-    aucs = {method: rank_auc(real, fake[methods == method]) for method in (*TRAINED, HELD_OUT)}
+    aucs = {method: rank_auc(real, fake[methods == method]) for method in (*TRAINED, *HELD_OUT)}
     path = args.out / "model.onnx"
     _export(net, path)
     last = json.loads((args.folder / "curve.jsonl").read_text().splitlines()[-1])
@@ -54,8 +56,8 @@ def main() -> None:
 
 
 def _calibrate(real: np.ndarray, fake: np.ndarray, methods: np.ndarray) -> tuple[float, float]:
-    """Half of the spoof weight lies on the forgery never trained on, half on all the others."""
-    unseen = methods == HELD_OUT
+    """Half of the spoof weight lies on the forgeries never trained on, half on all the others."""
+    unseen = np.isin(methods, HELD_OUT)
     weight = np.where(unseen, 0.5 / unseen.sum(), 0.5 / (~unseen).sum())
     scores = np.concatenate([real, fake]).astype(np.float32)
     is_spoof = np.concatenate([np.zeros(len(real), bool), np.ones(len(fake), bool)])
@@ -82,14 +84,14 @@ def _export(net: FaceNet, path: Path) -> None:
 def _card(path: Path, a: float, b: float, aucs: dict[str, float], steps: int, count: int) -> str:
     template = (Path(__file__).parent / "card.template.toml").read_text(encoding="utf-8")
     return template.format(
-        version=f"0.1.{steps}",
+        version=f"0.2.{steps}",
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         a=a,
         b=b,
         limit_llr=LIMIT_LLR,
         pairs=count,
         steps=steps,
-        held_out=HELD_OUT,
+        held_out=" and ".join(HELD_OUT),
         forgeries=", ".join(f'"{method}"' for method in TRAINED),
         aucs="\n".join(f"{method} = {value:.3f}" for method, value in aucs.items()),
     )

@@ -1,13 +1,22 @@
-"""Makes swapped faces out of real ones, in the ways live tools leave traces.
+"""Makes forged faces out of real ones, in the ways live tools and generators leave traces.
 
-Every forgery keeps hair, neck and background of the real picture and replaces the inner face:
+Most forgeries keep hair, neck and background of the real picture and replace the inner face:
 
 - ``blend``: the face blended with a slightly changed copy of itself (self-blending, Shiohara and
   Yamasaki, CVPR 2022, section 3, written anew from the paper).
 - ``swap``: another person's face, bent to the landmarks by a thin-plate spline, colours matched.
 - ``bottleneck``: the face squeezed through few pixels and brought back, as autoencoders do.
 - ``swap_bottleneck``: both, the nearest to what DeepFaceLive and its like send into a call.
-- ``pca``: the face rebuilt from principal components. Never trained on: calibration only.
+- ``decoded``: another person's face, or the same one, as a small autoencoder gives it (rebuild.py).
+
+One replaces the whole picture, as generators and face animation do, so that there is no seam:
+
+- ``generated``: everything as a small autoencoder gives it, then often sharpened or made grainy.
+
+Two are never trained on, only calibrated and measured with:
+
+- ``pca``: the inner face rebuilt from principal components.
+- ``generated_unseen``: like ``generated``, from autoencoders whose decoders grow in another way.
 """
 
 from __future__ import annotations
@@ -17,9 +26,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from data import Face, Faces
+from rebuild import Rebuilder
 
-TRAINED = ("blend", "swap", "bottleneck", "swap_bottleneck")
-HELD_OUT = "pca"
+FIRST_TRAINED = ("blend", "swap", "bottleneck", "swap_bottleneck")
+TRAINED = (*FIRST_TRAINED, "decoded", "generated")
+HELD_OUT = ("pca", "generated_unseen")
+WHOLE = ("generated", "generated_unseen")
 _OVAL = 36  # the first landmarks of the file run round the face
 _INNER = 112
 _GRID = 21
@@ -38,19 +50,23 @@ class Forger:
 
     Args:
         faces: whose faces are forged and whose faces are put on.
+        rebuilder: the autoencoders of ``decoded`` and ``generated``.
         pca: needed for the held-out method only.
     """
 
-    def __init__(self, faces: Faces, pca: FacePca | None = None) -> None:
+    def __init__(self, faces: Faces, rebuilder: Rebuilder, pca: FacePca | None = None) -> None:
         self._faces = faces.faces
         self._rows = {index: row for row, index in enumerate(faces.indices)}
         self._shapes = np.stack([_normalised(face.points) for face in faces.faces])
+        self._rebuilder = rebuilder
         self._pca = pca
 
     def forge(self, face: Face, picture: np.ndarray, method: str, rng: np.random.Generator) -> np.ndarray:
-        """Return ``picture`` (a camera's view of ``face``) with its inner face replaced by ``method``."""
+        """Return ``picture`` (a camera's view of ``face``) with its face replaced by ``method``."""
+        if method in WHOLE:
+            return _finish(self._rebuilder(picture, method == "generated", rng), rng)
         source = picture.copy()
-        if method.startswith("swap"):
+        if method.startswith("swap") or (method == "decoded" and rng.random() < 0.5):
             source = self._other_face(face, picture, rng)
         if method.endswith("bottleneck"):
             source = _bottleneck(source, face.points, rng)
@@ -59,6 +75,8 @@ class Forger:
             source = _resharpen(source, rng)
         elif method == "bottleneck":
             source = _recolour(source, float(rng.uniform(0.0, 0.7)), rng)
+        elif method == "decoded":
+            source = _recolour(self._rebuilder(source, True, rng), float(rng.uniform(0.0, 0.7)), rng)
         elif method == "pca":
             source = self._rebuild(source, face.points, rng)
         mask = self._mask(face.points, method, rng)
@@ -270,6 +288,17 @@ def _resharpen(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return _unsharp(picture, float(rng.uniform(0.3, 1.2)))
     if kind < 0.75:
         return cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.5, 1.5)))
+    return picture
+
+
+def _finish(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Sharpen or add grain now and then: a generated picture need not be softer than a real one."""
+    kind = rng.random()
+    if kind < 0.45:
+        picture = _unsharp(picture, float(rng.uniform(0.3, 1.5)))
+    if 0.3 < kind < 0.65:
+        grain = rng.normal(0, float(rng.uniform(1, 6)), picture.shape)
+        picture = np.clip(picture + grain, 0, 255).astype(np.uint8)
     return picture
 
 

@@ -1,9 +1,11 @@
-"""Trains the face frame detector: first the head on the frozen trunk, then everything.
+"""Trains the face frame detector in two turns, each with a learning rate that falls to nothing.
 
-Every batch is made of fresh pairs, drawn from a seed that depends on the step alone, so a run cut
-off goes on from its last checkpoint as if nothing had happened.
+The first turn (1,200 steps) starts with the head on the frozen trunk and knows swaps only; the
+second starts again at a high rate and adds what autoencoders rebuild. Every batch is made of fresh
+pairs, drawn from a seed that depends on the step alone, so a run cut off goes on from its last
+checkpoint as if nothing had happened.
 
-    GUARD_DATA=... python train.py --folder CHECKPOINTS [--steps 1200]
+    GUARD_DATA=... python train.py --folder CHECKPOINTS [--steps N]   # N counts both turns
 """
 
 from __future__ import annotations
@@ -17,14 +19,18 @@ import cv2
 import numpy as np
 import torch
 from data import Faces, load
-from forge import HELD_OUT, TRAINED, FacePca, Forger, fit_pca
+from forge import FIRST_TRAINED, HELD_OUT, TRAINED, Forger, fit_pca
 from net import FaceNet, pretrained
 from pairs import Pairs, draw_pairs
+from rebuild import Rebuilder, load_rebuilder
 
 SEED = 20261122
 HEAD_STEPS = 80
+FIRST_STEPS = 1200
 PAIRS_PER_STEP = 24
-_SHARES = (0.25, 0.2, 0.25, 0.3)  # blend, swap, bottleneck, swap_bottleneck
+AUTOENCODERS = "autoencoders.pt"  # in the folder of checkpoints
+_FIRST_SHARES = (0.25, 0.2, 0.25, 0.3)  # blend, swap, bottleneck, swap_bottleneck
+_SHARES = (0.18, 0.14, 0.18, 0.2, 0.12, 0.18)  # the same, decoded, generated
 _EMA = 0.995
 
 
@@ -36,18 +42,18 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
     faces = load(held_out=False)
-    forger = Forger(faces)
+    rebuilder = load_rebuilder(args.folder / AUTOENCODERS, faces, SEED)
     print(f"{len(faces.faces)} faces to train on", flush=True)
     net = pretrained().to(memory_format=torch.channels_last)
     mean = {k: v.clone() for k, v in net.state_dict().items()}
     optimiser = _optimiser(net)
     step = _resume(args.folder / "last.pt", net, mean, optimiser)
-    held = held_out_pairs(fit_pca(faces, 200, SEED), 80)
+    held = held_out_pairs(faces, rebuilder, 80)
     losses: list[float] = []
     started = time.monotonic()
-    while step < args.steps:
+    for pairs in _batches(Batches(faces, rebuilder, args.steps), step):
         _set_rates(optimiser, step, args.steps)
-        losses.append(_step(net, optimiser, forger, faces, step))
+        losses.append(_step(net, optimiser, pairs, step))
         for key, value in net.named_parameters():  # batch statistics stay ImageNet's
             mean[key].mul_(_EMA).add_(value.detach(), alpha=1 - _EMA)
         step += 1
@@ -61,6 +67,36 @@ def main() -> None:
             row |= _held_out_auc(averaged, held)
             losses.clear()
             _note(args.folder / "curve.jsonl", row)
+
+
+class Batches(torch.utils.data.Dataset):
+    """The pairs of every step; a second process draws them while this one trains."""
+
+    def __init__(self, faces: Faces, rebuilder: Rebuilder, steps: int) -> None:
+        self._faces = faces
+        self._forger = Forger(faces, rebuilder)
+        self._steps = steps
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, step: int) -> Pairs:
+        rng = np.random.default_rng((SEED, step))
+        if step < FIRST_STEPS:
+            methods = rng.choice(FIRST_TRAINED, PAIRS_PER_STEP, p=_FIRST_SHARES)
+        else:
+            methods = rng.choice(TRAINED, PAIRS_PER_STEP, p=_SHARES)
+        return draw_pairs(self._forger, self._faces, [str(method) for method in methods], rng)
+
+
+def _batches(batches: Batches, first: int) -> torch.utils.data.DataLoader:
+    return torch.utils.data.DataLoader(
+        batches,
+        batch_size=None,
+        sampler=range(first, len(batches)),
+        num_workers=1,
+        collate_fn=lambda pairs: pairs,
+    )
 
 
 def _note(path: Path, row: dict[str, float]) -> None:
@@ -93,7 +129,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--folder", type=Path, required=True, help="checkpoints; keep it outside the repository"
     )
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=2000, help="of both turns")
     parser.add_argument("--every", type=int, default=200, help="steps between checkpoints")
     return parser.parse_args()
 
@@ -112,14 +148,13 @@ def _set_rates(optimiser: torch.optim.AdamW, step: int, steps: int) -> None:
         if step < HEAD_STEPS:
             group["lr"] = group["peak"] if index == 1 else 0.0
             continue
-        done = (step - HEAD_STEPS) / max(1, steps - HEAD_STEPS)
-        warm = min(1.0, (step - HEAD_STEPS + 1) / 60)
+        first, last = (HEAD_STEPS, FIRST_STEPS) if step < FIRST_STEPS else (FIRST_STEPS, steps)
+        done = (step - first) / max(1, last - first)
+        warm = min(1.0, (step - first + 1) / 60)
         group["lr"] = float(group["peak"] * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * done))))
 
 
-def _step(net: FaceNet, optimiser: torch.optim.AdamW, forger: Forger, faces: Faces, step: int) -> float:
-    rng = np.random.default_rng((SEED, step))
-    pairs = draw_pairs(forger, faces, list(rng.choice(TRAINED, PAIRS_PER_STEP, p=_SHARES)), rng)
+def _step(net: FaceNet, optimiser: torch.optim.AdamW, pairs: Pairs, step: int) -> float:
     net.train()
     for module in net.modules():  # batches are small: keep ImageNet's statistics
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -150,11 +185,12 @@ def _resume(path: Path, net: FaceNet, mean: dict, optimiser: torch.optim.AdamW) 
     return int(state["step"])
 
 
-def held_out_pairs(pca: FacePca, per_method: int) -> Pairs:
-    """Return pairs of faces never trained on, every method in turn, the never trained one last."""
+def held_out_pairs(trained_on: Faces, rebuilder: Rebuilder, per_method: int, seed: int = SEED) -> Pairs:
+    """Return pairs of faces never trained on, every method in turn, the never trained ones last."""
     faces = load(held_out=True)
-    methods = [method for method in (*TRAINED, HELD_OUT) for _ in range(per_method)]
-    return draw_pairs(Forger(faces, pca), faces, methods, np.random.default_rng(SEED))
+    methods = [method for method in (*TRAINED, *HELD_OUT) for _ in range(per_method)]
+    forger = Forger(faces, rebuilder, fit_pca(trained_on, 200, SEED))
+    return draw_pairs(forger, faces, methods, np.random.default_rng(seed))
 
 
 def _held_out_auc(net: FaceNet, held: Pairs) -> dict[str, float]:
