@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import os
 import signal
 import socket
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -196,7 +198,10 @@ def worker(
 def main() -> None:
     """Entry point: turns guard's own errors into one line and exit 2."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # a full disk shows here at the latest
     except GuardError as error:
         _errors.print(f"guard: {error.message} [{error.code}]", style="red", markup=False, highlight=False)
         raise SystemExit(2) from None
@@ -205,6 +210,8 @@ def main() -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
+        # what is still buffered cannot be written: the interpreter must not try again at its exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         words = "guard: no space left where it writes; free some [disk_full]"
         _errors.print(words, style="red", markup=False, highlight=False)
         raise SystemExit(2) from None
