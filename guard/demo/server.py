@@ -144,7 +144,7 @@ class LocalServer:
             "GUARD_SERVER__PORT": str(self.port),
             "GUARD_PROFILE": self._profile,
             "GUARD_RELAY__ADDRESSES": json.dumps([HOST]),
-            "GUARD_LOG__LEVEL": "warning",
+            "GUARD_LOG__LEVEL": "error",
         }
 
     async def _start(self) -> None:
