@@ -24,7 +24,6 @@ from prometheus_client.registry import Collector
 
 from guard.types import State
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Type = Literal["counter", "gauge", "histogram", "totals", "levels"]
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -142,7 +141,7 @@ class Metrics:
         self.set_states({})
 
     def render(self) -> bytes:
-        """Return the page for Prometheus; its type is ``CONTENT_TYPE``."""
+        """Return the page for Prometheus, in its text format 0.0.4."""
         return generate_latest(self.registry)
 
     def loop_lag(self, seconds: float) -> None:

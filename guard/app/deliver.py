@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from guard.clock import Clock
 from guard.policy.messages import Action, Channel, Delivery
 from guard.signalling.session import SentAlert
 from guard.signalling.sessions import Sessions
@@ -61,10 +60,9 @@ class Ports:
 class Deliverer:
     """Sends deliveries out; none of the ways can hold up another."""
 
-    def __init__(self, sessions: Sessions, ports: Ports, clock: Clock) -> None:
+    def __init__(self, sessions: Sessions, ports: Ports) -> None:
         self._sessions = sessions
         self._ports = ports
-        self._clock = clock
 
     def carry_out(self, deliveries: Iterable[Delivery], delay_s: float | None = None) -> None:
         """Carry out deliveries in order; what pages see is published once per alert.

@@ -209,7 +209,7 @@ class Application:
         self.calls = Calls(
             clock=self._clock,
             sessions=self.sessions,
-            deliverer=Deliverer(self.sessions, ports, self._clock),
+            deliverer=Deliverer(self.sessions, ports),
             media=self.relay,
             analysis=self.analysis,
             counters=self.metrics,

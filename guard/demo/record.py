@@ -49,9 +49,7 @@ class CallRecord:
     states: dict[str, list[StateChange]] = field(default_factory=dict)
     first_score_s: dict[str, float] = field(default_factory=dict)
     switches_s: list[float] = field(default_factory=list)
-    returns_s: list[float] = field(default_factory=list)
     alerts: list[AlertRecord] = field(default_factory=list)
-    decided_s: dict[str, float] = field(default_factory=dict)
     relay: dict[str, float] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
     face_source: str | None = None

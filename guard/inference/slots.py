@@ -93,12 +93,6 @@ class SlotQueue(Generic[Item]):
             batch.append(item)
         return batch
 
-    def forget(self, stream: Hashable) -> None:
-        """Shed what waits for a stream that has ended."""
-        for slots in self._slots.values():
-            if slots.pop(stream, None) is not None:
-                self.shed["ended"] += 1
-
     def _next_slots(self) -> dict[Hashable, tuple[Item, float]] | None:
         high, low = self._slots[Priority.HIGH], self._slots[Priority.LOW]
         if high and low:

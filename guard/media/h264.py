@@ -13,7 +13,6 @@ from guard.media.assembly import FrameAssembler, Piece
 
 NAL_IDR = 5
 NAL_SPS = 7
-NAL_PPS = 8
 NAL_DELIMITER = 9
 _STAP_A = 24
 _FU_A = 28

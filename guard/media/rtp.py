@@ -17,8 +17,6 @@ from dataclasses import dataclass, replace
 from guard.errors import PeerError
 
 HEADER_BYTES = 12
-MAX_SEQUENCE = 0xFFFF
-MAX_TIMESTAMP = 0xFFFFFFFF
 
 ONE_BYTE_PROFILE = 0xBEDE
 TWO_BYTE_PROFILE = 0x1000

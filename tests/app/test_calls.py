@@ -89,7 +89,7 @@ async def house() -> House:
     calls = Calls(
         clock=clock,
         sessions=sessions,
-        deliverer=Deliverer(sessions, ports, clock),
+        deliverer=Deliverer(sessions, ports),
         media=outside,
         analysis=AnalysisLog(outside),
         counters=metrics,
