@@ -229,8 +229,22 @@ class Abstain:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a detector found in one window.
+
+    Args:
+        llr: of the whole window.
+        parts_llr: of its consecutive parts of half a second, oldest first, each weaker than ``llr``;
+            empty where the model tells nothing within the window.
+    """
+
+    llr: float
+    parts_llr: tuple[float, ...] = ()
+
+
 class Detector(Protocol):
-    """One signal: turns windows into raw scores, larger meaning spoof."""
+    """One signal: turns windows into calibrated llr, positive meaning spoof."""
 
     @property
     def signal(self) -> Signal:
@@ -239,8 +253,12 @@ class Detector(Protocol):
     def prepare(self, window: Window) -> FloatArray | Abstain:
         """Return the model input of one window, or why it cannot be scored."""
 
-    def score(self, batch: FloatArray) -> FloatArray:
-        """Return calibrated llr, float32 (B,), one per row of the batch.
+    def score(self, batch: FloatArray, windows: Sequence[Window]) -> Sequence[Finding | Abstain]:
+        """Return what was found in each row, or why nothing can be said after all.
+
+        Args:
+            batch: float32 (B, ...), rows as ``prepare`` returned them.
+            windows: the B windows the rows were made of, in the same order.
 
         Raises:
             ModelError: the runtime failed, or a score is not finite.
@@ -249,7 +267,10 @@ class Detector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What one signal says of one window; ``llr`` is None where it abstained."""
+    """What one signal says of one window; ``llr`` is None where it abstained.
+
+    ``parts_llr`` is ``Finding.parts_llr``: half seconds from ``start_s`` on.
+    """
 
     key: TrackKey
     signal: Signal
@@ -258,6 +279,7 @@ class Score:
     llr: float | None
     reason: str | None = None
     face: int | None = None
+    parts_llr: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

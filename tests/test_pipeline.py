@@ -11,6 +11,7 @@ from guard.types import (
     AudioQuality,
     AudioWindow,
     FaceWindow,
+    Finding,
     FloatArray,
     Kind,
     Score,
@@ -58,8 +59,8 @@ class FirstSample:
         assert isinstance(window, AudioWindow)
         return window.samples
 
-    def score(self, batch: FloatArray) -> FloatArray:
-        return batch[:, 0]
+    def score(self, batch: FloatArray, windows: Sequence[Window]) -> list[Finding]:
+        return [Finding(llr) for llr in batch[:, 0].tolist()]
 
 
 class Threshold:

@@ -17,7 +17,7 @@ from guard.inference.lanes import InlineLane, ScoreSink, ThreadLane
 from guard.inference.slots import SlotConfig
 from guard.pipeline import Lane, Pipeline, Stages
 from guard.policy.profile import load_profile
-from guard.types import Abstain, Detector, FloatArray, Kind, Score, Signal, Verdict, Window
+from guard.types import Abstain, Detector, Finding, FloatArray, Kind, Score, Signal, Verdict, Window
 from guard.windows.audio import AudioWindowConfig, AudioWindows
 from guard.windows.face_models import FaceModels, load_face_models
 from guard.windows.faces import FaceWindowConfig, FaceWindows
@@ -36,13 +36,16 @@ class UnusableDetector:
         del window
         return Abstain("detector_failed")
 
-    def score(self, batch: FloatArray) -> FloatArray:
+    def score(self, batch: FloatArray, windows: Sequence[Window]) -> Sequence[Finding | Abstain]:
         """Refuse: nothing this detector prepared can have led here.
 
         Raises:
             ModelError: always.
         """
-        raise ModelError("model_unusable", f"{self.signal} has no usable model; {len(batch)} windows refused")
+        del batch
+        raise ModelError(
+            "model_unusable", f"{self.signal} has no usable model; {len(windows)} windows refused"
+        )
 
 
 @dataclass(frozen=True, slots=True)

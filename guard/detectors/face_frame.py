@@ -7,6 +7,7 @@ and its known failures: docs/face.md and models/face_frame/card.toml.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from guard.detectors.card import Card
 from guard.detectors.onnx import OnnxModel, Scorer
 from guard.fusion.calibration import Logistic
-from guard.types import Abstain, FaceQuality, FaceWindow, FloatArray, Signal, Window
+from guard.types import Abstain, FaceQuality, FaceWindow, Finding, FloatArray, Signal, Window
 
 INPUT_PX = 128
 # Where the input lies in the 224 px crop: all that tight training pictures of faces cover.
@@ -75,16 +76,18 @@ class FaceFrame:
         cut = window.crop[TOP_PX : TOP_PX + INPUT_PX, LEFT_PX : LEFT_PX + INPUT_PX]
         return np.ascontiguousarray(cut.transpose(2, 0, 1), dtype=np.float32) / np.float32(255)
 
-    def score(self, batch: FloatArray) -> FloatArray:
-        """Return calibrated natural llr, float32 (B,), positive means spoof.
+    def score(self, batch: FloatArray, windows: Sequence[Window]) -> Sequence[Finding | Abstain]:
+        """Return the calibrated natural llr of each row, positive means spoof.
 
         Args:
             batch: float32 (B, 3, 128, 128), rows as ``prepare`` returned them.
+            windows: not looked at.
 
         Raises:
             ModelError: the runtime failed, or a score is not finite.
         """
-        return self._calibration.llr(self._model.raw(batch))
+        del windows
+        return [Finding(llr) for llr in self._calibration.llr(self._model.raw(batch)).tolist()]
 
     def _reason(self, quality: FaceQuality) -> str | None:
         c = self._config

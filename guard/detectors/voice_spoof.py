@@ -5,6 +5,7 @@ The model, its data and its known failures: docs/voice.md and models/voice_spoof
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from guard.detectors.card import Card
 from guard.detectors.onnx import OnnxModel, Scorer
 from guard.fusion.calibration import Logistic
-from guard.types import Abstain, AudioQuality, AudioWindow, FloatArray, Signal, Window
+from guard.types import Abstain, AudioQuality, AudioWindow, Finding, FloatArray, Signal, Window
 
 WINDOW_SAMPLES = 64_000
 
@@ -69,16 +70,18 @@ class VoiceSpoof:
             return Abstain("too_quiet")
         return samples
 
-    def score(self, batch: FloatArray) -> FloatArray:
-        """Return calibrated natural llr, float32 (B,), positive means spoof.
+    def score(self, batch: FloatArray, windows: Sequence[Window]) -> Sequence[Finding | Abstain]:
+        """Return the calibrated natural llr of each row, positive means spoof.
 
         Args:
             batch: float32 (B, 64000), rows as ``prepare`` returned them.
+            windows: not looked at.
 
         Raises:
             ModelError: the runtime failed, or a score is not finite.
         """
-        return self._calibration.llr(self._model.raw(batch))
+        del windows
+        return [Finding(llr) for llr in self._calibration.llr(self._model.raw(batch)).tolist()]
 
     def _reason(self, quality: AudioQuality) -> str | None:
         c = self._config

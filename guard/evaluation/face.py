@@ -29,7 +29,7 @@ from guard.errors import ConfigError, MediaError
 from guard.evaluation.manifest import LABELS, read_lines
 from guard.evaluation.metrics import Interval, Metric, auc, bootstrap, eer, tpr_at_fa
 from guard.resources import models_dir
-from guard.types import Abstain, Detector, FaceWindow, Kind, TrackKey, VideoFrame
+from guard.types import Abstain, Detector, FaceWindow, Finding, Kind, TrackKey, VideoFrame, WindowSkip
 from guard.windows.face_models import FaceModels, load_face_models
 from guard.windows.faces import FaceWindowConfig, FaceWindows
 
@@ -128,21 +128,27 @@ def measure_file(item: Item, finder: FaceModels, detector: Detector) -> Measured
     scores: dict[int, list[float]] = {}
     looks, cpu_s = 0, 0.0
     for frame in _frames(item.path):
-        found = stage.push(frame)
-        looks += bool(found)
-        for window in found:
+        seen = stage.push(frame)
+        looks += bool(seen)
+        for window in seen:
             started = time.process_time()
-            row = detector.prepare(window) if isinstance(window, FaceWindow) else Abstain(window.reason)
-            if isinstance(row, Abstain):
-                reasons[row.reason] += 1
+            found = _judge(window, detector)
+            if isinstance(found, Abstain):
+                reasons[found.reason] += 1
                 continue
-            llr = float(detector.score(row[None])[0])
             cpu_s += time.process_time() - started
-            scores.setdefault(window.face or 0, []).append(llr)
+            scores.setdefault(window.face or 0, []).append(found.llr)
     most = max((len(s) for s in scores.values()), default=0)
     means = [float(np.mean(s)) for s in scores.values() if 2 * len(s) >= most]
     scored = sum(len(s) for s in scores.values())
     return Measured(item, max(means) if means else None, looks, scored, reasons, cpu_s)
+
+
+def _judge(window: FaceWindow | WindowSkip, detector: Detector) -> Finding | Abstain:
+    if isinstance(window, WindowSkip):
+        return Abstain(window.reason)
+    row = detector.prepare(window)
+    return row if isinstance(row, Abstain) else detector.score(row[None], [window])[0]
 
 
 def report_of(measured: Sequence[Measured]) -> dict[str, Any]:

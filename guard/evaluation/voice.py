@@ -128,11 +128,20 @@ def measure(clips: Sequence[tuple[Item, FloatArray, int]], channel: Channel, det
         windows = AudioWindows(KEY)
         cut = [w for frame in channel(samples, rate_hz, item.path.name) for w in windows.push(frame)]
         cut += windows.flush()
-        ready = [detector.prepare(w) for w in cut if isinstance(w, AudioWindow)]
-        rows = [row for row in ready if not isinstance(row, Abstain)]
-        result.llr.append(float(detector.score(np.stack(rows)).mean()) if rows else 0.0)
-        result.covered.append(bool(rows))
+        llrs = _llrs([w for w in cut if isinstance(w, AudioWindow)], detector)
+        result.llr.append(float(np.mean(llrs)) if llrs else 0.0)
+        result.covered.append(bool(llrs))
     return result
+
+
+def _llrs(windows: Sequence[AudioWindow], detector: Detector) -> list[float]:
+    """Return the llr of the windows the detector does not abstain from."""
+    ready = [(window, detector.prepare(window)) for window in windows]
+    asked = [(window, row) for window, row in ready if not isinstance(row, Abstain)]
+    if not asked:
+        return []
+    found = detector.score(np.stack([row for _, row in asked]), [window for window, _ in asked])
+    return [finding.llr for finding in found if not isinstance(finding, Abstain)]
 
 
 def summary(items: Sequence[Item], result: Result) -> dict[str, Any]:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from guard.clock import Clock
 from guard.inference.slots import LaneCounts, Priority, SlotConfig, SlotQueue
-from guard.types import Abstain, Detector, FaceWindow, FloatArray, Score, Window
+from guard.types import Abstain, Detector, FaceWindow, Finding, FloatArray, Score, Window
 
 ScoreSink = Callable[[Sequence[Score]], None]
+_FAILED = Abstain("detector_failed")
 
 
 def stream_of(window: Window) -> tuple[object, int]:
@@ -25,42 +27,43 @@ def stream_of(window: Window) -> tuple[object, int]:
     return window.key, window.face if isinstance(window, FaceWindow) else 0
 
 
-def score_of(detector: Detector, window: Window, llr: float | None, reason: str | None) -> Score:
-    """Return the Score of one window; ``reason`` says why ``llr`` is None."""
+def score_of(detector: Detector, window: Window, found: Finding | Abstain) -> Score:
+    """Return the Score of one window."""
     face = window.face if isinstance(window, FaceWindow) else None
-    return Score(window.key, detector.signal, window.start_s, window.end_s, llr, reason, face)
+    score = Score(window.key, detector.signal, window.start_s, window.end_s, llr=None, face=face)
+    if isinstance(found, Abstain):
+        return replace(score, reason=found.reason)
+    return replace(score, llr=found.llr, parts_llr=found.parts_llr)
 
 
 def run_detector(detector: Detector, windows: Sequence[Window]) -> list[Score]:
     """Score windows of any number: abstentions keep their reason, failures say so.
 
     Returns:
-        One Score per window, in the order given. A window the detector abstains from
-        has llr None; if the detector fails, every prepared window of the batch has llr
-        None and reason ``detector_failed``: no evidence, never a good mark.
+        One Score per window, in the order given. A window the detector abstains from, before
+        or after its model ran, has llr None; if the detector fails, every prepared window of the
+        batch has llr None and reason ``detector_failed``: no evidence, never a good mark.
     """
-    inputs: list[FloatArray] = []
-    slots: list[int] = []
-    scores: list[Score] = []
+    found: list[Finding | Abstain] = [_FAILED] * len(windows)
+    rows: dict[int, FloatArray] = {}
     for at, window in enumerate(windows):
         try:
             prepared = detector.prepare(window)
         except Exception:  # whatever a detector does wrong, the lane and the call go on
-            prepared = Abstain("detector_failed")
+            continue
         if isinstance(prepared, Abstain):
-            scores.append(score_of(detector, window, None, prepared.reason))
+            found[at] = prepared
         else:
-            inputs.append(prepared)
-            slots.append(at)
-            scores.append(score_of(detector, window, None, "detector_failed"))
-    if inputs:
+            rows[at] = prepared
+    if rows:
         try:
-            llrs = detector.score(np.stack(inputs))
-        except Exception:  # as above; the scores already say detector_failed
-            return scores
-        for at, llr in zip(slots, llrs, strict=True):
-            scores[at] = score_of(detector, windows[at], float(llr), None)
-    return scores
+            findings = detector.score(np.stack(list(rows.values())), [windows[at] for at in rows])
+            found_by_row = dict(zip(rows, findings, strict=True))
+        except Exception:  # as above; these windows already say detector_failed
+            found_by_row = {}
+        for at, finding in found_by_row.items():
+            found[at] = finding
+    return [score_of(detector, window, finding) for window, finding in zip(windows, found, strict=True)]
 
 
 class InlineLane:

@@ -13,6 +13,7 @@ from guard.types import (
     Abstain,
     AudioQuality,
     AudioWindow,
+    Finding,
     FloatArray,
     Kind,
     Score,
@@ -26,7 +27,7 @@ DEADLINE_S = 10.0
 
 
 class ScriptedDetector:
-    """Scores a window by its first sample; abstains below zero; fails above one."""
+    """Scores a window by its first sample; abstains below zero, afterwards at 0.75; fails above one."""
 
     signal = Signal.VOICE_SPOOF
 
@@ -34,10 +35,18 @@ class ScriptedDetector:
         assert isinstance(window, AudioWindow)
         return Abstain("too_little_speech") if window.samples[0] < 0 else window.samples
 
-    def score(self, batch: FloatArray) -> FloatArray:
+    def score(self, batch: FloatArray, windows: Sequence[Window]) -> list[Finding | Abstain]:
+        assert [w.samples[0] for w in windows if isinstance(w, AudioWindow)] == batch[:, 0].tolist()
         if (batch[:, 0] > 1).any():
             raise ModelError("model_failed", "scripted failure")
-        return batch[:, 0]
+        return [Abstain("music") if x == 0.75 else Finding(x, (x, -x)) for x in batch[:, 0].tolist()]
+
+
+class Forgetful(ScriptedDetector):
+    """Answers for one window fewer than it was asked about."""
+
+    def score(self, batch: FloatArray, windows: Sequence[Window]) -> list[Finding | Abstain]:
+        return super().score(batch, windows)[1:]
 
 
 def window(first: float) -> AudioWindow:
@@ -48,6 +57,17 @@ def window(first: float) -> AudioWindow:
 def test_scores_keep_order_and_abstentions_keep_their_reason() -> None:
     scores = run_detector(ScriptedDetector(), [window(0.5), window(-1), window(0.25)])
     assert [(s.llr, s.reason) for s in scores] == [(0.5, None), (None, "too_little_speech"), (0.25, None)]
+
+
+def test_a_detector_may_abstain_after_its_model_ran() -> None:
+    scores = run_detector(ScriptedDetector(), [window(-1), window(0.75), window(0.5)])
+    assert [(s.llr, s.reason) for s in scores] == [(None, "too_little_speech"), (None, "music"), (0.5, None)]
+    assert [s.parts_llr for s in scores] == [(), (), (0.5, -0.5)]
+
+
+def test_a_detector_that_answers_for_too_few_windows_has_failed() -> None:
+    scores = run_detector(Forgetful(), [window(0.5), window(-1), window(0.25)])
+    assert [s.reason for s in scores] == ["detector_failed", "too_little_speech", "detector_failed"]
 
 
 def test_a_failing_detector_gives_no_evidence_and_says_so() -> None:

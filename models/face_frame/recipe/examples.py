@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from guard.codec.files import read_file  # noqa: E402
 from guard.detectors.card import load_card  # noqa: E402
 from guard.detectors.face_frame import FaceFrame  # noqa: E402
 from guard.resources import clips_dir, models_dir  # noqa: E402
-from guard.types import FaceWindow, Kind, TrackKey, VideoFrame  # noqa: E402
+from guard.types import Abstain, FaceWindow, Kind, TrackKey, VideoFrame  # noqa: E402
 from guard.windows.face_models import load_face_models  # noqa: E402
 from guard.windows.faces import FaceWindowConfig, FaceWindows  # noqa: E402
 
@@ -58,13 +59,20 @@ def _window(path: Path) -> FaceWindow:
     sys.exit(f"{path.name} shows no face that can be judged")
 
 
+def _llr(row: np.ndarray, window: FaceWindow, detector: FaceFrame) -> float:
+    (found,) = detector.score(row[None], [window])
+    if isinstance(found, Abstain):
+        sys.exit(f"the detector abstains ({found.reason})")
+    return found.llr
+
+
 def _row(name: str, window: FaceWindow, detector: FaceFrame) -> np.ndarray:
     given = detector.prepare(window)
     if not isinstance(given, np.ndarray):
         sys.exit(f"{name}: the detector abstains ({given.reason})")
     seen = (given.transpose(1, 2, 0) * 255).round().astype(np.uint8)
-    llr = float(detector.score(given[None])[0])
-    heat = _heat(given, detector, llr)
+    llr = _llr(given, window, detector)
+    heat = _heat(given, lambda row: _llr(row, window, detector), llr)
     tiles = [window.crop, _large(seen), _large(heat)]
     row = Image.fromarray(np.concatenate(tiles, axis=1))
     ImageDraw.Draw(row).text(
@@ -73,7 +81,7 @@ def _row(name: str, window: FaceWindow, detector: FaceFrame) -> np.ndarray:
     return np.asarray(row)
 
 
-def _heat(given: np.ndarray, detector: FaceFrame, llr: float) -> np.ndarray:
+def _heat(given: np.ndarray, llr_of: Callable[[np.ndarray], float], llr: float) -> np.ndarray:
     """Return uint8 (128, 128, 3): the input in grey, coloured by what hiding each patch changes."""
     size = given.shape[1]
     weight, count = np.zeros((size, size)), np.zeros((size, size))
@@ -83,7 +91,7 @@ def _heat(given: np.ndarray, detector: FaceFrame, llr: float) -> np.ndarray:
             spot = (slice(top, top + _PATCH_PX), slice(left, left + _PATCH_PX))
             hidden = given.copy()
             hidden[:, spot[0], spot[1]] = soft
-            weight[spot] += llr - float(detector.score(hidden[None])[0])
+            weight[spot] += llr - llr_of(hidden)
             count[spot] += 1
     weight /= np.maximum(count, 1)
     strength = np.clip(weight / max(float(np.abs(weight).max()), 0.2), -1, 1)[..., None]
