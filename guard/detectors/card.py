@@ -18,11 +18,18 @@ from guard.fusion.calibration import Logistic
 from guard.types import Signal
 
 DTYPES = ("float32", "uint8")
+LEVELS = ("as_is", "rms_0.05", "peak_1")
+SHORTER = ("repeat", "zeros")
+LONGER = ("cut", "average")
 
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
-    """What the model is fed: ``shape`` without the batch axis, and how values are scaled."""
+    """What the model is fed: ``shape`` without the batch axis, and how values are scaled.
+
+    ``scaling`` is for people; what guard does to a window of audio before a model of another
+    length or level sees it is ``level``, ``shorter`` and ``longer`` (docs/models.md).
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -30,14 +37,22 @@ class InputSpec:
     scaling: str
     rate_hz: int | None = None
     colour_order: str | None = None
+    level: str = "as_is"
+    shorter: str | None = None
+    longer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """Name of the raw score (B,), and whether a larger one means spoof."""
+    """Name of the raw score, and whether a larger one means spoof.
+
+    Of an output (B, 2) ``column`` is the score; ``minus_column`` is taken from it where given.
+    """
 
     name: str
     larger_is_spoof: bool
+    column: int | None = None
+    minus_column: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +159,9 @@ def _input(table: Mapping[str, Any]) -> InputSpec:
         scaling=_text(table, "scaling"),
         rate_hz=None if rate is None else int(rate),
         colour_order=None if colour is None else str(colour),
+        level=_choice(table, "level", LEVELS) or "as_is",
+        shorter=_choice(table, "shorter", SHORTER),
+        longer=_choice(table, "longer", LONGER),
     )
 
 
@@ -151,7 +169,24 @@ def _output(table: Mapping[str, Any]) -> OutputSpec:
     spoof = _text(table, "spoof_is")
     if spoof not in ("larger", "smaller"):
         raise ValueError(f"output.spoof_is must be 'larger' or 'smaller', not {spoof!r}")
-    return OutputSpec(name=_text(table, "name"), larger_is_spoof=spoof == "larger")
+    column, minus = (_column(table, key) for key in ("column", "minus_column"))
+    if minus is not None and (column is None or minus == column):
+        raise ValueError("output.minus_column needs an output.column that is another one")
+    return OutputSpec(_text(table, "name"), spoof == "larger", column, minus)
+
+
+def _column(table: Mapping[str, Any], key: str) -> int | None:
+    value = table.get(key)
+    if value is not None and (type(value) is not int or value not in (0, 1)):
+        raise ValueError(f"output.{key} must be 0 or 1, not {value!r}")
+    return value
+
+
+def _choice(table: Mapping[str, Any], key: str, choices: tuple[str, ...]) -> str | None:
+    value = table.get(key)
+    if value is not None and value not in choices:
+        raise ValueError(f"input.{key} must be one of {', '.join(choices)}, not {value!r}")
+    return value
 
 
 def _text(table: Mapping[str, Any], key: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime as ort
@@ -45,6 +45,7 @@ class OnnxModel:
                 "model_load", f"{card.folder / card.file} does not load: {error}; run its recipe again"
             ) from error
         self._check_names()
+        self._single = self._session.get_inputs()[0].shape[:1] == [1]
         for rows in (1, 2):
             self.raw(np.zeros((rows, *card.input.shape), card.input.dtype))
 
@@ -60,7 +61,8 @@ class OnnxModel:
             batch: (B, *card.input.shape) of the card's dtype.
 
         Returns:
-            float32 (B,), turned round where the card says that a smaller output is spoof.
+            float32 (B,): the card's column of the output, turned round where the card says that
+            a smaller one is spoof.
 
         Raises:
             ModelError: ``model_input``, ``model_run``, ``model_output`` or ``model_not_finite``.
@@ -72,19 +74,36 @@ class OnnxModel:
                 f"{self._card.name} wants (B, {', '.join(map(str, spec.shape))}) {spec.dtype}, "
                 f"got {batch.shape} {batch.dtype}; the caller's windows do not fit this model",
             )
-        try:
-            (output,) = self._session.run([self._card.output.name], {spec.name: batch})
-        except Exception as error:
-            raise ModelError("model_run", f"{self._card.name} failed: {error}") from error
-        raw = np.asarray(output)
-        if raw.shape != (len(batch),) or raw.dtype != np.float32:
-            raise ModelError(
-                "model_output",
-                f"{self._card.name} must return float32 ({len(batch)},), got {raw.dtype} {raw.shape}",
-            )
+        # a file exported for a batch of one takes its rows one by one
+        parts = [batch[row : row + 1] for row in range(len(batch))] if self._single else [batch]
+        raw = np.concatenate([self._column(self._run(part), len(part)) for part in parts])
         if not np.isfinite(raw).all():
             raise ModelError("model_not_finite", f"{self._card.name} returned a score that is not finite")
         return raw if self._card.output.larger_is_spoof else -raw
+
+    def _run(self, batch: Batch) -> NDArray[Any]:
+        try:
+            (output,) = self._session.run([self._card.output.name], {self._card.input.name: batch})
+        except Exception as error:
+            raise ModelError("model_run", f"{self._card.name} failed: {error}") from error
+        return np.asarray(output)
+
+    def _column(self, output: NDArray[Any], rows: int) -> FloatArray:
+        """Return the score of an output (B,), (B, 1) or, where the card names the column, (B, 2)."""
+        spec = self._card.output
+        shapes = [(rows,), (rows, 1)] if spec.column is None else [(rows, 2)]
+        if output.shape not in shapes or output.dtype != np.float32:
+            wanted = (
+                "(B,) or (B, 1)" if spec.column is None else "(B, 2), of which output.column is the score"
+            )
+            raise ModelError(
+                "model_output",
+                f"{self._card.name} must return float32 {wanted}, got {output.dtype} {output.shape} "
+                f"for {rows} row(s); correct the card's [output] or the export",
+            )
+        columns: FloatArray = output.reshape(rows, -1)
+        score = columns[:, spec.column or 0]
+        return score if spec.minus_column is None else score - columns[:, spec.minus_column]
 
     def _check_names(self) -> None:
         inputs = [node.name for node in self._session.get_inputs()]

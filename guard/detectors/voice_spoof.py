@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from guard.detectors.card import Card
+from guard.detectors.contract import WINDOW_SAMPLES, check_contract, fitted
 from guard.detectors.onnx import OnnxModel, Scorer
 from guard.fusion.calibration import Logistic
 from guard.types import Abstain, AudioQuality, AudioWindow, Finding, FloatArray, Signal, Window
-
-WINDOW_SAMPLES = 64_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,9 @@ class VoiceSpoof:
 
     @classmethod
     def from_card(cls, card: Card) -> VoiceSpoof:
-        """Load the card's model; raises ModelError as ``OnnxModel`` does."""
-        return cls(OnnxModel(card), card.calibration)
+        """Load the card's model; raises ModelError as ``OnnxModel`` and ``check_contract`` do."""
+        check_contract(card)
+        return cls(fitted(OnnxModel(card)), card.calibration)
 
     @property
     def signal(self) -> Signal:
