@@ -14,7 +14,7 @@ import pytest
 from guard.detectors.card import load_card
 from guard.resources import clips_dir, models_dir
 
-RECIPE = models_dir() / "voice_spoof" / "recipe"
+RECIPE = models_dir() / "voice" / "recipe"
 DENIED: dict[str, list[str]] = tomllib.loads((models_dir() / "denylist.toml").read_text())["voice"]
 
 
@@ -53,7 +53,7 @@ def test_harmless_clip_is_listed(recipe: ModuleType, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     "row",
     [
-        "a.flac,spoof,kokoro-82m,x,MIT,",
+        "a.flac,spoof,open jtalk,x,MIT,",
         "a.flac,bonafide,natural,deb:asterisk-core-sounds-ru-g722,CC,",
         "a.flac,bonafide,natural,x,CC,June Wallack",
     ],
