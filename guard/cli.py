@@ -34,6 +34,9 @@ app.add_typer(eval_app, name="eval")
 
 Config = Annotated[Path | None, typer.Option("--config", help="guard.toml; without it the defaults.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]
+ModelsFolder = Annotated[
+    Path | None, typer.Option("--models-dir", help="Your own models; without it analysis.models_dir.")
+]
 _errors = Console(stderr=True, soft_wrap=True)
 
 
@@ -99,17 +102,23 @@ def token(
 def analyze(
     paths: Annotated[list[str], typer.Argument(help="Audio and video files, or folders of them.")],
     as_json: AsJson = False,
-    profile: Annotated[str, typer.Option(help="Policy profile whose thresholds decide.")] = "meeting",
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Policy profile whose thresholds decide; without it the configured one."),
+    ] = None,
+    config: Config = None,
+    models_folder: ModelsFolder = None,
 ) -> None:
     """Analyse files through the same pipeline as calls."""
     from guard.app.analyze import analyze_all
-    from guard.app.parts import file_config, load_models
+    from guard.app.parts import load_models, settings_config
     from guard.app.report import print_analysis
-    from guard.resources import models_dir
+    from guard.config import load_settings
 
-    models = load_models(models_dir())
+    settings = load_settings(config)
+    models = load_models(models_folder or settings.analysis.models_dir)
     good = True
-    for found, ok in analyze_all(paths, models, file_config(profile)):
+    for found, ok in analyze_all(paths, models, settings_config(settings, profile)):
         good = good and ok
         if as_json:
             _out(found)

@@ -85,7 +85,7 @@ class AnalysisConfig:
     Args:
         enabled: without it every participant stays detector_down.
         tap_packets: encoded packets that wait for the analysis process; then the oldest go.
-        models_dir: folder of models; empty takes the shipped ones.
+        models_dir: folder of your own models, laid over the shipped ones; empty takes the shipped ones only.
         lanes: how windows wait for their model.
         receive: reception of the tapped packets.
         audio: windows of voices.

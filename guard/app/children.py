@@ -9,13 +9,12 @@ import sys
 from pathlib import Path
 
 from guard.app.analysis import AnalysisWorker
-from guard.app.parts import PipelineConfig, load_models
+from guard.app.parts import load_models, settings_config
 from guard.banner_worker import run_banner_worker
 from guard.clock import Clock
 from guard.config import Settings, load_settings, thresholds
 from guard.errors import ConfigError, GuardError
 from guard.log import configure, get_logger
-from guard.resources import models_dir
 
 _PR_SET_PDEATHSIG = 1
 
@@ -24,12 +23,6 @@ def die_with_parent(by: signal.Signals = signal.SIGKILL) -> None:
     """Let the kernel end this process when the one that started it dies without a word (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, by)
-
-
-def pipeline_config(settings: Settings) -> PipelineConfig:
-    """Return the pipeline's part of the settings."""
-    analysis = settings.analysis
-    return PipelineConfig(analysis.audio, analysis.face, settings.fusion, analysis.lanes)
 
 
 async def run_child(name: str, sock: socket.socket, config: Path | None, clock: Clock) -> None:
@@ -61,13 +54,13 @@ async def run_child(name: str, sock: socket.socket, config: Path | None, clock: 
 
 async def _analysis(sock: socket.socket, settings: Settings, clock: Clock) -> None:
     log = get_logger("analysis")
-    models = load_models(settings.analysis.models_dir or models_dir())
+    models = load_models(settings.analysis.models_dir)
     for signal_name, error in models.errors.items():
         log.error("model_unusable", signal=signal_name.value, code=error.code, why=error.message)
     worker = AnalysisWorker(
         clock,
         models,
-        config=pipeline_config(settings),
+        config=settings_config(settings),
         receive=settings.analysis.receive,
         thresholds_of=lambda name: thresholds(settings.profile_named(name)),
     )

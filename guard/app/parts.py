@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from guard.app.model_files import NETWORKS, in_use, load_detector
 from guard.clock import Clock
-from guard.config import thresholds
-from guard.detectors.card import load_card
+from guard.config import Settings, thresholds
 from guard.detectors.table import DETECTORS
+from guard.detectors.tflite import load_network_card
 from guard.errors import ModelError
 from guard.fusion.config import FusionConfig, Thresholds
 from guard.fusion.engine import Fusion
@@ -19,7 +20,7 @@ from guard.pipeline import Lane, Pipeline, Stages
 from guard.policy.profile import load_profile
 from guard.types import Abstain, Detector, Finding, FloatArray, Kind, Score, Signal, Verdict, Window
 from guard.windows.audio import AudioWindowConfig, AudioWindows
-from guard.windows.face_models import FaceModels, load_face_models
+from guard.windows.face_models import FaceModels
 from guard.windows.faces import FaceWindowConfig, FaceWindows
 
 OnVerdict = Callable[[Verdict, Sequence[Score]], None]
@@ -65,21 +66,26 @@ class Models:
     errors: Mapping[Signal, ModelError]
 
 
-def load_models(folder: Path) -> Models:
+def load_models(folder: Path | None) -> Models:
     """Load every model of the detector table; one that fails is named, the rest work.
 
+    Args:
+        folder: the operator's models, laid over the shipped ones (``guard.app.model_files``).
+
     Raises:
+        ConfigError: the operator's folder cannot be read.
         ModelError: the face finder or its mesh cannot be loaded: without them no picture
             can be looked at.
     """
-    faces = load_face_models(folder)
+    places = in_use(folder)
+    faces = FaceModels(*(load_network_card(places.networks[name].folder) for name in NETWORKS))
     sha256 = {card.name: card.sha256 for card in faces.cards}
     detectors: list[Detector] = []
     errors: dict[Signal, ModelError] = {}
     for entry in DETECTORS:
         try:
-            card = load_card(folder / entry.model)
-            detectors.append(entry.load(card))
+            card, detector = load_detector(entry, places.detectors[entry.signal].folder)
+            detectors.append(detector)
             sha256[card.name] = card.sha256
         except ModelError as error:
             detectors.append(UnusableDetector(entry.signal))
@@ -106,14 +112,16 @@ def thresholds_of(profile: str) -> Thresholds:
     return thresholds(load_profile(profile))
 
 
-def file_config(profile: str) -> PipelineConfig:
-    """Return the settings for files: the defaults, with a profile's thresholds."""
-    return PipelineConfig(
-        audio=AudioWindowConfig(),
-        face=FaceWindowConfig(),
-        fusion=FusionConfig(thresholds=thresholds_of(profile)),
-        slots=SlotConfig(),
-    )
+def settings_config(settings: Settings, profile: str | None = None) -> PipelineConfig:
+    """Return the pipeline's part of the settings, with a profile's thresholds where one is named.
+
+    Raises:
+        ConfigError: there is no such profile, or it is wrong.
+    """
+    analysis, fusion = settings.analysis, settings.fusion
+    if profile is not None:
+        fusion = replace(fusion, thresholds=thresholds_of(profile))
+    return PipelineConfig(analysis.audio, analysis.face, fusion, analysis.lanes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from guard.api.tls import CertificateFiles, check_files
 from guard.api.webhook import WebhookConfig
-from guard.app.model_files import NETWORKS
+from guard.app.model_files import describe
 from guard.config import Settings
-from guard.detectors.tflite import load_network_card
 from guard.relay.seam import check_addresses
 
 
@@ -39,12 +38,10 @@ def check(settings: Settings) -> None:
 
     Raises:
         ConfigError: a certificate, the webhook or an address cannot be used.
-        ModelError: the folder of models lacks what every picture needs.
+        ModelError: a card of the operator's models is wrong, or two of them score one signal.
     """
     webhook_config(settings)
     configured_certificate(settings)
     check_addresses(settings.relay)
-    folder = settings.analysis.models_dir
-    if settings.analysis.enabled and folder is not None:
-        for name in NETWORKS:
-            load_network_card(folder / name)
+    if settings.analysis.enabled:
+        describe(settings.analysis.models_dir)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from guard.app.analyze import analyze_all, analyze_file, expand
-from guard.app.parts import Models, file_config, load_models
+from guard.app.parts import Models, load_models, settings_config
+from guard.config import Settings
 from guard.errors import ConfigError
 from guard.resources import clips_dir, models_dir
 from guard.types import Signal
@@ -33,8 +34,8 @@ def models() -> Models:
 
 
 def test_a_clip_gives_the_contracts_object_and_equal_input_equal_output(models: Models) -> None:
-    first = analyze_file(CLIP, models, file_config("meeting"))
-    second = analyze_file(CLIP, models, file_config("meeting"))
+    first = analyze_file(CLIP, models, settings_config(Settings(), "meeting"))
+    second = analyze_file(CLIP, models, settings_config(Settings(), "meeting"))
     assert json.dumps(first, allow_nan=False) == json.dumps(second, allow_nan=False)
     assert set(first) == KEYS
     assert set(first["voice"]) == {"verdict", "llr", "speech_s", "windows", "coverage"}
@@ -49,13 +50,13 @@ def test_a_clip_gives_the_contracts_object_and_equal_input_equal_output(models: 
 
 
 def test_a_signal_without_a_model_says_so_and_gives_no_llr(models: Models) -> None:
-    found = analyze_file(CLIP, models, file_config("meeting"))
+    found = analyze_file(CLIP, models, settings_config(Settings(), "meeting"))
     assert found["signals"]["lip_sync"] == {"llr": None, "coverage": 0.0, "reason": "no_model"}
 
 
 def test_a_voice_only_file_has_no_face(models: Models) -> None:
     voice = str(clips_dir() / "voices" / "customer_genuine.opus")
-    found = analyze_file(voice, models, file_config("meeting"))
+    found = analyze_file(voice, models, settings_config(Settings(), "meeting"))
     assert found["face"] is None
     assert found["signals"]["face_frame"]["reason"] == "no_stream"
 
@@ -64,7 +65,7 @@ def test_an_unreadable_file_is_reported_and_the_rest_goes_on(models: Models, tmp
     broken = tmp_path / "a.mp4"
     broken.write_bytes(b"not a film")
     paths = [str(tmp_path / "missing.wav"), str(broken), str(clips_dir() / "voices" / "agent_genuine.opus")]
-    results = list(analyze_all(paths, models, file_config("meeting")))
+    results = list(analyze_all(paths, models, settings_config(Settings(), "meeting")))
     assert [ok for _, ok in results] == [False, False, True]
     assert [found["path"] for found, _ in results] == paths
     assert results[0][0]["error"]["code"] == "file_not_found"
@@ -82,7 +83,7 @@ def test_a_folder_is_walked_sorted_and_unknown_extensions_are_skipped(tmp_path: 
 
 def test_an_unknown_profile_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="nosuch"):
-        file_config("nosuch")
+        settings_config(Settings(), "nosuch")
 
 
 def test_a_folder_without_media_is_said_and_no_path_is_no_folder(
@@ -100,7 +101,7 @@ def test_a_cut_file_lasts_as_long_as_what_is_there(
 ) -> None:
     cut = tmp_path / "cut.webm"
     cut.write_bytes(Path(CLIP).read_bytes()[:200_000])
-    found = analyze_file(str(cut), models, file_config("meeting"))
+    found = analyze_file(str(cut), models, settings_config(Settings(), "meeting"))
     assert 0 < found["duration_s"] < 10
     assert found["voice"]["speech_s"] <= found["duration_s"]
     assert "cut off" in capsys.readouterr().err

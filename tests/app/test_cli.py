@@ -27,7 +27,7 @@ def guard(*words: str, stdout: int | None = None) -> subprocess.CompletedProcess
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("[analysis]\nmodels_dir = '/nowhere'\n", "card_missing"),
+        ("[analysis]\nmodels_dir = '/nowhere'\n", "models_dir"),
         ("[server]\ntls_cert = '/nowhere.pem'\ntls_key = '/nowhere.pem'\n", "tls_invalid"),
         ("[webhook]\nurl = 'http://bank.example/hook'\nsecret = '0123456789abcdef'\n", "config_invalid"),
         ("[webhook]\nurl = 'https://bank.example/hook'\nsecret = 'short'\n", "config_invalid"),
