@@ -9,18 +9,28 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from guard.detectors.gates import CONTENT, Gates, read_gates
 from guard.errors import ModelError
-from guard.fusion.calibration import Logistic
+from guard.fusion.calibration import BinnedLogistic, Logistic
+from guard.media.channel import BINS
 from guard.types import Signal
 
 DTYPES = ("float32", "uint8")
 LEVELS = ("as_is", "rms_0.05", "peak_1")
 SHORTER = ("repeat", "zeros")
 LONGER = ("cut", "average")
+# half seconds of a window that a model may score one by one
+PARTS = 8
+# what an output beside the score holds, by its name; other names are not read
+KNOWN_OUTPUTS: Mapping[str, tuple[int, ...]] = {
+    "content": (len(CONTENT),),
+    "quality": (),
+    "timeline": (PARTS,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +67,12 @@ class OutputSpec:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A checked ``card.toml``; ``data`` and ``measured`` are for people and reports."""
+    """A checked ``card.toml``; ``data`` and ``measured`` are for people and reports.
+
+    ``outputs`` are what the model says beside its score, name to shape without the batch axis;
+    ``bins`` the calibration of windows of one channel or noise, ``second`` that of one second of the
+    output ``timeline``.
+    """
 
     folder: Path
     name: str
@@ -72,6 +87,15 @@ class Card:
     calibration: Logistic
     data: Mapping[str, Any]
     measured: Mapping[str, Any]
+    outputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    gates: Gates = field(default_factory=Gates)
+    bins: Mapping[str, Logistic] = field(default_factory=dict)
+    second: Logistic | None = None
+
+    @property
+    def calibrations(self) -> BinnedLogistic:
+        """The calibration of each bin of windows."""
+        return BinnedLogistic(self.calibration, self.bins)
 
 
 def load_card(folder: Path) -> Card:
@@ -127,7 +151,8 @@ def _card(folder: Path, table: Mapping[str, Any]) -> Card:
     if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
         raise ValueError("sha256 must be 64 lower-case hex digits")
     calibration = table["calibration"]
-    return Card(
+    second = calibration.get("second")
+    card = Card(
         folder=folder,
         name=_text(table, "name"),
         version=_text(table, "version"),
@@ -138,10 +163,51 @@ def _card(folder: Path, table: Mapping[str, Any]) -> Card:
         summary=_text(table, "summary"),
         input=_input(table["input"]),
         output=_output(table["output"]),
-        calibration=Logistic(*(float(calibration[key]) for key in ("a", "b", "limit_llr"))),
+        calibration=_logistic(calibration),
         data=dict(table["data"]),
         measured=dict(table["measured"]),
+        outputs={name: _shape(name, shape) for name, shape in table.get("outputs", {}).items()},
+        gates=read_gates(table.get("gates", {})),
+        bins=_bins(calibration),
+        second=None if second is None else _logistic(second),
     )
+    _check_outputs(card)
+    return card
+
+
+def _logistic(table: Mapping[str, Any]) -> Logistic:
+    return Logistic(*(float(table[key]) for key in ("a", "b", "limit_llr")))
+
+
+def _bins(calibration: Mapping[str, Any]) -> dict[str, Logistic]:
+    """Return the map of each bin; one that states no limit has that of the whole calibration."""
+    bins: dict[str, Logistic] = {}
+    for table in calibration.get("bins", []):
+        name = _text(table, "name")
+        if name not in BINS or name in bins:
+            raise ValueError(f"calibration.bins names each of {', '.join(BINS)} at most once, not {name!r}")
+        bins[name] = _logistic({"limit_llr": calibration["limit_llr"], **table})
+    return bins
+
+
+def _shape(name: str, shape: Any) -> tuple[int, ...]:
+    if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
+        raise ValueError(f"outputs.{name} must list positive integers, without the batch axis")
+    return tuple(shape)
+
+
+def _check_outputs(card: Card) -> None:
+    """Refuse outputs of another form than their names promise, and what reads an absent one."""
+    for name, shape in card.outputs.items():
+        if shape != KNOWN_OUTPUTS.get(name, shape):
+            raise ValueError(f"outputs.{name} must be {list(KNOWN_OUTPUTS[name])}, not {list(shape)}")
+    absent = sorted(card.gates.outputs - set(card.outputs))
+    if absent:
+        raise ValueError(f"gates needs the output {', '.join(absent)}, which outputs does not name")
+    if ("timeline" in card.outputs) != (card.second is not None):
+        raise ValueError("outputs.timeline and calibration.second need each other")
+    if "timeline" in card.outputs and not card.output.larger_is_spoof:
+        raise ValueError("outputs.timeline needs output.spoof_is = 'larger': its sign is that of the score")
 
 
 def _input(table: Mapping[str, Any]) -> InputSpec:

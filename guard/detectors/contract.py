@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from guard.detectors.card import Card, InputSpec
-from guard.detectors.onnx import Batch, OnnxModel, Scorer
+from guard.detectors.onnx import Batch, OnnxModel, Outputs, Scorer
 from guard.errors import ModelError
 from guard.types import FloatArray
 
@@ -33,6 +33,11 @@ def check_contract(card: Card) -> None:
         ModelError: ``model_contract``; names the key and what it may be.
     """
     reason = _refusal(card.input)
+    if reason is None and card.outputs and not _takes_windows(card.input):
+        reason = (
+            f"outputs names {', '.join(card.outputs)}; only a model whose input is [{WINDOW_SAMPLES}] as it is "
+            "may have outputs beside the score"
+        )
     if reason is not None:
         raise ModelError("model_contract", f"{card.folder / 'card.toml'}: {reason}")
 
@@ -80,6 +85,10 @@ class FittedModel:
         scores = self.model.raw(np.concatenate(parts)).reshape(len(parts), len(rows))
         return np.asarray(scores.mean(axis=0), np.float32)
 
+    def run(self, batch: Batch) -> Outputs:
+        """Return ``raw`` and no other output: ``check_contract`` refuses a card that names one."""
+        return Outputs(self.raw(batch))
+
 
 def cut(batch: FloatArray, spec: InputSpec) -> list[FloatArray]:
     """Return the parts of the windows, each (B, at most N): one, or as many as cover a window."""
@@ -114,9 +123,11 @@ def _levelled(rows: FloatArray, level: str) -> FloatArray:
     return (rows * gain).astype(np.float32)
 
 
-def fitted(model: OnnxModel) -> Scorer:
+def fitted(model: OnnxModel) -> OnnxModel | FittedModel:
     """Return the model as it is where it takes guard's windows as they are, else fitted to them."""
     spec = model.card.input
-    if spec.shape == (WINDOW_SAMPLES,) and spec.level == "as_is":
-        return model
-    return FittedModel(model, spec)
+    return model if _takes_windows(spec) else FittedModel(model, spec)
+
+
+def _takes_windows(spec: InputSpec) -> bool:
+    return spec.shape == (WINDOW_SAMPLES,) and spec.level == "as_is"

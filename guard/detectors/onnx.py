@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,11 +17,31 @@ from guard.types import FloatArray
 Batch = NDArray[np.float32] | NDArray[np.uint8]
 
 
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What one run gave.
+
+    Args:
+        raw: float32 (B,), uncalibrated scores, larger meaning spoof.
+        more: the outputs of the card's ``[outputs]`` by name, float32 (B, *shape).
+    """
+
+    raw: FloatArray
+    more: Mapping[str, FloatArray] = field(default_factory=dict)
+
+
 class Scorer(Protocol):
-    """What a detector needs of its runtime; tests put a scripted one here."""
+    """What a detector of one output needs of its runtime; tests put a scripted one here."""
 
     def raw(self, batch: Batch) -> FloatArray:
         """Return one raw score per row, float32 (B,), larger meaning spoof."""
+
+
+class Runner(Protocol):
+    """What a detector that reads several outputs needs of its runtime."""
+
+    def run(self, batch: Batch) -> Outputs:
+        """Return the raw score and the other outputs of each row."""
 
 
 class OnnxModel:
@@ -55,14 +77,18 @@ class OnnxModel:
         return self._card
 
     def raw(self, batch: Batch) -> FloatArray:
-        """Return one uncalibrated score per row, larger meaning spoof.
+        """Return one uncalibrated score per row, float32 (B,), as ``run`` does."""
+        return self.run(batch).raw
+
+    def run(self, batch: Batch) -> Outputs:
+        """Return one uncalibrated score per row, larger meaning spoof, and the other outputs.
 
         Args:
             batch: (B, *card.input.shape) of the card's dtype.
 
         Returns:
-            float32 (B,): the card's column of the output, turned round where the card says that
-            a smaller one is spoof.
+            The score is the card's column of its output, turned round where the card says that a
+            smaller one is spoof; the others are as the model gives them.
 
         Raises:
             ModelError: ``model_input``, ``model_run``, ``model_output`` or ``model_not_finite``.
@@ -76,17 +102,37 @@ class OnnxModel:
             )
         # a file exported for a batch of one takes its rows one by one
         parts = [batch[row : row + 1] for row in range(len(batch))] if self._single else [batch]
-        raw = np.concatenate([self._column(self._run(part), len(part)) for part in parts])
-        if not np.isfinite(raw).all():
-            raise ModelError("model_not_finite", f"{self._card.name} returned a score that is not finite")
-        return raw if self._card.output.larger_is_spoof else -raw
+        runs = [self._run(part) for part in parts]
+        raw = np.concatenate([outputs.raw for outputs in runs])
+        more = {name: np.concatenate([outputs.more[name] for outputs in runs]) for name in self._card.outputs}
+        for name, values in {self._card.output.name: raw, **more}.items():
+            if not np.isfinite(values).all():
+                raise ModelError(
+                    "model_not_finite", f"{self._card.name} returned a {name} that is not finite"
+                )
+        return Outputs(raw if self._card.output.larger_is_spoof else -raw, more)
 
-    def _run(self, batch: Batch) -> NDArray[Any]:
+    def _run(self, batch: Batch) -> Outputs:
         try:
-            (output,) = self._session.run([self._card.output.name], {self._card.input.name: batch})
+            score, *others = self._session.run(
+                [self._card.output.name, *self._card.outputs], {self._card.input.name: batch}
+            )
         except Exception as error:
             raise ModelError("model_run", f"{self._card.name} failed: {error}") from error
-        return np.asarray(output)
+        named = zip(self._card.outputs, others, strict=True)
+        more = {name: self._shaped(name, np.asarray(output), len(batch)) for name, output in named}
+        return Outputs(self._column(np.asarray(score), len(batch)), more)
+
+    def _shaped(self, name: str, output: NDArray[Any], rows: int) -> FloatArray:
+        """Return an output of ``[outputs]``; it must be float32 (B, *shape)."""
+        wanted = (rows, *self._card.outputs[name])
+        if output.shape != wanted or output.dtype != np.float32:
+            raise ModelError(
+                "model_output",
+                f"{self._card.name} must return {name} as float32 {wanted}, got {output.dtype} "
+                f"{output.shape}; correct the card's [outputs] or the export",
+            )
+        return output
 
     def _column(self, output: NDArray[Any], rows: int) -> FloatArray:
         """Return the score of an output (B,), (B, 1) or, where the card names the column, (B, 2)."""
@@ -108,11 +154,12 @@ class OnnxModel:
     def _check_names(self) -> None:
         inputs = [node.name for node in self._session.get_inputs()]
         outputs = [node.name for node in self._session.get_outputs()]
-        if inputs != [self._card.input.name] or self._card.output.name not in outputs:
+        wanted = [self._card.output.name, *self._card.outputs]
+        if inputs != [self._card.input.name] or not set(wanted) <= set(outputs):
             raise ModelError(
                 "model_names",
                 f"{self._card.name}: the card names input {self._card.input.name!r} and output "
-                f"{self._card.output.name!r}, the file has {inputs} and {outputs}; correct the card",
+                f"{', '.join(map(repr, wanted))}, the file has {inputs} and {outputs}; correct the card",
             )
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from guard.codec.files import read_file
 from guard.detectors.card import Card, load_card
-from guard.detectors.onnx import Batch, OnnxModel
-from guard.detectors.voice_spoof import VoiceSpoof, VoiceSpoofConfig
+from guard.detectors.onnx import Batch, OnnxModel, Outputs
+from guard.detectors.voice_spoof import VoiceReading, VoiceSpoof, VoiceSpoofConfig
 from guard.errors import ModelError
-from guard.fusion.calibration import Logistic
+from guard.fusion.calibration import BinnedLogistic, Logistic
 from guard.resources import clips_dir, models_dir
 from guard.types import Abstain, AudioFrame, AudioQuality, AudioWindow, Finding, FloatArray, Kind, TrackKey
 from guard.windows.audio import AudioWindows
@@ -25,10 +26,19 @@ GOOD = AudioQuality(speech_ratio=0.8, speech_s=3.2, snr_db=25.0, clipping_ratio=
 
 
 class Mean:
-    """A scripted model: the raw score is the mean sample."""
+    """A scripted model: the raw score is the mean sample; the other outputs are as given for every row."""
 
-    def raw(self, batch: Batch) -> FloatArray:
-        return np.asarray(batch.mean(axis=1), np.float32)
+    def __init__(self, **more: list[float] | float) -> None:
+        self._more = more
+
+    def run(self, batch: Batch) -> Outputs:
+        rows = len(batch)
+        more = {k: np.stack([np.asarray(v, np.float32)] * rows) for k, v in self._more.items()}
+        return Outputs(np.asarray(batch.mean(axis=1), np.float32), more)
+
+
+def reading(a: float = 1.0, b: float = 0.0, limit_llr: float = 5.0, **rest: Any) -> VoiceReading:
+    return VoiceReading(BinnedLogistic(Logistic(a, b, limit_llr), rest.pop("bins", {})), **rest)
 
 
 def window(samples: FloatArray | None = None, quality: AudioQuality = GOOD) -> AudioWindow:
@@ -56,7 +66,7 @@ def shipped(card: Card) -> VoiceSpoof:
 def clip_windows(name: str) -> FloatArray:
     """Rows of the clip's windows, cut as in a call."""
     cut, rows = AudioWindows(KEY), []
-    detector = VoiceSpoof(Mean(), Logistic(1, 0, 5))
+    detector = VoiceSpoof(Mean(), reading())
     for frame in read_file(clips_dir() / "voices" / f"{name}.opus"):
         if isinstance(frame, AudioFrame):
             for item in cut.push(frame):
@@ -76,7 +86,7 @@ def clip_windows(name: str) -> FloatArray:
     ],
 )
 def test_bad_quality_abstains_with_its_reason(change: dict[str, float], reason: str) -> None:
-    detector = VoiceSpoof(Mean(), Logistic(1, 0, 5))
+    detector = VoiceSpoof(Mean(), reading())
     quality = AudioQuality(**{**{f: getattr(GOOD, f) for f in GOOD.__slots__}, **change})
     assert detector.prepare(window(quality=quality)) == Abstain(reason)
 
@@ -90,17 +100,17 @@ def test_bad_quality_abstains_with_its_reason(change: dict[str, float], reason: 
     ],
 )
 def test_unusable_samples_abstain(samples: FloatArray, reason: str) -> None:
-    assert VoiceSpoof(Mean(), Logistic(1, 0, 5)).prepare(window(samples)) == Abstain(reason)
+    assert VoiceSpoof(Mean(), reading()).prepare(window(samples)) == Abstain(reason)
 
 
 def test_unknown_snr_is_no_reason_to_abstain() -> None:
-    row = VoiceSpoof(Mean(), Logistic(1, 0, 5)).prepare(window(quality=replace(GOOD, snr_db=None)))
+    row = VoiceSpoof(Mean(), reading()).prepare(window(quality=replace(GOOD, snr_db=None)))
     assert isinstance(row, np.ndarray)
     assert row.shape == (64_000,)
 
 
 def test_score_is_the_calibrated_raw_score() -> None:
-    detector = VoiceSpoof(Mean(), Logistic(2.0, 0.5, 5.0))
+    detector = VoiceSpoof(Mean(), reading(2.0, 0.5))
     np.testing.assert_allclose(llrs(detector, np.full((2, 64_000), 0.25, np.float32)), [1.0, 1.0])
 
 

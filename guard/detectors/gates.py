@@ -1,0 +1,78 @@
+"""What a model may say beside its score that makes guard abstain: content and quality of the window.
+
+The limits are the card's (``[gates]``); a limit that is absent is no gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from guard.types import FloatArray
+
+# order of the ``content`` output
+CONTENT = ("one_voice", "several_voices", "music", "noise")
+_REASONS = {"several_voices": "several_speakers", "music": "music", "noise": "environment_noise"}
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """The limits beyond which a window is not scored.
+
+    Args:
+        max_music: probability that it is music, in (0, 1).
+        max_several: probability that several people speak at once, in (0, 1).
+        max_noise: probability that it is noise and no voice, in (0, 1).
+        min_quality: predicted mean opinion score (DNSMOS overall, ITU-T P.835), in [1, 5].
+    """
+
+    max_music: float | None = None
+    max_several: float | None = None
+    max_noise: float | None = None
+    min_quality: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_music", "max_several", "max_noise"):
+            limit = getattr(self, name)
+            if limit is not None and not 0 < limit < 1:
+                raise ValueError(f"gates.{name} must lie between 0 and 1, not {limit}")
+        if self.min_quality is not None and not 1 <= self.min_quality <= 5:
+            raise ValueError(f"gates.min_quality must lie in [1, 5], not {self.min_quality}")
+
+    @property
+    def outputs(self) -> frozenset[str]:
+        """The model outputs that the gates read."""
+        content = any(limit is not None for limit in (self.max_music, self.max_several, self.max_noise))
+        wanted = {"content": content, "quality": self.min_quality is not None}
+        return frozenset(name for name, is_read in wanted.items() if is_read)
+
+    def content_reason(self, logits: FloatArray) -> str | None:
+        """Return why a window of this content is not scored; the likeliest of several reasons.
+
+        Args:
+            logits: (4,) in the order of ``CONTENT``, of classes that exclude each other (softmax).
+        """
+        odds = np.exp(logits.astype(np.float64) - float(logits.max()))
+        probability = dict(zip(CONTENT, odds / odds.sum(), strict=True))
+        limits = {"music": self.max_music, "several_voices": self.max_several, "noise": self.max_noise}
+        beyond = [name for name, limit in limits.items() if limit is not None and probability[name] > limit]
+        return _REASONS[max(beyond, key=lambda name: probability[name])] if beyond else None
+
+    def quality_reason(self, quality: float) -> str | None:
+        """Return why a window of this predicted opinion score is not scored."""
+        return "low_quality" if self.min_quality is not None and quality < self.min_quality else None
+
+
+def read_gates(table: Mapping[str, Any]) -> Gates:
+    """Return the gates of a card's ``[gates]``.
+
+    Raises:
+        ValueError: a key is unknown, or a limit is no number or makes no sense.
+    """
+    unknown = sorted(set(table) - {field.name for field in fields(Gates)})
+    if unknown:
+        raise ValueError(f"gates has no {', '.join(unknown)}")
+    return Gates(**{name: float(limit) for name, limit in table.items()})
