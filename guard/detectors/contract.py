@@ -35,8 +35,8 @@ def check_contract(card: Card) -> None:
     reason = _refusal(card.input)
     if reason is None and card.outputs and not _takes_windows(card.input):
         reason = (
-            f"outputs names {', '.join(card.outputs)}; only a model whose input is [{WINDOW_SAMPLES}] as it is "
-            "may have outputs beside the score"
+            f"outputs names {', '.join(card.outputs)}; only a model whose input is [{WINDOW_SAMPLES}] "
+            "as it is may have outputs beside the score"
         )
     if reason is not None:
         raise ModelError("model_contract", f"{card.folder / 'card.toml'}: {reason}")
