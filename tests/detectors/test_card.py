@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from guard.app.model_files import NETWORKS
 from guard.detectors.card import load_card, read_model
+from guard.detectors.gates import Gates
 from guard.detectors.onnx import OnnxModel
 from guard.errors import ModelError
+from guard.fusion.calibration import Logistic
 from guard.resources import models_dir
 from guard.types import Signal
 
@@ -88,6 +90,67 @@ def test_any_text_is_a_card_or_a_model_error(tmp_path_factory: pytest.TempPathFa
     (folder / "card.toml").write_text(text, encoding="utf-8", errors="replace")
     with pytest.raises(ModelError):
         load_card(folder)
+
+
+MORE = """
+[outputs]
+content = [4]
+quality = []
+timeline = [8]
+[gates]
+max_music = 0.6
+min_quality = 2.2
+[calibration.second]
+a = 0.5
+b = 0.1
+limit_llr = 1.5
+[[calibration.bins]]
+name = "narrow"
+a = 0.8
+b = -0.3
+[[calibration.bins]]
+name = "noisy"
+a = 0.4
+b = 0.2
+limit_llr = 2.0
+"""
+
+
+def test_card_names_outputs_gates_and_the_calibration_of_bins_and_seconds(tmp_path: Path) -> None:
+    card = load_card(written(tmp_path, GOOD + MORE))
+    assert card.outputs == {"content": (4,), "quality": (), "timeline": (8,)}
+    assert card.gates == Gates(max_music=0.6, min_quality=2.2)
+    assert card.second == Logistic(0.5, 0.1, 1.5)
+    assert card.bins == {"narrow": Logistic(0.8, -0.3, 5.0), "noisy": Logistic(0.4, 0.2, 2.0)}
+    assert card.calibrations.default == card.calibration
+
+
+def test_card_without_them_has_none(tmp_path: Path) -> None:
+    card = load_card(written(tmp_path, GOOD))
+    assert (card.outputs, card.gates, card.bins, card.second) == ({}, Gates(), {}, None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("content = [4]", "content = [3]", "outputs.content"),
+        ("content = [4]", 'content = "4"', "outputs.content"),
+        ("content = [4]", "", "content"),
+        ("quality = []", "", "quality"),
+        ("timeline = [8]", "", "timeline"),
+        ('spoof_is = "larger"', 'spoof_is = "smaller"', "timeline"),
+        ("max_music = 0.6", "max_musik = 0.6", "max_musik"),
+        ("max_music = 0.6", "max_music = 60", "max_music"),
+        ('name = "noisy"', 'name = "narrow"', "narrow"),
+        ('name = "noisy"', 'name = "wide"', "wide"),
+        ("a = 0.4", "a = -0.4", "a > 0"),
+    ],
+)
+def test_outputs_and_bins_that_do_not_fit_are_refused(tmp_path: Path, old: str, new: str, what: str) -> None:
+    assert old in GOOD + MORE
+    with pytest.raises(ModelError, match=what) as error:
+        load_card(written(tmp_path, (GOOD + MORE).replace(old, new)))
+    assert error.value.code == "card_invalid"
 
 
 def test_missing_card_and_missing_model_say_so(tmp_path: Path) -> None:

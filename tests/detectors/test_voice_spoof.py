@@ -11,6 +11,7 @@ import pytest
 
 from guard.codec.files import read_file
 from guard.detectors.card import Card, load_card
+from guard.detectors.gates import Gates
 from guard.detectors.onnx import Batch, OnnxModel, Outputs
 from guard.detectors.voice_spoof import VoiceReading, VoiceSpoof, VoiceSpoofConfig
 from guard.errors import ModelError
@@ -112,6 +113,56 @@ def test_unknown_snr_is_no_reason_to_abstain() -> None:
 def test_score_is_the_calibrated_raw_score() -> None:
     detector = VoiceSpoof(Mean(), reading(2.0, 0.5))
     np.testing.assert_allclose(llrs(detector, np.full((2, 64_000), 0.25, np.float32)), [1.0, 1.0])
+
+
+MUSIC, VOICE = [0.0, 0.0, 9.0, 0.0], [9.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"content": MUSIC, "quality": 4.0}, "music"),
+        ({"content": VOICE, "quality": 1.5}, "low_quality"),
+        ({"content": MUSIC, "quality": 1.5}, "music"),
+    ],
+)
+def test_what_the_model_hears_may_keep_its_score_back(more: dict[str, Any], reason: str) -> None:
+    detector = VoiceSpoof(Mean(**more), reading(gates=Gates(max_music=0.5, min_quality=2.0)))
+    assert detector.score(np.zeros((1, 64_000), np.float32), [window()]) == [Abstain(reason)]
+
+
+def test_a_clean_voice_passes_the_gates() -> None:
+    detector = VoiceSpoof(
+        Mean(content=VOICE, quality=4.0), reading(gates=Gates(max_music=0.5, min_quality=2))
+    )
+    assert llrs(detector, np.full((2, 64_000), 0.5, np.float32)) == pytest.approx([0.5, 0.5])
+
+
+def test_each_window_is_calibrated_as_its_channel_wants() -> None:
+    wide = (np.random.default_rng(0).standard_normal(64_000) * 0.05).astype(np.float32)
+    windows = [
+        window(wide),
+        window(wide, replace(GOOD, concealed_ratio=0.1)),
+        window(wide, replace(GOOD, snr_db=3.0)),
+    ]
+    bins = {"lossy": Logistic(2.0, 0.0, 5.0), "noisy": Logistic(1.0, 1.0, 5.0)}
+    found = VoiceSpoof(Mean(), reading(bins=bins)).score(np.full((3, 64_000), 0.5, np.float32), windows)
+    assert found == [Finding(0.5), Finding(1.0), Finding(1.5)]
+
+
+def test_half_seconds_are_calibrated_for_themselves_and_bounded() -> None:
+    timeline = [0.0, 1.0, 2.0, 9.0, -9.0, 0.5, 0.0, 0.0]
+    detector = VoiceSpoof(Mean(timeline=timeline), reading(second=Logistic(0.5, 0.25, 1.0)))
+    (found,) = detector.score(np.zeros((1, 64_000), np.float32), [window()])
+    assert found == Finding(0.0, (0.25, 0.75, 1.0, 1.0, -1.0, 0.5, 0.25, 0.25))
+
+
+def test_half_seconds_of_a_padded_window_end_where_the_sound_does() -> None:
+    detector = VoiceSpoof(Mean(timeline=[1.0] * 8), reading(second=Logistic(1.0, 0.0, 2.0)))
+    short = replace(window(), start_s=1.0, end_s=3.26)
+    (found,) = detector.score(np.zeros((1, 64_000), np.float32), [short])
+    assert isinstance(found, Finding)
+    assert found.parts_llr == (1.0,) * 4
 
 
 def test_config_refuses_what_makes_no_sense() -> None:
