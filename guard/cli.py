@@ -22,7 +22,7 @@ from rich.console import Console
 
 from guard import __version__
 from guard.clock import SystemClock
-from guard.errors import GuardError
+from guard.errors import GuardError, ModelError
 from guard.types import Role
 
 T = TypeVar("T")
@@ -42,6 +42,10 @@ _errors = Console(stderr=True, soft_wrap=True)
 
 def _out(value: object) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def _refused(error: GuardError) -> None:
+    _errors.print(f"guard: {error.message} [{error.code}]", style="red", markup=False, highlight=False)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
@@ -164,6 +168,40 @@ def models_list(config: Config = None) -> None:
         _out(card)
 
 
+@models_app.command("import")
+def models_import(
+    model: Annotated[Path, typer.Argument(help="The ONNX file, all weights inside.")],
+    card: Annotated[Path, typer.Option(help="Its card; docs/models.md says what must be in it.")],
+    config: Config = None,
+    models_folder: ModelsFolder = None,
+    golden_bona_fide: Annotated[Path | None, typer.Option(help="A genuine clip of your own.")] = None,
+    golden_spoof: Annotated[Path | None, typer.Option(help="A synthetic clip of your own.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an imported model of that name.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Try it; install nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Try another voice detector, judge it by a golden pair, and install it."""
+    from guard.app.model_import import ImportRequest, golden_pair, import_model
+    from guard.app.report import print_import
+    from guard.config import load_settings
+
+    folder = models_folder or load_settings(config).analysis.models_dir
+    golden = golden_pair(golden_bona_fide, golden_spoof)
+    request = ImportRequest(model, card, folder, golden, force=force, dry_run=dry_run)
+    try:
+        found = import_model(request)
+    except ModelError as error:  # the model is refused: an expectation failed, nothing is wrong with guard
+        if as_json:
+            _out({"v": 1, "ok": False, "error": {"code": error.code, "message": error.message}})
+        else:
+            _refused(error)
+        raise typer.Exit(1) from None
+    if as_json:
+        _out(found)
+    else:
+        print_import(found)
+
+
 @models_app.command("verify")
 def models_verify(config: Config = None) -> None:
     """Compare every model file with its card's sha256 and dry-run it."""
@@ -177,11 +215,22 @@ def models_verify(config: Config = None) -> None:
 
 
 @eval_app.command("voice")
-def eval_voice(folders: list[Path], as_json: AsJson = False) -> None:
+def eval_voice(
+    folders: Annotated[list[Path], typer.Argument(help="Folders with a manifest.csv.")],
+    as_json: AsJson = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for report.html, report.json, det.png, scores.csv.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Only the conditions that have bars.")] = False,
+    config: Config = None,
+    models_folder: ModelsFolder = None,
+) -> None:
     """Measure the voice detector on folders with a manifest.csv."""
+    from guard.config import load_settings
     from guard.evaluation.voice import run
 
-    raise typer.Exit(run(folders, as_json))
+    chosen = models_folder or load_settings(config).analysis.models_dir
+    raise typer.Exit(run(folders, as_json, out=out, quick=quick, models_dir=chosen))
 
 
 @eval_app.command("face")
@@ -212,7 +261,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()  # a full disk shows here at the latest
     except GuardError as error:
-        _errors.print(f"guard: {error.message} [{error.code}]", style="red", markup=False, highlight=False)
+        _refused(error)
         raise SystemExit(2) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise SystemExit(130) from None

@@ -1,4 +1,4 @@
-"""What ``guard analyze`` shows a person in the terminal."""
+"""What ``guard analyze`` and ``guard models import`` show a person in the terminal."""
 
 from __future__ import annotations
 
@@ -34,3 +34,27 @@ def print_analysis(found: Mapping[str, Any]) -> None:
         table.add_row(name, llr, f"{signal['coverage']:.0%}", signal["reason"] or "")
     console.print(head)
     console.print(table)
+
+
+def print_import(found: Mapping[str, Any]) -> None:
+    """Print what the trial of a model gave, and where the model is now."""
+    console, golden = Console(), found["golden"]
+    console.print(
+        f"{found['name']} {found['version']}, {found['signal']}, {found['licence']}, "
+        f"{found['cpu_ms_per_window']:.1f} CPU-ms a window",
+        markup=False,
+    )
+    table = Table("golden pair", "clip", "is", "windows", "raw score", "llr")
+    for pair in (name for name in golden if name != "decided_by"):
+        for label in ("bona_fide", "spoof"):
+            clip = golden[pair][label]
+            decides = " (decides)" if pair == golden["decided_by"] else ""
+            scores = (str(clip["windows"]), f"{clip['raw']:+.4f}", f"{clip['llr']:+.2f}")
+            table.add_row(f"{pair}{decides}", Text(clip["clip"]), label, *scores)
+    console.print(table)
+    now = found["replaces"]
+    console.print(f"in place of {now['name']} {now['version']} ({now['origin']})", markup=False)
+    if found["installed"]:
+        console.print(f"installed in {found['folder']}; restart guard serve to use it", markup=False)
+    else:
+        console.print("dry run: nothing was installed", markup=False)
