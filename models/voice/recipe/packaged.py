@@ -15,22 +15,25 @@ from pathlib import Path
 import av
 import numpy as np
 import soundfile
-from data import refuse
-from features import cache
+from data import cache, refuse
 from fetch import fetch
 
 RATE, SECONDS = 16_000, 4.6
 SOURCES = Path(__file__).resolve().parent / "sources.toml"
 
 
-def decode(path: Path) -> np.ndarray:
-    """Return mono float samples at 16 kHz."""
+def decode(path: Path, most_s: float = 600.0) -> np.ndarray:
+    """Return mono float samples at 16 kHz, at most the first ``most_s`` seconds."""
     form = path.suffix[1:] if path.suffix in (".g722", ".gsm") else None
     resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
     with av.open(str(path), format=form, metadata_errors="ignore") as container:
-        parts = [r.to_ndarray().ravel() for f in container.decode(audio=0) for r in resampler.resample(f)]
+        parts: list[np.ndarray] = []
+        for frame in container.decode(audio=0):
+            parts += [r.to_ndarray().ravel() for r in resampler.resample(frame)]
+            if frame.time is not None and frame.time > most_s:
+                break
     parts += [r.to_ndarray().ravel() for r in resampler.resample(None)]
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    return np.concatenate(parts)[: int(most_s * RATE)] if parts else np.zeros(0, np.float32)
 
 
 def trim(x: np.ndarray) -> np.ndarray:

@@ -1,0 +1,168 @@
+"""Codecs of calls: real encoders and decoders, lost packets and what the receiver puts in their place.
+
+Opus, G.711, G.722, G.723.1 and AMR-NB are the real ones (libopus, libopencore-amrnb and FFmpeg's own, through
+PyAV). AMR-WB has no encoder there: its band and a low-rate wideband Opus stand for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import av
+import numpy as np
+import soxr
+from scipy import signal
+
+RATE = 16_000
+# at or under this many bytes an Opus packet is DTX; a sender leaves it out (RFC 6716 section 2.1.9)
+DTX_BYTES = 2
+
+
+@dataclass(frozen=True)
+class Form:
+    """How PyAV is asked for one codec; ``rate`` in Hz, ``bit_rate`` in bit/s where it has no choice."""
+
+    encoder: str
+    decoder: str
+    rate: int
+    bit_rate: int | None = None
+
+
+FORMS = {
+    "libopus": Form("libopus", "libopus", 48_000),
+    "pcm_mulaw": Form("pcm_mulaw", "pcm_mulaw", 8_000),
+    "pcm_alaw": Form("pcm_alaw", "pcm_alaw", 8_000),
+    "g722": Form("g722", "g722", 16_000),
+    "g723_1": Form("g723_1", "g723_1", 8_000, 6_300),
+    "amr_nb": Form("libopencore_amrnb", "amrnb", 8_000),
+}
+AMR_RATES = (4_750, 5_900, 7_400, 10_200, 12_200)
+
+
+def code(
+    x: np.ndarray,
+    codec: str,
+    *,
+    bit_rate: int | None = None,
+    loss: float = 0.0,
+    rng: np.random.Generator | None = None,
+    hide: str = "fade",
+    options: dict[str, str] | None = None,
+) -> np.ndarray:
+    """Return 16 kHz samples after encoding and decoding.
+
+    Args:
+        x: float samples at 16 kHz in [-1, 1].
+        codec: a key of FORMS.
+        bit_rate: bit/s, for the codecs that can choose.
+        loss: share of packets lost, in bursts; needs ``rng``.
+        rng: draws the losses.
+        hide: for a lost packet, ``conceal`` (libopus goes on by itself, as guard.codec.audio does),
+            ``fade``, ``repeat`` or ``empty``.
+        options: of the encoder, for instance ``{"dtx": "1"}``.
+    """
+    form = FORMS[codec]
+    y = x if form.rate == RATE else soxr.resample(x, RATE, form.rate)
+    pcm = np.pad((np.clip(y, -1, 1) * 32767).astype(np.int16), (0, form.rate // 10))
+    if codec == "libopus":
+        options = {"application": "voip", **(options or {})}
+    encoder, packets, step = _encode(form, pcm, options or {}, bit_rate)
+    lost = bursts(len(packets), loss, rng) if loss and rng is not None else np.zeros(len(packets), bool)
+    y = _decode(form, encoder, packets, lost, (step, hide))
+    y = y if form.rate == RATE else soxr.resample(y, form.rate, RATE)
+    return np.pad(y, (0, max(0, len(x) - len(y))))[: len(x)].astype(np.float32)
+
+
+def bursts(count: int, loss: float, rng: np.random.Generator) -> np.ndarray:
+    """Return bool (count,), true where lost; about half of the losses take the next packet too."""
+    first = rng.random(count) < loss / 1.5
+    return first | (np.roll(first, 1) & (rng.random(count) < 0.5))
+
+
+def _encode(form: Form, pcm: np.ndarray, options: dict[str, str], bit_rate: int | None):
+    encoder = av.CodecContext.create(form.encoder, "w")
+    encoder.sample_rate, encoder.layout, encoder.format = form.rate, "mono", "s16"
+    encoder.options = options
+    if bit_rate or form.bit_rate:
+        encoder.bit_rate = bit_rate or form.bit_rate
+    encoder.open()
+    step = encoder.frame_size or form.rate // 50
+    packets = []
+    for i in range(0, len(pcm) - step + 1, step):
+        frame = av.AudioFrame.from_ndarray(pcm[None, i : i + step], format="s16", layout="mono")
+        frame.sample_rate, frame.pts = form.rate, i
+        packets += encoder.encode(frame)
+    packets += encoder.encode(None)
+    return encoder, packets, step
+
+
+def _decode(form: Form, encoder, packets: list, lost: np.ndarray, how: tuple[int, str]) -> np.ndarray:
+    """Return the samples at the codec's rate; ``how`` is the packet's length and what hides a loss."""
+    step, hide = how
+    decoder = av.CodecContext.create(form.decoder, "r")
+    if form.decoder == "libopus":
+        decoder.extradata = encoder.extradata
+    decoder.sample_rate, decoder.layout = form.rate, "mono"
+    decoder.open()
+
+    def decoded(packet: av.Packet) -> np.ndarray:
+        parts = []
+        for frame in decoder.decode(packet):
+            scale = 32768.0 if frame.format.name.startswith("s16") else 1.0
+            parts.append(frame.to_ndarray().reshape(-1).astype(np.float32) / scale)
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    out, last, toc = [], np.zeros(step, np.float32), b""
+    for packet, gone in zip(packets, lost, strict=True):
+        opus = form.encoder == "libopus"
+        if opus and packet.size <= DTX_BYTES:
+            out.append(np.zeros(step, np.float32))  # the receiver hears nothing and fills the pause
+        elif gone and hide == "conceal" and opus and toc:
+            out.append(decoded(av.Packet(toc)))
+        elif gone:
+            last = {"fade": last * 0.5, "repeat": last * 0.8}.get(hide, last * 0)
+            out.append(last)
+        else:
+            toc = bytes([bytes(packet)[0] & 0xFC]) if opus else b""
+            samples = decoded(packet)
+            last = np.resize(samples, step) if len(samples) else last
+            out.append(samples)
+    return np.concatenate(out)
+
+
+def opus_call(x: np.ndarray, rng: np.random.Generator, *, loss: float, top_rate: int = 32) -> np.ndarray:
+    """Return one Opus call as browsers make it: 8 to ``top_rate`` kbit/s, at times DTX and FEC."""
+    rates = [r for r in (8, 10, 12, 16, 20, 24, 24, 28, 32, 40) if r <= top_rate]
+    options = {"compression_level": str(rng.choice([3, 5, 9]))}
+    if rng.random() < 0.2:
+        options["dtx"] = "1"
+    if rng.random() < 0.5:
+        # in-band FEC takes bits from the frame itself, whether or not its copies are used
+        options |= {"fec": "1", "packet_loss": str(max(1, round(100 * loss)))}
+    if rng.random() < 0.15:
+        options["vbr"] = "off"
+    hide = "conceal" if rng.random() < 0.85 else str(rng.choice(["fade", "repeat", "empty"]))
+    return code(
+        x, "libopus", bit_rate=int(rng.choice(rates)) * 1000, loss=loss, rng=rng, hide=hide, options=options
+    )
+
+
+def telephone(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return one call over a telephone network: its band, its codec, sometimes lost frames."""
+    kind = str(
+        rng.choice(["pcm_mulaw", "pcm_alaw", "g723_1", "amr_nb", "amr_wb"], p=[0.3, 0.3, 0.05, 0.2, 0.15])
+    )
+    loss = float(rng.uniform(0.005, 0.06)) if rng.random() < 0.25 else 0.0
+    hide = str(rng.choice(["fade", "repeat", "empty"]))
+    if kind == "amr_wb":
+        x = band(x, 50, 7000)
+        rate = int(rng.choice([9, 12, 14, 16])) * 1000
+        return code(x, "libopus", bit_rate=rate, loss=loss, rng=rng, hide="conceal")
+    x = band(x, 300, 3400) if kind == "amr_nb" or rng.random() < 0.6 else x
+    bit_rate = int(rng.choice(AMR_RATES)) if kind == "amr_nb" else None
+    return code(x, kind, bit_rate=bit_rate, loss=loss, rng=rng, hide=hide)
+
+
+def band(x: np.ndarray, low_hz: float, high_hz: float) -> np.ndarray:
+    """Return ``x`` within a band, fourth-order flanks."""
+    return signal.sosfilt(signal.butter(4, [low_hz, high_hz], "band", fs=RATE, output="sos"), x)
