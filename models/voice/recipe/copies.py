@@ -89,9 +89,9 @@ def lpc(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate(out)
 
 
-def genuine() -> list[tuple[str, str, Path]]:
+def genuine(permissive_only: bool = False) -> list[tuple[str, str, Path]]:
     """Return (key, group, path) of every recorded clip, the data folder's first."""
-    found = [(c.path.stem, c.group, c.path) for c in training_clips() if not c.spoof]
+    found = [(c.path.stem, c.group, c.path) for c in training_clips(permissive_only) if not c.spoof]
     manifest = cache() / "packaged" / "manifest.csv"
     if manifest.is_file():
         with manifest.open(newline="") as file:
