@@ -74,6 +74,11 @@ class EvidenceConfig:
         _require(self.min_windows >= 1, "min_windows", "must be at least 1")
 
 
+# Signals never measured on real attacks of their kind: they add only toward spoof, and only to another
+# signal of the same kind of track that points there already. They neither raise a state alone nor
+# speak for bona fide.
+SUPPORT_ONLY = frozenset({Signal.VOICE_REPLAY})
+
 VOICE = EvidenceConfig(bona_fide_s=8.0)
 FACE = EvidenceConfig(min_windows=8, bona_fide_windows=40, max_gap_s=1.0)
 
@@ -86,7 +91,8 @@ class FusionConfig:
         thresholds: from the policy profile; they move the state, never the llr.
         voice: evidence of the signals read from audio.
         face: evidence of the signals read from video.
-        weights: non-negative weight of each signal; one that is not named counts 0.
+        weights: non-negative weight of each signal; one that is not named counts 0. One
+            that counts 0 is reported with its llr, but moves neither the state nor its reasons.
         horizons_s: lengths of the bounded means, seconds; the last is the memory.
         switch_horizons_s: lengths of the means that must stand out from what was before.
         stand_out: llr that such a mean may claim per unit of llr by which it stands out.
@@ -137,6 +143,10 @@ class FusionConfig:
         _require(self.amber_clear_s > 0, "amber_clear_s", "must be positive")
         _require(self.max_faces >= 1, "max_faces", "must be at least 1")
         _require(self.max_windows >= 8, "max_windows", "must be at least 8")
+
+    def decides(self, signal: Signal) -> bool:
+        """Return whether the signal may move the state by itself."""
+        return self.weights.get(signal, 0.0) > 0 and signal not in SUPPORT_ONLY
 
     def evidence(self, kind: Kind) -> EvidenceConfig:
         """Return how the scores of this kind of track become evidence."""

@@ -3,7 +3,9 @@
 Rules, all in this file:
 
 1. Signals of one kind of track (voice, face) are added with non-negative weights; a
-   signal without evidence adds 0.
+   signal without evidence adds 0. One that may only support (``SUPPORT_ONLY``) adds
+   where the others of its kind point to spoof already, and never takes away; one of
+   weight 0 is reported and changes nothing.
 2. Kinds are alternatives: a cloned voice over a genuine face is still an attack. The
    fused likelihood ratio is the mean of those of the attacks "voice", "face" and "both"
    (a mixture over attacks with equal prior), so a genuine voice does not excuse a fake
@@ -28,7 +30,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from guard.fusion import reasons
-from guard.fusion.config import FusionConfig
+from guard.fusion.config import SUPPORT_ONLY, FusionConfig
 from guard.fusion.signal import Reading, SignalEvidence
 from guard.types import Kind, Score, Signal, State, Verdict
 
@@ -119,7 +121,7 @@ class Fusion:
         if not mine:
             return None
         readings = {s: r for s, r in self._read().items() if s.kind is kind}
-        best = max(mine, key=lambda s: mine[s].scored_s)
+        best = max(mine, key=lambda s: (self._config.decides(s), mine[s].scored_s))
         kinds = _by_kind(readings, self._config)
         return Standing(
             state=self._level(kinds, readings),
@@ -163,7 +165,8 @@ class Fusion:
             return State.SPOOF
         if llr >= thresholds.amber_llr:
             return State.SUSPECT
-        carried = any(r.enough and r.llr is not None and r.llr < 0 for r in readings.values())
+        deciding = [r for s, r in readings.items() if self._config.decides(s)]
+        carried = any(r.enough and r.llr is not None and r.llr < 0 for r in deciding)
         if carried and llr <= thresholds.bona_fide_llr:
             return State.BONA_FIDE
         return State.UNDECIDED
@@ -178,7 +181,10 @@ class Fusion:
         return float("-inf") if llr is None else llr
 
     def _reasons(self, kinds: dict[Kind, float], readings: dict[Signal, Reading]) -> tuple[str, ...]:
-        found = [(r.llr, s, r) for s, r in readings.items() if r.llr is not None and r.llr > 0]
+        counted = [
+            s for s in readings if self._config.decides(s) or _support(s, readings[s], kinds, self._config)
+        ]
+        found = [(r.llr, s, r) for s in counted if (r := readings[s]).llr is not None and r.llr > 0]
         found.sort(key=lambda item: (-(item[0] or 0.0), item[1]))
         amber = self._config.thresholds.amber_llr
         codes = [reasons.high(s) if (x or 0.0) >= amber else reasons.raised(s) for x, s, _ in found]
@@ -198,9 +204,10 @@ class Fusion:
         if self._state is State.BONA_FIDE:
             return (reasons.NO_SUSPICION,)
         if not kinds:
-            why = sorted({self._signals[s].state(None, self._at_s).reason or "" for s in readings} - {""})
+            deciding = [s for s in readings if self._config.decides(s)]
+            why = sorted({self._signals[s].state(None, self._at_s).reason or "" for s in deciding} - {""})
             return tuple(why) or (reasons.NO_EVIDENCE,)
-        enough = any(r.enough for r in readings.values())
+        enough = any(r.enough for s, r in readings.items() if self._config.decides(s))
         return (reasons.WITHIN_NOISE if enough else reasons.TOO_LITTLE_EVIDENCE,)
 
 
@@ -209,10 +216,20 @@ def _by_kind(readings: dict[Signal, Reading], config: FusionConfig) -> dict[Kind
     kinds: dict[Kind, float] = {}
     for signal in sorted(readings):
         llr = readings[signal].llr
-        weight = config.weights.get(signal, 0.0)
-        if llr is not None and weight > 0:
-            kinds[signal.kind] = kinds.get(signal.kind, 0.0) + weight * llr
+        if llr is not None and config.decides(signal):
+            kinds[signal.kind] = kinds.get(signal.kind, 0.0) + config.weights[signal] * llr
+    support = {signal: _support(signal, readings[signal], kinds, config) for signal in sorted(readings)}
+    for signal, llr in support.items():
+        if llr > 0:
+            kinds[signal.kind] += llr
     return kinds
+
+
+def _support(signal: Signal, reading: Reading, kinds: dict[Kind, float], config: FusionConfig) -> float:
+    """Return what a signal that may only support adds to its kind; 0 where that does not point to spoof."""
+    if signal not in SUPPORT_ONLY or reading.llr is None or kinds.get(signal.kind, 0.0) <= 0:
+        return 0.0
+    return max(0.0, config.weights.get(signal, 0.0) * reading.llr)
 
 
 def _fuse(kinds: dict[Kind, float]) -> float | None:

@@ -271,3 +271,44 @@ def test_impossible_settings_are_refused_by_name(build: object, key: str) -> Non
     assert callable(build)
     with pytest.raises(ConfigError, match=rf"fusion\.{key}"):
         build()
+
+
+def replay(end_s: float, llr: float) -> Score:
+    return Score(AUDIO, Signal.VOICE_REPLAY, end_s - 4.0, end_s, llr)
+
+
+def replays(first_s: int, last_s: int, llr: float) -> list[Score]:
+    return [replay(float(t), llr) for t in range(first_s, last_s + 1, 2)]
+
+
+def weighing_replay(weight: float) -> Fusion:
+    weights = {Signal.VOICE_SPOOF: 1.0, Signal.VOICE_REPLAY: weight}
+    return Fusion("s1", "cust", FusionConfig(weights=weights))
+
+
+@pytest.mark.parametrize("llr", [-4.0, 4.0])
+def test_signal_of_weight_0_is_reported_and_changes_nothing(llr: float) -> None:
+    for spoof_llr in (-2.0, 0.5, 4.0):
+        with_it = feed(weighing_replay(0.0), [*voices(4, 40, spoof_llr), *replays(4, 40, llr)])
+        without = feed(weighing_replay(0.0), voices(4, 40, spoof_llr))
+        assert (with_it.state, with_it.llr) == (without.state, without.llr)
+        assert with_it.reasons == without.reasons
+        assert with_it.signals[Signal.VOICE_REPLAY].llr is not None
+
+
+def test_signal_that_may_only_support_decides_nothing_alone() -> None:
+    for llr in (-4.0, 4.0):
+        verdict = feed(weighing_replay(1.0), replays(4, 40, llr))
+        assert (verdict.state, verdict.llr) == (State.UNDECIDED, None)
+
+
+def test_signal_that_may_only_support_adds_only_beside_one_that_points_to_spoof() -> None:
+    alone = {x: feed(weighing_replay(1.0), voices(4, 40, x)).llr for x in (-1.0, 1.0)}
+    for spoof_llr, replay_llr, adds in ((-1.0, 2.0, False), (1.0, -2.0, False), (1.0, 2.0, True)):
+        verdict = feed(weighing_replay(1.0), [*voices(4, 40, spoof_llr), *replays(4, 40, replay_llr)])
+        before = alone[spoof_llr]
+        assert verdict.llr is not None
+        assert before is not None
+        assert (verdict.llr > before + 1) is adds
+        assert (verdict.llr == pytest.approx(before)) is not adds
+        assert ("voice_replay_raised" in verdict.reasons or "voice_replay_high" in verdict.reasons) is adds
