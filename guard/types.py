@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,8 +137,8 @@ class VideoFrame:
 class AudioQuality:
     """What the window's audio was like; the reasons to abstain are read from it.
 
-    Ratios are in [0, 1]; ``snr_db`` is estimated from speech against non-speech
-    frames and is None where one of the two is missing.
+    Ratios are in [0, 1]; ``snr_db`` is speech to steady noise (``guard.media.channel``), None
+    where under half a second was heard.
     """
 
     speech_ratio: float
@@ -263,6 +263,14 @@ class Detector(Protocol):
         Raises:
             ModelError: the runtime failed, or a score is not finite.
         """
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A Detector that keeps something of each track from window to window."""
+
+    def forget(self, session: str, participant: str) -> None:
+        """Drop what is kept of a participant's tracks: they left, or their tracks begin anew."""
 
 
 @dataclass(frozen=True, slots=True)

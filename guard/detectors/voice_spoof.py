@@ -30,7 +30,7 @@ class VoiceSpoofConfig:
     """
 
     min_speech_s: float = 1.9
-    min_snr_db: float = 0.0
+    min_snr_db: float = 3.0
     max_clipping_ratio: float = 0.1
     max_concealed_ratio: float = 0.35
     min_rms: float = 1e-4

@@ -25,15 +25,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from guard.media.channel import NOISE_FLOOR, snr_db
 from guard.types import AudioFrame, AudioQuality, AudioWindow, FloatArray, TrackKey, WindowSkip
 from guard.windows.ticks import TICKS_PER_S, Tick, TickCutter
 from guard.windows.vad import FRAME_S, FRAME_SAMPLES
 
 WINDOW_TICKS = 4 * TICKS_PER_S
 WINDOW_SAMPLES = WINDOW_TICKS * FRAME_SAMPLES
-# power of the rounding noise of 16-bit samples: silence is not quieter than that
-_NOISE_FLOOR = 1.0 / (12.0 * 32768.0**2)
-_MIN_NOISE_TICKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +215,7 @@ def _quality(ticks: list[Tick]) -> AudioQuality:
     return AudioQuality(
         speech_ratio=speech / len(ticks),
         speech_s=speech * FRAME_S,
-        snr_db=_snr_db(ticks),
+        snr_db=snr_db(np.array([tick.power for tick in ticks if tick.concealed_ratio == 0.0])),
         clipping_ratio=sum(tick.clipping_ratio for tick in ticks) / len(ticks),
         concealed_ratio=sum(tick.concealed_ratio for tick in ticks) / len(ticks),
     )
@@ -226,15 +224,4 @@ def _quality(ticks: list[Tick]) -> AudioQuality:
 def _spread_db(ticks: Iterable[Tick]) -> float:
     """Return the standard deviation of the levels of the speech ticks."""
     powers = np.array([tick.power for tick in ticks if tick.speech])
-    return float(np.std(10.0 * np.log10(powers + _NOISE_FLOOR)))
-
-
-def _snr_db(ticks: list[Tick]) -> float | None:
-    """Estimate speech to noise from speech against other ticks; concealed ones count for neither."""
-    speech = [tick.power for tick in ticks if tick.speech]
-    noise = [tick.power for tick in ticks if not tick.speech and tick.concealed_ratio == 0.0]
-    if not speech or len(noise) < _MIN_NOISE_TICKS:
-        return None
-    noise_power = max(sum(noise) / len(noise), _NOISE_FLOOR)
-    speech_power = max(sum(speech) / len(speech) - noise_power, noise_power * 1e-2)
-    return 10.0 * math.log10(speech_power / noise_power)
+    return float(np.std(10.0 * np.log10(powers + NOISE_FLOOR)))

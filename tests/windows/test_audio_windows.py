@@ -216,8 +216,12 @@ def test_the_level_of_noise_shows_in_the_snr() -> None:
     assert snr[0] - snr[1] == pytest.approx(20 * np.log10(30), abs=3)
 
 
-def test_no_pause_gives_no_snr() -> None:
-    assert emitted(run(voice(9.0)))[-1].quality.snr_db is None
+def test_noise_shows_in_the_snr_without_any_pause() -> None:
+    noise = np.random.default_rng(1).normal(0, 0.05, 9 * 16_000).astype(np.float32)
+    speech = voice(9.0)
+    truth = 10 * np.log10(np.mean(speech**2) / np.mean(noise**2))
+    snr = emitted(run(speech + noise))[-1].quality.snr_db
+    assert snr == pytest.approx(truth, abs=3)
 
 
 def test_samples_at_full_scale_count_as_clipped() -> None:
