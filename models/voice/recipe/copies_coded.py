@@ -29,20 +29,20 @@ CODEC2 = ("3200", "2400", "1600", "1400", "1300", "1200", "700C")
 Copy = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
-def _pitch(rng: np.random.Generator) -> float:
+def pitch(rng: np.random.Generator) -> float:
     """Half the copies keep their pitch; the others are a voice changed a little."""
     return float(np.exp(rng.uniform(-0.2, 0.2))) if rng.random() < 0.5 else 1.0
 
 
 def fargan() -> Copy:
     built = opus_vocoder.program()
-    return lambda x, rng: opus_vocoder.speak_again(built, x, _pitch(rng))
+    return lambda x, rng: opus_vocoder.speak_again(built, x, pitch(rng))
 
 
 def dred() -> Copy:
     built = opus_vocoder.program()
     return lambda x, rng: opus_vocoder.speak_again(
-        built, x, _pitch(rng), int(rng.integers(opus_vocoder.COARSEST + 1))
+        built, x, pitch(rng), int(rng.integers(opus_vocoder.COARSEST + 1))
     )
 
 

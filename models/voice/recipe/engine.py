@@ -60,18 +60,25 @@ def rounds(jobs: list[Job]) -> Iterator[tuple[Job, int]]:
 
 
 def write_manifest(folder: Path, jobs: list[Job]) -> int:
-    """List every clip that is there, by job; return how many. Written aside and renamed."""
-    rows = [
+    """Append what is there and not yet listed, by job; return how many are listed.
+
+    Lines keep their places, for windows are cached by them. Written aside and renamed.
+    """
+    out, listed = folder / "manifest.csv", []
+    if out.is_file():
+        with out.open(newline="") as file:
+            listed = [tuple(row) for row in csv.reader(file)][1:]
+    known = {row[0] for row in listed}
+    listed += [
         (job.name(n), "spoof", job.engine, "", f"{job.engine}/{job.voice}", job.language, job.licence)
         for job in jobs
         for n in range(job.count)
-        if (folder / job.name(n)).is_file()
+        if job.name(n) not in known and (folder / job.name(n)).is_file()
     ]
-    temporary = folder / "manifest.part"
-    with temporary.open("w", newline="") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
-    temporary.rename(folder / "manifest.csv")
-    return len(rows)
+    with (folder / "manifest.part").open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *listed])
+    (folder / "manifest.part").rename(out)
+    return len(listed)
 
 
 def make(folder: Path, jobs: list[Job], list_clips: Callable[[], object]) -> None:
