@@ -26,13 +26,16 @@ def fit(x: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
     return x[start : start + WINDOW].astype(np.float32)
 
 
-def augment(x: np.ndarray, rng: np.random.Generator, split: str = "train") -> np.ndarray:
+def augment(
+    x: np.ndarray, rng: np.random.Generator, split: str = "train", least_db: float = 0.0
+) -> np.ndarray:
     """Return float32 (64000,): one random call of the clip; both classes use this very function.
 
     Args:
         x: float samples at 16 kHz.
         rng: every choice comes from it.
         split: whose noise: ``train``, or ``held`` for figures about noise the training never heard.
+        least_db: level of the voice over surroundings, music and babble in the worst case.
     """
     x = trimmed(x)
     if len(x) > RATE * 3 and rng.random() < 0.3:
@@ -45,17 +48,18 @@ def augment(x: np.ndarray, rng: np.random.Generator, split: str = "train") -> np
     if rng.random() < 0.3:
         x = room(x, rng)
     if rng.random() < 0.6:
-        x = noisy(x, rng, split)
+        x = noisy(x, rng, split, least_db)
     return through_call(x, rng)
 
 
-def noisy(x: np.ndarray, rng: np.random.Generator, split: str = "train") -> np.ndarray:
-    """Return ``x`` with coloured noise at 8 to 45 dB, or surroundings, music or babble at 0 to 30 dB."""
+def noisy(x: np.ndarray, rng: np.random.Generator, split: str = "train", least_db: float = 0.0) -> np.ndarray:
+    """Return ``x`` with coloured noise at 8 to 45 dB, or with what material.py holds at ``least_db`` to 30 dB."""
     kind = str(rng.choice(["coloured", "noise", "music", "babble"], p=[0.4, 0.3, 0.12, 0.18]))
     if kind == "coloured":
         return x + coloured(len(x), rng) * rms(x) * 10 ** (-rng.uniform(8, 45) / 20)
     # few are as loud as the voice: the middle is 17 dB
-    return x + draw(kind, len(x), rng, split) * rms(x) * 10 ** (-30 * rng.beta(2.0, 1.5) / 20)
+    snr_db = least_db + (30 - least_db) * rng.beta(2.0, 1.5)
+    return x + draw(kind, len(x), rng, split) * rms(x) * 10 ** (-snr_db / 20)
 
 
 def through_call(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:

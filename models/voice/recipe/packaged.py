@@ -1,6 +1,6 @@
 """Recorded human speech out of Debian packages: short prompts and words joined to clips of 4.6 s.
 
-    python packaged.py         writes CACHE/packaged/*.flac and manifest.csv
+    python packaged.py [SET]   writes CACHE/SET/*.flac and manifest.csv; SET is packaged or packaged2
 
 Packages are pinned by sha256 (sources.toml); each language of a package is a group of its own.
 """
@@ -8,6 +8,7 @@ Packages are pinned by sha256 (sources.toml); each language of a package is a gr
 from __future__ import annotations
 
 import csv
+import sys
 import tomllib
 import zipfile
 from pathlib import Path
@@ -64,29 +65,40 @@ def joined(files: list[Path], count: int, rng: np.random.Generator) -> list[np.n
     return clips
 
 
+def clips_of(package: dict, start: int) -> list[tuple[tuple[str, ...], np.ndarray]]:
+    """Return one package's manifest rows, each with its samples; ``start`` is the number of rows before."""
+    refuse("sources", f"deb:{package['name']}", "sources.toml")
+    root = fetch(package, cache() / "packages")
+    if "archive" in package:
+        inner = root / "archive"
+        if not inner.is_dir():
+            zipfile.ZipFile(root / package["archive"]).extractall(inner)
+    found: list[tuple[tuple[str, ...], np.ndarray]] = []
+    for name, pattern in package["groups"].items():
+        # other languages of one package are other speakers, unless sources.toml joins them
+        group = f"deb:{package['name']}" + ("" if package.get("one_group") else f"/{name}")
+        files = sorted(root.glob(pattern))
+        rng = np.random.default_rng(start + len(found))
+        for n, x in enumerate(joined(files, package["clips"], rng)):
+            path = f"packaged_{package['name']}_{name}_{n:03}.flac"
+            found.append(((path, "bonafide", group, "", package["licence"]), x))
+        print(package["name"], name, len(files), start + len(found), flush=True)
+    return found
+
+
 def main() -> None:
-    folder = cache() / "packaged"
+    which = sys.argv[1] if len(sys.argv) > 1 else "packaged"
+    folder = cache() / which
     folder.mkdir(exist_ok=True)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for package in tomllib.loads(SOURCES.read_text())["speech"]:
-        refuse("sources", f"deb:{package['name']}", "sources.toml")
-        root = fetch(package, cache() / "packages")
-        if "archive" in package:
-            inner = root / "archive"
-            if not inner.is_dir():
-                zipfile.ZipFile(root / package["archive"]).extractall(inner)
-        for name, pattern in package["groups"].items():
-            # other languages of one package are other speakers, unless sources.toml joins them
-            group = f"deb:{package['name']}" + ("" if package.get("one_group") else f"/{name}")
-            files = sorted(root.glob(pattern))
-            rng = np.random.default_rng(len(rows))
-            for n, x in enumerate(joined(files, package["clips"], rng)):
-                path = f"packaged_{package['name']}_{name}_{n:03}.flac"
-                soundfile.write(folder / path, x, RATE)
-                rows.append((path, "bonafide", group, ""))
-            print(package["name"], name, len(files), len(rows), flush=True)
+        if package.get("set", "packaged") != which:
+            continue
+        for row, x in clips_of(package, len(rows)):
+            soundfile.write(folder / row[0], x, RATE)
+            rows.append(row)
     with (folder / "manifest.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("path", "label", "group", "origin"), *rows])
+        csv.writer(file).writerows([("path", "label", "group", "origin", "licence"), *rows])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,244 @@
+"""Windows that teach when to abstain: one voice, several at once, music, noise; all through the call chain.
+
+    python gates.py            writes CACHE/gates/windows.npy (int16), dnsmos.npy and windows.csv, resumable
+    python gates.py TRUNK      the same, then the pooled states of every window: CACHE/gates/TRUNK.npy
+
+TRUNK is ``frozen`` or the path of an ONNX trunk (pooled states) or a torch state dict with ``trunk.`` keys.
+Groups of clips and packages of sound are split: ``held`` is never trained on, and hears held noise only.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import soundfile
+import torch
+from call_codecs import code, telephone
+from chain import RATE, WINDOW, augment, fit, noisy, through_call
+from clips import clip_paths, training_items
+from data import cache, training_clips
+from device import browser, coloured, rms, room, trimmed
+from features import runtime
+from fetch import tool
+from head import FEATURES, segment_features
+from material import draw, held
+from trunk import load_trunk
+
+CLASSES = ("one_voice", "several_voices", "music", "noise")
+COUNTS = {"train": (700, 300, 320, 320), "held": (0, 120, 120, 120)}
+PER_CONDITION = 60
+DNSMOS_SAMPLES = 144_160
+# raw output to the scale of listeners, as the package's own code has it (Reddy et al. 2022, DNSMOS P.835)
+DNSMOS_OVRL = (-0.06766283, 1.11546468, 0.04602535)
+
+Row = tuple[int, str, str, str, str]
+Rng = np.random.Generator
+
+
+def voices(split: str) -> dict[bool, dict[str, list[Path]]]:
+    """Return the clips of one split by class (true for spoof) and group."""
+    speakers = {clip.path: f"{clip.source}/{clip.speaker}" for clip in training_clips()}
+    paths = {}
+    found: dict[bool, dict[str, list[Path]]] = {False: {}, True: {}}
+    for item in training_items():
+        path = paths.setdefault(item.set, clip_paths(item.set))[item.row]
+        group = item.group if item.spoof else speakers.get(path, item.group)
+        if held(group) == (split == "held"):
+            found[item.spoof].setdefault(group, []).append(path)
+    return found
+
+
+def pick(groups: dict[str, list[Path]], rng: Rng) -> tuple[str, np.ndarray]:
+    """Return a random clip of a random group: its group and its samples."""
+    name = sorted(groups)[int(rng.integers(len(groups)))]
+    x, rate = soundfile.read(groups[name][int(rng.integers(len(groups[name])))], dtype="float32")
+    if rate != RATE:
+        sys.exit(f"a clip of {name} has {rate} Hz, every training clip must have {RATE}")
+    return name, x
+
+
+def several(groups: dict[bool, dict[str, list[Path]]], rng: Rng, split: str) -> tuple[str, np.ndarray]:
+    """Return two or three groups' voices at once, within 6 dB, over nearly all of the window."""
+    names, total = [], np.zeros(WINDOW)
+    for n in range(2 if rng.random() < 0.7 else 3):
+        name, x = pick(groups[rng.random() < 0.25], rng)
+        while name in names:
+            name, x = pick(groups[False], rng)
+        x = fit(trimmed(x), rng).astype(np.float64)
+        x = np.roll(x, int(rng.integers(-RATE // 4, RATE // 4))) if n else x
+        total += x / rms(x) * 10 ** (rng.uniform(-6, 6) / 20 * (n > 0))
+        names.append(name)
+    total = room(total, rng) if rng.random() < 0.3 else total
+    total = noisy(total, rng, split, 10.0) if rng.random() < 0.4 else total
+    return "+".join(names), through_call(total, rng)
+
+
+def music(groups: dict[bool, dict[str, list[Path]]], rng: Rng, split: str) -> tuple[str, np.ndarray]:
+    """Return music, sometimes in a room, sometimes with a voice far under it."""
+    x = draw("music", WINDOW, rng, split)
+    if rng.random() < 0.12:
+        voice = fit(pick(groups[False], rng)[1], rng)
+        x = x + voice / rms(voice) * 10 ** (-rng.uniform(10, 18) / 20)
+    x = room(x, rng) if rng.random() < 0.25 else x
+    return "music", through_call(x, rng)
+
+
+def noise(_: dict[bool, dict[str, list[Path]]], rng: Rng, split: str) -> tuple[str, np.ndarray]:
+    """Return surroundings, a babbling crowd, coloured noise and hum, or tones."""
+    kind = str(rng.choice(["noise", "babble", "coloured", "tones"], p=[0.55, 0.15, 0.2, 0.1]))
+    if kind == "coloured":
+        x = coloured(WINDOW, rng)
+    elif kind == "tones":
+        t = np.arange(WINDOW) / RATE
+        x = sum(np.sin(2 * np.pi * f * t) for f in rng.uniform(200, 3000, int(rng.integers(1, 4))))
+        x = x * (np.sin(2 * np.pi * rng.uniform(0.2, 2) * t) > rng.uniform(-1.2, 0.5))
+        x = x + coloured(WINDOW, rng) * 10 ** (-rng.uniform(10, 50) / 20)
+    else:
+        x = draw(kind, WINDOW, rng, split)
+        if rng.random() < 0.3:
+            x = x + draw("noise", WINDOW, rng, split) * 10 ** (-rng.uniform(0, 15) / 20)
+    return kind, through_call(x / rms(x), rng)
+
+
+def at_snr(kind: str, snr_db: float) -> Callable[[np.ndarray, Rng], np.ndarray]:
+    """Return a condition: held material of one kind under the voice."""
+    return lambda x, rng: x + draw(kind, len(x), rng, "held") * rms(x) * 10 ** (-snr_db / 20)
+
+
+CONDITIONS: dict[str, Callable[[np.ndarray, Rng], np.ndarray]] = {
+    "clean": lambda x, _: x,
+    "opus_24k": lambda x, _: code(x, "libopus", bit_rate=24_000),
+    "opus_24k_loss_5": lambda x, rng: code(x, "libopus", bit_rate=24_000, loss=0.05, rng=rng, hide="conceal"),
+    "telephone": telephone,
+    "browser": browser,
+    "room": room,
+    "noise_15_db": at_snr("noise", 15),
+    "noise_5_db": at_snr("noise", 5),
+    "babble_15_db": at_snr("babble", 15),
+    "music_15_db": at_snr("music", 15),
+}
+
+
+def planned(split: str) -> Iterator[tuple[Row, Callable[[], np.ndarray]]]:
+    """Yield every window of one split: its row (class, split, group, condition, spoof) and how it is made."""
+    groups = voices(split)
+    makers = (None, several, music, noise)
+    for label, count in enumerate(COUNTS[split]):
+        for n in range(count):
+            rng = np.random.default_rng([label, n, split == "held"])
+            if label:
+                group, x = makers[label](groups, rng, split)
+                yield (label, split, group, "chain", ""), lambda x=x: x
+            else:
+                group, x = pick(groups[n % 2 == 1], rng)
+                yield (0, split, group, "chain", str(n % 2)), lambda x=x, r=rng: augment(x, r, split, 5.0)
+    if split == "held":
+        for name, change in CONDITIONS.items():
+            for n in range(2 * PER_CONDITION):
+                # the same clips in every condition
+                rng = np.random.default_rng([9, n])
+                group, x = pick(groups[n % 2 == 1], rng)
+                x = fit(trimmed(x), rng).astype(np.float64)
+                x = x * 0.05 / rms(x)
+                yield (0, split, group, name, str(n % 2)), lambda x=x, r=rng, c=change: c(x, r)
+
+
+def quality() -> Callable[[np.ndarray], float]:
+    """Return DNSMOS P.835's overall score of a window, 1 to 5; the window is repeated to the model's 9 s."""
+    (path,) = tool("speechmos").glob("speechmos/dnsmos_models/sig_bak_ovr.onnx")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def score(x: np.ndarray) -> float:
+        (raw,) = session.run(None, {"input_1": np.resize(x, DNSMOS_SAMPLES)[None].astype(np.float32)})
+        return float(np.polyval(DNSMOS_OVRL, raw[0][2]))
+
+    return score
+
+
+def build() -> None:
+    """Write the windows, their rows and the quality of those with one voice."""
+    folder = cache() / "gates"
+    if (folder / "windows.csv").exists():
+        return
+    folder.mkdir(exist_ok=True)
+    score, rows, windows, mos = quality(), [], [], []
+    for split in COUNTS:
+        part = folder / f"part-{split}.npz"
+        if not part.exists():
+            own, sounds, scores = [], [], []
+            for row, make in planned(split):
+                x = make()
+                own.append(row)
+                sounds.append(np.clip(x * 32767, -32768, 32767).astype(np.int16))
+                scores.append(score(x) if row[0] == 0 else np.nan)
+                if len(own) % 100 == 0:
+                    print(split, len(own), flush=True)
+            np.savez(folder / "unfinished.npz", rows=np.array(own, str), windows=np.stack(sounds), mos=scores)
+            (folder / "unfinished.npz").rename(part)
+        with np.load(part) as stored:
+            rows += stored["rows"].tolist()
+            windows.append(stored["windows"])
+            mos.append(stored["mos"])
+    np.save(folder / "windows.npy", np.concatenate(windows))
+    np.save(folder / "dnsmos.npy", np.concatenate(mos).astype(np.float32))
+    with (folder / "windows.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("label", "split", "group", "condition", "spoof"), *rows])
+
+
+def pooler(trunk: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what turns samples (B, 64000) into pooled states (B, 8, 4096) with the named trunk."""
+    if trunk == "frozen" or trunk.endswith(".onnx"):
+        session = runtime() if trunk == "frozen" else onnxruntime.InferenceSession(trunk)
+
+        def run(x: np.ndarray) -> np.ndarray:
+            (pooled,) = session.run(None, {"audio": x})
+            return (
+                pooled
+                if pooled.shape[-1] == FEATURES
+                else pooled.swapaxes(1, 2).reshape(len(x), -1, FEATURES)
+            )
+
+        return run
+    net = load_trunk(cache() / "whisper-base.bin")
+    state = torch.load(trunk, map_location="cpu", weights_only=True)
+    net.load_state_dict({k.removeprefix("trunk."): v for k, v in state.items() if k.startswith("trunk.")})
+
+    def run_torch(x: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return segment_features(net(torch.from_numpy(x)).float()).numpy()
+
+    return run_torch
+
+
+def extract(trunk: str) -> Path:
+    """Write the pooled states of every window, float16 (N, 8, 4096), and return where."""
+    out = cache() / "gates" / f"features-{Path(trunk).stem}.npy"
+    windows = np.load(cache() / "gates" / "windows.npy", mmap_mode="r")
+    if not out.exists():
+        run, rows = pooler(trunk), np.zeros((len(windows), 8, FEATURES), np.float16)
+        for i in range(0, len(windows), 8):
+            batch = np.zeros((8, WINDOW), np.float32)
+            part = windows[i : i + 8]
+            batch[: len(part)] = part / np.float32(32768)
+            rows[i : i + 8] = run(batch)[: len(part)]
+        np.save(out.with_name("part-" + out.name), rows)
+        out.with_name("part-" + out.name).rename(out)
+    return out
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    build()
+    if len(sys.argv) > 1:
+        print(extract(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()
