@@ -53,7 +53,7 @@ def augment(
 
 
 def noisy(x: np.ndarray, rng: np.random.Generator, split: str = "train", least_db: float = 0.0) -> np.ndarray:
-    """Return ``x`` with coloured noise at 8 to 45 dB, or with what material.py holds at ``least_db`` to 30 dB."""
+    """Return ``x`` with coloured noise at 8 to 45 dB, or other sounds at ``least_db`` to 30 dB."""
     kind = str(rng.choice(["coloured", "noise", "music", "babble"], p=[0.4, 0.3, 0.12, 0.18]))
     if kind == "coloured":
         return x + coloured(len(x), rng) * rms(x) * 10 ** (-rng.uniform(8, 45) / 20)
