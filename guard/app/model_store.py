@@ -40,7 +40,7 @@ def read_limited(path: Path, limit: int) -> bytes:
 
 @contextmanager
 def staged(root: Path | None) -> Iterator[Path]:
-    """Give a folder nobody else reads, inside ``root`` or among the temporary files, and remove it afterwards.
+    """Give a folder nobody else reads, inside ``root`` or among the temporary files; remove it afterwards.
 
     Raises:
         ConfigError: ``models_dir``.
