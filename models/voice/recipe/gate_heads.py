@@ -2,9 +2,9 @@
 
     python gate_heads.py [TRUNK]     TRUNK as gates.py has it, ``frozen`` unless given
 
-Writes CACHE/gates/content-TRUNK.pt and quality-TRUNK.pt, prints and writes report-TRUNK.json. The threshold of
-one voice is taken where FALSE_ABSTENTION of the training windows fall under it, each scored by a head that never
-saw its group; held-out windows choose nothing.
+Writes CACHE/gates/content-TRUNK.pt and quality-TRUNK.pt, prints and writes report-TRUNK.json. The threshold
+of one voice is taken where FALSE_ABSTENTION of the training windows fall under it, each scored by a head that
+never saw its group; held-out windows choose nothing.
 """
 
 from __future__ import annotations
