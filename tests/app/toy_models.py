@@ -134,8 +134,8 @@ def endless() -> ModelProto:
 def written(
     folder: Path,
     content: ModelProto | bytes,
-    *,
     changes: Sequence[tuple[str, str]] = (),
+    /,
     **fields: str,
 ) -> tuple[Path, Path]:
     """Write model and card into a folder; ``changes`` are made in the card's text afterwards."""
