@@ -3,7 +3,8 @@
 The rules:
 
 - A window is the last 4 s of an unbroken stretch and holds at least 2 s of speech, of
-  which concealment is no part, and at most a quarter of concealed audio.
+  which concealment is no part, and at most a quarter of concealed audio. Pauses up to 0.2 s
+  within speech are speech: in noise, and in soft syllables, the VAD leaves many such holes.
 - Sound that the VAD takes for speech but that keeps its level (hum, tones, hiss) is none:
   the 20 ms levels of speech spread by 5 dB and more, by 2 dB in noise as loud as itself.
 - At the start of a stretch, and after silence, it leaves as soon as 2 s of speech are
@@ -32,6 +33,8 @@ from guard.windows.vad import FRAME_S, FRAME_SAMPLES
 
 WINDOW_TICKS = 4 * TICKS_PER_S
 WINDOW_SAMPLES = WINDOW_TICKS * FRAME_SAMPLES
+# the hangover of ITU-T P.56: a pause up to 0.2 s (a stop, the end of a word) is part of speech
+_BRIDGED_TICKS = round(0.2 * TICKS_PER_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,7 @@ class AudioWindows:
         concealed = sum(tick.concealed_ratio for tick in self._ticks)
         if concealed > self._config.max_concealed_ratio * len(self._ticks):
             return "concealed"
-        if sum(tick.speech for tick in self._ticks) < self._min_speech:
+        if _speech_ticks(self._ticks) < self._min_speech:
             return "too_little_speech"
         if _spread_db(self._ticks) < self._config.min_spread_db:
             return "steady_sound"
@@ -211,7 +214,7 @@ def _padded(samples: FloatArray) -> FloatArray:
 
 def _quality(ticks: list[Tick]) -> AudioQuality:
     """Describe the window by what was heard, repeats of padding not counted."""
-    speech = sum(tick.speech for tick in ticks)
+    speech = _speech_ticks(ticks)
     return AudioQuality(
         speech_ratio=speech / len(ticks),
         speech_s=speech * FRAME_S,
@@ -219,6 +222,19 @@ def _quality(ticks: list[Tick]) -> AudioQuality:
         clipping_ratio=sum(tick.clipping_ratio for tick in ticks) / len(ticks),
         concealed_ratio=sum(tick.concealed_ratio for tick in ticks) / len(ticks),
     )
+
+
+def _speech_ticks(ticks: Iterable[Tick]) -> int:
+    """Count the ticks of speech, and those of pauses within it that are no longer than 0.2 s."""
+    count, pause, begun = 0, 0, False
+    for tick in ticks:
+        if tick.speech:
+            count += 1 + (pause if begun and pause <= _BRIDGED_TICKS else 0)
+            pause, begun = 0, True
+        else:
+            # what was lost and invented is no pause
+            pause = _BRIDGED_TICKS + 1 if tick.concealed_ratio else pause + 1
+    return count
 
 
 def _spread_db(ticks: Iterable[Tick]) -> float:

@@ -150,6 +150,29 @@ def test_media_time_that_runs_back_ends_the_stretch() -> None:
     assert all(skip.reason != "gap" for skip in skipped(outputs))
 
 
+def syllables(speech_s: float, pause_s: float, count: int) -> FloatArray:
+    return np.concatenate([part for _ in range(count) for part in (voice(speech_s), silence(pause_s))])
+
+
+def test_short_pauses_are_part_of_speech_and_long_ones_are_not() -> None:
+    short, long = (run(syllables(0.3, pause_s, 10))[0] for pause_s in (0.12, 0.8))
+    assert isinstance(short, AudioWindow)
+    assert short.quality.speech_s == pytest.approx(2.0, abs=0.02)
+    assert short.end_s < 2.3
+    assert isinstance(long, WindowSkip) and long.reason == "too_little_speech"
+
+
+def test_a_lost_packet_is_no_pause() -> None:
+    def outputs(concealed: bool) -> list[Output]:
+        windows, out = AudioWindows(KEY), list[Output]()
+        for n in range(40):
+            out += windows.push(frame(voice(0.1), 0.12 * n))
+            out += windows.push(frame(silence(0.02), 0.12 * n + 0.1, concealed=concealed and n % 2 == 0))
+        return out
+
+    assert emitted(outputs(False))[0].end_s < emitted(outputs(True))[0].end_s
+
+
 def test_concealed_audio_is_no_speech_and_too_much_of_it_is_refused() -> None:
     windows = AudioWindows(KEY)
     outputs = windows.push(frame(voice(5.0)))
