@@ -103,6 +103,11 @@ def mono(frame: av.AudioFrame) -> FloatArray:
     return mixed
 
 
+def finite(frame: av.AudioFrame) -> bool:
+    """Tell whether all samples are numbers; only formats of floats can hold others."""
+    return not frame.format.name.startswith(("flt", "dbl")) or bool(np.isfinite(frame.to_ndarray()).all())
+
+
 def _scaled(planes: NDArray[np.generic]) -> FloatArray:
     """Return samples of any of av's formats as float32 in [-1, 1]."""
     if planes.dtype.kind == "f":

@@ -18,7 +18,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 
-from guard.codec.audio import DECODE_ERRORS, mono
+from guard.codec.audio import DECODE_ERRORS, finite, mono
 from guard.codec.video import MAX_PIXELS, rgb
 from guard.errors import MediaError
 from guard.media.timeline import Thinner
@@ -34,7 +34,7 @@ VIDEO_EXTENSIONS = frozenset(
 )
 MEDIA_EXTENSIONS = AUDIO_EXTENSIONS | VIDEO_EXTENSIONS
 
-_FORMATS = "aac,aiff,amr,asf,au,avi,caf,flac,flv,ivf,matroska,webm,mov,mp4,mp3,mpeg,mpegts,ogg,w64,wav,wv"
+FORMATS = "aac,aiff,amr,asf,au,avi,caf,flac,flv,ivf,matroska,webm,mov,mp4,mp3,mpeg,mpegts,ogg,w64,wav,wv"
 # where the container's times and the counted samples differ by more, there is a gap
 _MAX_CLOCK_ERROR_S = 0.1
 # a header may promise this much more than is found before the file counts as cut off
@@ -84,7 +84,8 @@ class FileReader:
     """Iterates over a file's frames; the first audio and the first video stream count.
 
     Reading may raise MediaError ``file_unreadable`` where nothing at all can be decoded.
-    A file that breaks later ends early, with ``damaged`` set.
+    A file that breaks later ends early, with ``damaged`` set. ``mended`` says that samples which are
+    no numbers were replaced.
 
     Args:
         path: the file.
@@ -95,6 +96,7 @@ class FileReader:
     def __init__(self, path: Path, session: str, max_fps: float | None) -> None:
         self.info = probe(path)
         self.damaged = False
+        self.mended = False
         self.end_s = 0.0
         self._path = path
         self._session = session
@@ -133,6 +135,7 @@ class FileReader:
             except MediaError:
                 self.damaged = True
                 continue
+            self.mended = self.mended or not finite(frame)
             # Containers round times, so samples are counted; a larger step forward is a
             # gap. A step backward is an edit in the file: times go on behind a small gap.
             if end_s is None:
@@ -215,7 +218,7 @@ def _opened(path: Path) -> InputContainer:
         return av.open(
             str(path.resolve()),
             metadata_errors="replace",
-            container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
+            container_options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
         )
     except DECODE_ERRORS as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -1,23 +1,30 @@
-"""The call conditions a clip is measured under: clean, Opus with and without loss, G.711.
+"""The ways a clip reaches the detector: untouched, Opus with and without loss, telephone codecs.
 
 Opus packets pass guard's own reception (reorder, concealment marks), as in a call.
+What is random follows from the clip's name, so that a run can be repeated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from zlib import crc32
 
 import numpy as np
 import soxr
+from numpy.typing import NDArray
 
 from guard.codec.encode import encode_opus
 from guard.codec.receive import TrackReceiver
+from guard.codec.telephone import through_telephone
 from guard.types import AudioFrame, FloatArray, Kind, TapPacket, TrackKey
 
 KEY = TrackKey("eval", "clip", Kind.AUDIO)
 Channel = Callable[[FloatArray, int, str], list[AudioFrame]]
+"""Samples (N,), their rate and the clip's name to the frames the windows are cut from."""
+
 _OPUS_HZ, _PACKET = 48_000, 960
+_BURST_PACKETS = 3.0
 
 
 def clean(samples: FloatArray, rate_hz: int, name: str) -> list[AudioFrame]:
@@ -26,16 +33,33 @@ def clean(samples: FloatArray, rate_hz: int, name: str) -> list[AudioFrame]:
     return [AudioFrame(KEY, 0.0, samples, rate_hz)]
 
 
-def opus(samples: FloatArray, rate_hz: int, name: str, *, loss_ratio: float = 0.0) -> list[AudioFrame]:
-    """Return the samples after Opus at 24 kbit/s, each packet lost with ``loss_ratio``.
+def opus(
+    samples: FloatArray,
+    rate_hz: int,
+    name: str,
+    *,
+    bit_rate: int = 24_000,
+    loss_ratio: float = 0.0,
+    bursts: bool = False,
+) -> list[AudioFrame]:
+    """Return the samples after Opus, ``loss_ratio`` of its packets lost.
 
-    The losses follow from the clip's name, so that a run can be repeated.
+    Args:
+        samples: float32 (N,), mono in [-1, 1].
+        rate_hz: their rate.
+        name: names the clip; the losses follow from it, and those of a lower ratio are among
+            those of a higher one.
+        bit_rate: bits per second.
+        loss_ratio: share of the packets of 20 ms that get lost.
+        bursts: lose three packets in a row on average (Gilbert's two states), not each by itself.
     """
     wide = soxr.resample(samples, rate_hz, _OPUS_HZ).astype(np.float32)
-    rng = np.random.default_rng(crc32(name.encode()))
+    payloads = encode_opus(wide, bit_rate=bit_rate)
+    drawn = np.random.default_rng(crc32(name.encode())).random(len(payloads))
+    lost = _bursts(drawn, loss_ratio) if bursts else drawn < loss_ratio
     receiver, frames = TrackReceiver(KEY, "opus"), []
-    for n, payload in enumerate(encode_opus(wide, bit_rate=24_000)):
-        if rng.random() >= loss_ratio:
+    for n, payload in enumerate(payloads):
+        if not lost[n]:
             packet = TapPacket(
                 KEY, "opus", n & 0xFFFF, (n * _PACKET) & 0xFFFFFFFF, False, n * _PACKET / _OPUS_HZ, payload
             )
@@ -44,20 +68,32 @@ def opus(samples: FloatArray, rate_hz: int, name: str, *, loss_ratio: float = 0.
     return [frame for frame in frames if isinstance(frame, AudioFrame)]
 
 
-def g711(samples: FloatArray, rate_hz: int, name: str) -> list[AudioFrame]:
-    """Return the samples after 8 kHz and mu-law (ITU-T G.711, continuous form of the law)."""
+def telephone(samples: FloatArray, rate_hz: int, name: str, *, codec: str) -> list[AudioFrame]:
+    """Return the samples after a codec of ``guard.codec.telephone``, at that codec's rate."""
     del name
-    mu = 255.0
-    narrow = np.clip(soxr.resample(samples, rate_hz, 8_000), -1.0, 1.0)
-    coded = np.round(np.sign(narrow) * np.log1p(mu * np.abs(narrow)) / np.log1p(mu) * 127.0) / 127.0
-    back = np.sign(coded) * np.expm1(np.abs(coded) * np.log1p(mu)) / mu
-    return [AudioFrame(KEY, 0.0, back.astype(np.float32), 8_000)]
+    heard, heard_hz = through_telephone(samples, rate_hz, codec)
+    return [AudioFrame(KEY, 0.0, heard, heard_hz)]
 
 
-def opus_lossy(samples: FloatArray, rate_hz: int, name: str) -> list[AudioFrame]:
-    """Return the samples after Opus at 24 kbit/s with 5 % of the packets lost at random."""
-    return opus(samples, rate_hz, name, loss_ratio=0.05)
+def telephone_then_opus(samples: FloatArray, rate_hz: int, name: str, *, codec: str) -> list[AudioFrame]:
+    """Return the samples of a caller from the telephone network in a WebRTC call: two codecs."""
+    heard, heard_hz = through_telephone(samples, rate_hz, codec)
+    return opus(heard, heard_hz, name)
 
+
+def _bursts(drawn: NDArray[np.float64], loss_ratio: float) -> NDArray[np.bool_]:
+    """Return which packets are lost, (N,): two states that lose ``loss_ratio`` in the long run."""
+    leave = 1.0 / _BURST_PACKETS
+    enter = leave * loss_ratio / (1.0 - loss_ratio)
+    lost = np.zeros(len(drawn), np.bool_)
+    for n, value in enumerate(drawn.tolist()):
+        lost[n] = value >= leave if n and lost[n - 1] else value < enter
+    return lost
+
+
+opus_lossy = partial(opus, loss_ratio=0.05)
+g711 = partial(telephone, codec="g711_mu")
+g722 = partial(telephone, codec="g722")
 
 CHANNELS: dict[str, Channel] = {
     "clean": clean,
@@ -65,3 +101,4 @@ CHANNELS: dict[str, Channel] = {
     "opus_24k_loss_5": opus_lossy,
     "g711": g711,
 }
+"""The conditions that have bars."""

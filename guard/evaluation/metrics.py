@@ -4,20 +4,23 @@ Scores are llr, larger meaning spoof; spoof is the positive class throughout. Cl
 detector abstained on are counted at llr 0 by the caller, never dropped unseen.
 
 Sources: Brümmer and du Preez, "Application-independent evaluation of speaker detection",
-Computer Speech and Language 20, 2006 (Cllr, PAV, ROC convex hull); ISO/IEC 30107-3 and the
-ASVspoof 5 evaluation plan (minDCF with C_miss 1, C_fa 10, pi_spoof 0.05).
+Computer Speech and Language 20, 2006 (Cllr, PAV, ROC convex hull); Martin et al., "The DET
+curve in assessment of detection task performance", Eurospeech 1997; the ASVspoof 5 evaluation
+plan (minDCF); Efron and Tibshirani, "An Introduction to the Bootstrap", 1993 (percentiles).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatVector = NDArray[np.float64]
 BoolVector = NDArray[np.bool_]
+Indices = NDArray[np.intp]
 Metric = Callable[[FloatVector, BoolVector], float]
 
 
@@ -66,18 +69,33 @@ def auc(llr: FloatVector, is_spoof: BoolVector) -> float:
 
 
 def min_dcf(
-    llr: FloatVector, is_spoof: BoolVector, *, pi_spoof: float = 0.05, c_miss: float = 1.0, c_fa: float = 10.0
+    llr: FloatVector,
+    is_spoof: BoolVector,
+    *,
+    pi_spoof: float = 0.05,
+    cost_refused: float = 1.0,
+    cost_passed: float = 10.0,
 ) -> float:
-    """Return the least detection cost over all thresholds, over that of the better blind decision."""
+    """Return the least detection cost over all thresholds, over that of the better blind decision.
+
+    As in the ASVspoof 5 evaluation plan, whose "miss" (cost 1) is a genuine voice refused and whose
+    "false alarm" (cost 10) a spoof let pass: what are p_fa and p_miss here.
+    """
     p_miss, p_fa = error_rates(llr, is_spoof)
-    cost = c_miss * pi_spoof * p_miss + c_fa * (1.0 - pi_spoof) * p_fa
-    return float(cost.min() / min(c_miss * pi_spoof, c_fa * (1.0 - pi_spoof)))
+    refused, passed = cost_refused * (1.0 - pi_spoof), cost_passed * pi_spoof
+    return float((refused * p_fa + passed * p_miss).min() / min(refused, passed))
 
 
 def tpr_at_fa(llr: FloatVector, is_spoof: BoolVector, max_fa: float) -> float:
     """Return the share of spoofs caught at the best threshold with at most ``max_fa`` false alarms."""
     p_miss, p_fa = error_rates(llr, is_spoof)
     return float(1.0 - p_miss[p_fa <= max_fa + 1e-12].min())
+
+
+def threshold_at_fa(bona_llr: FloatVector, max_fa: float) -> float:
+    """Return the lowest threshold that at most ``max_fa`` of the genuine clips, (N,) with N > 0, exceed."""
+    allowed = int(np.floor(max_fa * len(bona_llr) + 1e-9))
+    return float(np.sort(bona_llr)[::-1][min(allowed, len(bona_llr) - 1)])
 
 
 def cllr(llr: FloatVector, is_spoof: BoolVector) -> float:
@@ -117,19 +135,37 @@ def bootstrap(
     replacement, bona fide and spoof apart so that both classes stay present. With one source
     in a class the interval does not cover that class's source variation.
     """
+    values = [metric(llr[i], is_spoof[i]) for i in draws(source, is_spoof, rounds=rounds, seed=seed)]
+    return percentile_interval(metric(llr, is_spoof), values, level=level)
+
+
+def draws(source: Sequence[str], is_spoof: BoolVector, *, rounds: int, seed: int = 0) -> Iterator[Indices]:
+    """Yield the rows of ``rounds`` bootstrap draws of whole sources, each class for itself.
+
+    A class of K sources gives K of them, with replacement; a class that is not there gives none.
+    """
     rng = np.random.default_rng(seed)
-    groups = [_by_source(source, is_spoof), _by_source(source, ~is_spoof)]
-    values = np.empty(rounds)
-    for r in range(rounds):
-        drawn = [g[i] for g in groups for i in rng.integers(0, len(g), len(g))]
-        index = np.concatenate(drawn)
-        values[r] = metric(llr[index], is_spoof[index])
+    groups = [_by_source(source, member) for member in (is_spoof, ~is_spoof) if member.any()]
+    for _ in range(rounds):
+        yield np.concatenate([g[i] for g in groups for i in rng.integers(0, len(g), len(g))])
+
+
+def percentile_interval(value: float, drawn: Sequence[float], *, level: float = 0.95) -> Interval:
+    """Return a figure with the percentiles of its bootstrap draws that hold ``level`` of them."""
     tail = 50.0 * (1.0 - level)
-    low, high = np.percentile(values, [tail, 100.0 - tail])
-    return Interval(metric(llr, is_spoof), float(low), float(high))
+    low, high = np.percentile(np.asarray(drawn, np.float64), [tail, 100.0 - tail])
+    return Interval(value, float(low), float(high))
 
 
-def _by_source(source: Sequence[str], member: BoolVector) -> list[NDArray[np.intp]]:
+def wilson_interval(share: float, trials: int, *, level: float = 0.95) -> Interval:
+    """Return the score interval of a share of independent trials (Wilson, J. Am. Stat. Assoc. 22, 1927)."""
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z / (1 + z * z / trials) * np.sqrt(share * (1 - share) / trials + z * z / (4 * trials**2))
+    return Interval(share, float(max(0.0, middle - half)), float(min(1.0, middle + half)))
+
+
+def _by_source(source: Sequence[str], member: BoolVector) -> list[Indices]:
     rows: dict[str, list[int]] = {}
     for i in np.flatnonzero(member).tolist():
         rows.setdefault(source[i], []).append(i)

@@ -1,197 +1,222 @@
-"""Measures the voice spoof detector on labelled folders: ``guard eval voice FOLDER... [--json]``.
+"""Measures the voice spoof detector on labelled folders: ``guard eval voice DATA...``.
 
 Each folder has a ``manifest.csv`` with ``path``, ``label`` (bonafide or spoof, real or fake), ``source`` and
-``system`` or ``method``. Clips run through the same windows and the same detector as calls, once per
-condition of ``channels``. A clip the detector abstained on counts with llr 0 and is no detection.
+``system`` or ``method``; ``speaker`` and ``language`` are used where they are there. Clips run through the
+same windows and the same detector as calls, once per condition. docs/evaluation.md defines every figure.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from rich.console import Console
-from rich.table import Table
+import soxr
 
-from guard.codec.files import read_file
-from guard.detectors.card import load_card
-from guard.detectors.voice_spoof import VoiceSpoof
-from guard.errors import ConfigError, MediaError
-from guard.evaluation.channels import CHANNELS, KEY, Channel
-from guard.evaluation.manifest import LABELS, read_lines
-from guard.evaluation.metrics import Interval, Metric, bootstrap, cllr, eer, min_cllr, min_dcf, tpr_at_fa
-from guard.resources import models_dir
-from guard.types import Abstain, AudioFrame, AudioWindow, Detector, FloatArray
+from guard.app.model_files import in_use, load_detector
+from guard.detectors.card import Card
+from guard.detectors.table import DETECTORS
+from guard.errors import ModelError
+from guard.evaluation import figures
+from guard.evaluation.augment import POOL_HZ
+from guard.evaluation.channels import KEY, Channel, clean
+from guard.evaluation.clips import Clip, check_classes, read_clips, read_manifests, with_speech
+from guard.evaluation.conditions import BARRED, full
+from guard.evaluation.figures import Scores, scores_of
+from guard.inference.lanes import run_detector
+from guard.types import AudioWindow, Detector, FloatArray, Signal
 from guard.windows.audio import AudioWindows
 
-METRICS: dict[str, Metric] = {
-    "eer": eer,
-    "min_dcf": min_dcf,
-    "cllr_bits": cllr,
-    "cllr_min_bits": min_cllr,
-    "tpr_at_5_fa": partial(tpr_at_fa, max_fa=0.05),
-    "tpr_at_1_fa": partial(tpr_at_fa, max_fa=0.01),
-}
+DURATIONS_S = (1, 2, 4, 8, 15)
+"""Seconds of speech; at the first only coverage is reported."""
+_POOL_CLIPS = 40
+
+Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One line of a manifest; ``unit`` is what the bootstrap draws: engine, or speaker or source."""
+def run(
+    folders: Sequence[Path],
+    as_json: bool,
+    *,
+    out: Path | None = None,
+    quick: bool = False,
+    models_dir: Path | None = None,
+) -> int:
+    """Measure the clips of all folders together and report; return 1 where a clip could not be read.
 
-    path: Path
-    is_spoof: bool
-    system: str
-    unit: str
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What one condition gave: llr of every clip (0 where it abstained) and whether it was scored."""
-
-    llr: list[float]
-    covered: list[bool]
-
-
-def run(folders: Sequence[Path], as_json: bool) -> int:
-    """Measure the clips of all folders together and print the report; 1 where a file failed.
+    Args:
+        folders: each with a manifest.
+        as_json: print the report as one line of JSON, not as tables.
+        out: folder for report.json, report.html, det.png and scores.csv.
+        quick: only the conditions that have bars.
+        models_dir: the operator's models, laid over the shipped ones.
 
     Raises:
-        ConfigError: a folder has no usable manifest, or one class is missing.
-        ModelError: the model cannot be loaded.
+        ConfigError: a manifest cannot be used, a class is missing, or ``out`` cannot be written.
+        ModelError: the model cannot be loaded, or fails.
     """
-    items = [item for folder in folders for item in read_manifest(folder)]
-    if len({item.is_spoof for item in items}) < 2:
-        raise ConfigError("eval_classes", "the folders must hold both bona fide and spoof clips")
-    card = load_card(models_dir() / "voice_spoof")
-    detector = VoiceSpoof.from_card(card)
-    clips: list[tuple[Item, FloatArray, int]] = []
-    failed = 0
-    for item in items:
-        try:
-            clips.append((item, *_samples(item.path)))
-        except MediaError as error:
-            failed += 1
-            sys.stderr.write(f"{item.path}: {error.message}\n")
-    results = {}
-    for name, channel in CHANNELS.items():
-        sys.stderr.write(f"{name}: {len(clips)} clips\n")
-        results[name] = measure(clips, channel, detector)
-    report = {
-        "v": 1,
-        "model": {"name": card.name, "version": card.version, "sha256": card.sha256},
-        "clips": len(clips),
-        "failed": failed,
-        "conditions": {name: summary([c[0] for c in clips], result) for name, result in results.items()},
-        "systems": systems([c[0] for c in clips], results),
-    }
+    from guard.evaluation.report import prepare_folder, write_folder
+    from guard.evaluation.tables import show
+
+    if out is not None:
+        prepare_folder(out)
+    items = read_manifests(folders)
+    card, detector = _loaded(models_dir)
+    clips, errors = read_clips(items)
+    for error in errors:
+        sys.stderr.write(f"{error['path']}: {error['message']} [{error['code']}]\n")
+    check_classes([clip.item for clip in clips])
+    report, results = measure_all(clips, detector, quick=quick, progress=_progress)
+    model = {"name": card.name, "version": card.version, "sha256": card.sha256}
+    report = {"v": 1, "model": model, "clips": len(clips), "failed": len(errors), "errors": errors, **report}
     if as_json:
         sys.stdout.write(json.dumps(report, allow_nan=False) + "\n")
     else:
-        _show(report)
-    return 1 if failed else 0
+        show(report)
+    if out is not None:
+        write_folder(out, report, clips, results)
+    return 1 if errors else 0
 
 
-def read_manifest(folder: Path) -> list[Item]:
-    """Return the clips of ``folder/manifest.csv``, in its order.
+def _loaded(models_dir: Path | None) -> tuple[Card, Detector]:
+    entry = next(entry for entry in DETECTORS if entry.signal is Signal.VOICE_SPOOF)
+    return load_detector(entry, in_use(models_dir).detectors[entry.signal].folder)
+
+
+def measure_all(
+    clips: Sequence[Clip], detector: Detector, *, quick: bool, progress: Progress
+) -> tuple[dict[str, Any], dict[str, Scores]]:
+    """Return the report's figures, and the scores of every condition measured on both classes."""
+    conditions = BARRED if quick else full(babble_pool(clips))
+    genuine = [clip for clip in clips if not clip.item.is_spoof]
+    results: dict[str, Scores] = {}
+    alarms: dict[str, Scores] = {}
+    for n, condition in enumerate(conditions, 1):
+        own = clips if condition.both_classes else genuine
+        scores = measure(
+            own, condition.channel, detector, _step(progress, n, len(conditions), condition.label)
+        )
+        alarms[condition.name] = scores.rows((~scores.is_spoof).nonzero()[0])
+        if condition.both_classes:
+            results[condition.name] = scores
+    durations = {} if quick else _durations(clips, detector, progress)
+    progress("figures and intervals")
+    threshold = figures.clean_threshold(results["clean"])
+    summaries = {
+        c.name: {"group": c.group, "label": c.label, **figures.summary(results[c.name])}
+        for c in conditions
+        if c.both_classes
+    }
+    report = {
+        "quick": quick,
+        "bootstrap": {"level": 0.95, "rounds": figures.ROUNDS, "rounds_of_parts": figures.PART_ROUNDS},
+        "conditions": summaries,
+        "bars": figures.bars(summaries),
+        "systems": figures.engines(clips, results),
+        "languages": figures.languages(clips, results, threshold),
+        "durations": durations,
+        "threshold_llr": threshold,
+        "false_alarms": {
+            c.name: {"group": c.group, "label": c.label, **figures.false_alarms(alarms[c.name], threshold)}
+            for c in conditions
+        },
+    }
+    return report, results
+
+
+def measure(
+    clips: Iterable[Clip], channel: Channel, detector: Detector, step: Callable[[], None] = lambda: None
+) -> Scores:
+    """Return each clip's mean llr over its windows under one condition; ``step`` is called after each.
 
     Raises:
-        ConfigError: ``manifest_missing`` or ``manifest_invalid``.
+        ModelError: ``model_failed``, the detector failed on a window.
     """
-    return read_lines(folder, _item, "path, label (bonafide or spoof), source")
+    measured: list[Clip] = []
+    llr: list[float | None] = []
+    reasons: list[str | None] = []
+    for clip in clips:
+        value, reason = measure_clip(clip, channel, detector)
+        measured.append(clip)
+        llr.append(value)
+        reasons.append(reason)
+        step()
+    return scores_of(measured, llr, reasons)
 
 
-def _item(folder: Path, row: Mapping[str, str]) -> Item:
-    is_spoof = LABELS[row["label"]]
-    system = row.get("system") or row.get("method") or ""
-    speaker = row.get("speaker") or ""
-    unit = system if is_spoof and system else speaker or row["source"]
-    return Item(folder / row["path"], is_spoof, system or row["source"], unit)
+def measure_clip(clip: Clip, channel: Channel, detector: Detector) -> tuple[float | None, str | None]:
+    """Return the mean llr of the clip's windows, or None and the commonest reason why none was scored.
+
+    Raises:
+        ModelError: ``model_failed``.
+    """
+    stage = AudioWindows(KEY)
+    frames = channel(clip.samples, clip.rate_hz, clip.item.path.name)
+    cut = [found for frame in frames for found in stage.push(frame)] + stage.flush()
+    scores = run_detector(detector, [found for found in cut if isinstance(found, AudioWindow)])
+    if any(score.reason == "detector_failed" for score in scores):
+        raise ModelError(
+            "model_failed", f"the detector failed on {clip.item.path}; guard models verify looks for why"
+        )
+    scored = [score.llr for score in scores if score.llr is not None]
+    if scored:
+        return sum(scored) / len(scored), None
+    skipped = [found.reason for found in cut if not isinstance(found, AudioWindow)]
+    why = Counter([score.reason or "" for score in scores] or skipped or ["too_short"])
+    return None, min(why, key=lambda reason: (-why[reason], reason))
 
 
-def _samples(path: Path) -> tuple[FloatArray, int]:
-    frames = [frame for frame in read_file(path, max_fps=None) if isinstance(frame, AudioFrame)]
-    if not frames:
-        raise MediaError("media_no_audio", f"{path} has no audio")
-    return np.concatenate([frame.samples for frame in frames]), frames[0].rate_hz
+def babble_pool(clips: Sequence[Clip]) -> list[FloatArray]:
+    """Return up to 40 genuine clips, evenly out of all, at 16 kHz, to talk in the background."""
+    genuine = [clip for clip in clips if not clip.item.is_spoof]
+    picked = genuine[:: max(1, len(genuine) // _POOL_CLIPS)][:_POOL_CLIPS]
+    return [
+        clip.samples if clip.rate_hz == POOL_HZ else soxr.resample(clip.samples, clip.rate_hz, POOL_HZ)
+        for clip in picked
+    ]
 
 
-def measure(clips: Sequence[tuple[Item, FloatArray, int]], channel: Channel, detector: Detector) -> Result:
-    """Return each clip's mean llr over its windows under one condition."""
-    result = Result([], [])
-    for item, samples, rate_hz in clips:
-        windows = AudioWindows(KEY)
-        cut = [w for frame in channel(samples, rate_hz, item.path.name) for w in windows.push(frame)]
-        cut += windows.flush()
-        llrs = _llrs([w for w in cut if isinstance(w, AudioWindow)], detector)
-        result.llr.append(float(np.mean(llrs)) if llrs else 0.0)
-        result.covered.append(bool(llrs))
-    return result
-
-
-def _llrs(windows: Sequence[AudioWindow], detector: Detector) -> list[float]:
-    """Return the llr of the windows the detector does not abstain from."""
-    ready = [(window, detector.prepare(window)) for window in windows]
-    asked = [(window, row) for window, row in ready if not isinstance(row, Abstain)]
-    if not asked:
-        return []
-    found = detector.score(np.stack([row for _, row in asked]), [window for window, _ in asked])
-    return [finding.llr for finding in found if not isinstance(finding, Abstain)]
-
-
-def summary(items: Sequence[Item], result: Result) -> dict[str, Any]:
-    """Return the figures of one condition, each with its 95 % interval, and the coverage."""
-    llr = np.array(result.llr, np.float64)
-    is_spoof = np.array([item.is_spoof for item in items])
-    units = [item.unit for item in items]
-    out: dict[str, Any] = {"coverage": float(np.mean(result.covered))}
-    for name, metric in METRICS.items():
-        out[name] = _as_json(bootstrap(metric, llr, is_spoof, units, rounds=400))
-    return out
-
-
-def systems(items: Sequence[Item], results: dict[str, Result]) -> dict[str, Any]:
-    """Return clips, mean llr and share above llr 0 of each engine, or of genuine speech, by condition."""
+def _durations(clips: Sequence[Clip], detector: Detector, progress: Progress) -> dict[str, Any]:
+    """Return the figures of clean clips by seconds of speech; null where a length lacks a class."""
     out: dict[str, Any] = {}
-    names = np.array([item.system for item in items])
-    for name in sorted(set(names.tolist())):
-        rows = np.flatnonzero(names == name)
-        llr = {c: np.array(r.llr)[rows] for c, r in results.items()}
-        out[name] = {
-            "clips": len(rows),
-            "is_spoof": items[int(rows[0])].is_spoof,
-            "mean_llr": {c: float(x.mean()) for c, x in llr.items()},
-            "above_0": {c: float((x > 0).mean()) for c, x in llr.items()},
-        }
+    for n, seconds in enumerate(DURATIONS_S, 1):
+        made = with_speech(clips, float(seconds))
+        classes = {clip.item.is_spoof for clip in made}
+        label = f"{seconds} s of speech, {len(made)} clips"
+        scores = measure(made, clean, detector, _step(progress, n, len(DURATIONS_S), label)) if made else None
+        if scores is None or len(classes) < 2:
+            out[str(seconds)] = None
+        elif seconds == DURATIONS_S[0]:
+            summary = figures.summary(scores)
+            out[str(seconds)] = {
+                k: summary[k] for k in ("clips", "coverage", "coverage_interval", "abstained")
+            }
+        else:
+            out[str(seconds)] = figures.summary(scores)
     return out
 
 
-def _as_json(interval: Interval) -> dict[str, float]:
-    return {"value": interval.value, "low": interval.low, "high": interval.high}
+def _step(progress: Progress, number: int, of: int, label: str) -> Callable[[], None]:
+    """Say that a condition begins; return what is called after each of its clips."""
+    started = time.monotonic()
+    progress(f"[{number}/{of}] {label}")
+    told = started
+    count = 0
+
+    def step() -> None:
+        nonlocal told, count
+        count += 1
+        now = time.monotonic()
+        if now - told >= 10.0:
+            told = now
+            progress(f"[{number}/{of}] {label}: {count} clips, {now - started:.0f} s")
+
+    return step
 
 
-def _show(report: dict[str, Any]) -> None:
-    console, conditions = Console(width=120), report["conditions"]
-    table = Table(title=f"voice_spoof {report['model']['version']}, {report['clips']} clips, 95 % intervals")
-    for title in ("figure", *conditions):
-        table.add_column(title, no_wrap=True)
-    for name in METRICS:
-        cells = [
-            f"{f[name]['value']:.3f} [{f[name]['low']:.2f}, {f[name]['high']:.2f}]"
-            for f in conditions.values()
-        ]
-        table.add_row(name, *cells)
-    table.add_row("coverage", *(f"{f['coverage']:.3f}" for f in conditions.values()))
-    console.print(table)
-    table = Table(title="by engine: mean llr, share above 0")
-    for title in ("system", "clips", *conditions):
-        table.add_column(title, no_wrap=True)
-    for name, figures in report["systems"].items():
-        cells = [f"{figures['mean_llr'][c]:+.2f}  {figures['above_0'][c]:.2f}" for c in conditions]
-        table.add_row(name, str(figures["clips"]), *cells)
-    console.print(table)
+def _progress(line: str) -> None:
+    sys.stderr.write(line + "\n")

@@ -1,0 +1,213 @@
+"""Reads labelled clips for ``guard eval voice`` and makes others of a wanted length from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+
+from guard.codec.files import read_file
+from guard.errors import ConfigError, MediaError
+from guard.evaluation.manifest import LABELS, read_lines
+from guard.types import AudioFrame, FloatArray
+from guard.windows.audio import AudioWindowConfig
+from guard.windows.ticks import TICKS_PER_S, TickCutter
+
+_JOIN_FADE_S = 0.01
+# so that the last tick of speech is complete behind the resampler's rounding
+_CUT_REST_S = 0.04
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of a manifest.
+
+    Args:
+        path: the file.
+        is_spoof: its class.
+        system: engine of a spoof, or what the manifest calls genuine speech.
+        unit: what the bootstrap draws: engine of a spoof, speaker or else source of a genuine clip.
+        language: ``unknown`` where the manifest has none.
+        voice: names speaker and source, so that clips of one voice can be joined.
+    """
+
+    path: Path
+    is_spoof: bool
+    system: str
+    unit: str
+    language: str = "unknown"
+    voice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Samples float32 (N,), mono, and how many seconds of speech the VAD finds in them."""
+
+    item: Item
+    samples: FloatArray
+    rate_hz: int
+    speech_s: float
+
+
+def read_manifest(folder: Path) -> list[Item]:
+    """Return the clips of ``folder/manifest.csv``, in its order.
+
+    Raises:
+        ConfigError: ``manifest_missing``, ``manifest_invalid``, or ``clip_outside``: a path is
+            absolute, empty or leaves the folder.
+    """
+    return read_lines(folder, _item, "path, label (bonafide or spoof), source")
+
+
+def read_manifests(folders: Sequence[Path]) -> list[Item]:
+    """Return the clips of all folders.
+
+    Raises:
+        ConfigError: as ``read_manifest``; ``clip_repeated``, one file is listed twice;
+            ``eval_classes``, a class is missing.
+    """
+    items = [item for folder in folders for item in read_manifest(folder)]
+    seen: set[Path] = set()
+    for item in items:
+        path = item.path.resolve()
+        if path in seen:
+            raise ConfigError("clip_repeated", f"{item.path} is listed twice; every clip counts once")
+        seen.add(path)
+    check_classes(items)
+    return items
+
+
+def check_classes(items: Sequence[Item]) -> None:
+    """Refuse clips of one class alone.
+
+    Raises:
+        ConfigError: ``eval_classes``.
+    """
+    for is_spoof, name in ((False, "bona fide"), (True, "spoof")):
+        if not any(item.is_spoof == is_spoof for item in items):
+            raise ConfigError(
+                "eval_classes",
+                f"no readable {name} clip; the folders must hold both bona fide and spoof clips",
+            )
+
+
+def read_clips(items: Sequence[Item]) -> tuple[list[Clip], list[dict[str, str]]]:
+    """Return the clips that can be read, and why the others cannot."""
+    clips: list[Clip] = []
+    errors: list[dict[str, str]] = []
+    for item in items:
+        try:
+            clips.append(read_clip(item))
+        except MediaError as error:
+            errors.append({"path": str(item.path), "code": error.code, "message": error.message})
+    return clips, errors
+
+
+def read_clip(item: Item) -> Clip:
+    """Return one clip.
+
+    Raises:
+        MediaError: the file cannot be read, ``media_no_audio``, ``clip_damaged``, ``samples_not_finite``.
+    """
+    reader = read_file(item.path, max_fps=None)
+    frames = [frame for frame in reader if isinstance(frame, AudioFrame)]
+    if not frames:
+        raise MediaError("media_no_audio", f"{item.path} has no audio; take it out of the manifest")
+    if reader.damaged:
+        raise MediaError("clip_damaged", f"{item.path} breaks off or holds broken frames; replace it")
+    if reader.mended:
+        raise MediaError("samples_not_finite", f"{item.path} has samples that are no numbers; make it again")
+    samples = np.concatenate([frame.samples for frame in frames])
+    rate_hz = frames[0].rate_hz
+    return Clip(item, samples, rate_hz, float(speech_ends_s(samples, rate_hz).size / TICKS_PER_S))
+
+
+def speech_ends_s(samples: FloatArray, rate_hz: int) -> FloatArray:
+    """Return where each 20 ms of speech ends, float32 (S,) seconds, as the windows' own VAD hears it."""
+    cutter = TickCutter(rate_hz, vad_mode=AudioWindowConfig().vad_mode)
+    ticks = [*cutter.push(samples, concealed=False), *cutter.flush()]
+    ends = np.flatnonzero([tick.speech for tick in ticks]) + 1
+    return np.asarray(ends / TICKS_PER_S, np.float32)
+
+
+def with_speech(clips: Sequence[Clip], seconds: float) -> list[Clip]:
+    """Return clips cut where they have held ``seconds`` of speech.
+
+    A clip that holds less is joined to the next ones of the same class, engine, voice and rate, in
+    the manifest's order, until there is enough; what is left over at the end is not used. A clip
+    serves once.
+    """
+    groups: dict[tuple[bool, str, str, int], list[Clip]] = {}
+    for clip in clips:
+        item = clip.item
+        groups.setdefault((item.is_spoof, item.system, item.voice, clip.rate_hz), []).append(clip)
+    made: list[Clip] = []
+    for group in groups.values():
+        pool: list[Clip] = []
+        for clip in group:
+            pool.append(clip)
+            if sum(part.speech_s for part in pool) < seconds:
+                continue
+            long = _cut(pool, seconds)
+            if long is not None:
+                made.append(long)
+                pool = []
+    return made
+
+
+def joined(parts: Sequence[FloatArray], rate_hz: int) -> FloatArray:
+    """Return the parts one behind the other, each at the RMS of the first, faded over 10 ms at the joints."""
+    fade = np.linspace(0.0, 1.0, max(1, int(_JOIN_FADE_S * rate_hz)), dtype=np.float32)
+    rms = [float(np.sqrt(np.mean(part**2))) + 1e-9 for part in parts]
+    out: list[FloatArray] = []
+    for n, part in enumerate(parts):
+        piece = (part * (rms[0] / rms[n])).astype(np.float32)
+        size = min(len(fade), len(piece))
+        if n > 0:
+            piece[:size] *= fade[:size]
+        if n < len(parts) - 1:
+            piece[len(piece) - size :] *= fade[:size][::-1]
+        out.append(piece)
+    return np.clip(np.concatenate(out), -1.0, 1.0)
+
+
+def _cut(pool: Sequence[Clip], seconds: float) -> Clip | None:
+    """Return the pool's clips joined and cut, or None where joined they hold too little speech."""
+    rate_hz = pool[0].rate_hz
+    samples = joined([clip.samples for clip in pool], rate_hz)
+    ends_s = speech_ends_s(samples, rate_hz)
+    needed = round(seconds * TICKS_PER_S)
+    if len(ends_s) < needed:
+        return None
+    end = int((float(ends_s[needed - 1]) + _CUT_REST_S) * rate_hz)
+    return Clip(pool[0].item, samples[:end], rate_hz, seconds)
+
+
+def _item(folder: Path, row: Mapping[str, str]) -> Item:
+    for column in ("path", "label", "source"):
+        if not row[column]:
+            raise KeyError(column)
+    is_spoof = LABELS[row["label"]]
+    source, speaker = row["source"], row.get("speaker") or ""
+    system = row.get("system") or row.get("method") or ""
+    return Item(
+        path=folder / _inside(folder, row["path"]),
+        is_spoof=is_spoof,
+        system=system or source,
+        unit=system if is_spoof and system else speaker or source,
+        language=row.get("language") or row.get("lang") or "unknown",
+        voice=f"{source}/{speaker}",
+    )
+
+
+def _inside(folder: Path, path: str) -> str:
+    """Return the path if it stays in the folder by its own words, on any system."""
+    given = PurePosixPath(path.replace("\\", "/"))
+    if not path.strip() or given.is_absolute() or PureWindowsPath(path).drive or ".." in given.parts:
+        raise ConfigError(
+            "clip_outside",
+            f"{folder / 'manifest.csv'}: {path!r} must be a path inside the folder, without '..'",
+        )
+    return path
