@@ -64,7 +64,8 @@ def draw(path: str, sounds: list[np.ndarray]) -> None:
         )
         db = np.clip((20 * np.log10(z.T[::-1] + 1e-4) + 50) / 70, 0, 1)
         bands += [db, np.ones((3, db.shape[1]))]
-    image = (np.concatenate(bands) * 255).astype(np.uint8)
+    width = min(band.shape[1] for band in bands)
+    image = (np.concatenate([band[:, :width] for band in bands]) * 255).astype(np.uint8)
     image = image[: len(image) // 2 * 2, : image.shape[1] // 2 * 2]
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="gray")
     codec = av.CodecContext.create("png", "w")

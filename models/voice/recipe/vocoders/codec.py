@@ -1,6 +1,7 @@
-"""Neural codec: strided convolutions to 50 frames a second, residual vector quantisation, and back.
+"""Neural codec: ConvNeXt frames of the MDCT, residual vector quantisation, and back.
 
-Sources: Zeghidour et al. 2021 (SoundStream); Kumar et al. 2023 (narrow normalised codes, quantiser dropout).
+Sources: Jiang et al. 2024 (MDCTCodec); Zeghidour et al. 2021 (SoundStream: residual quantisation, random
+count of quantisers); Kumar et al. 2023 (narrow codes of unit length).
 """
 
 from __future__ import annotations
@@ -8,34 +9,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.parametrizations import weight_norm
 
-from vocoders.hifigan import Fused, Raiser
-
-
-class Lowerer(nn.Module):
-    """Strided convolutions and residual blocks, (batch, 1, samples) to (batch, widths[-1], frames)."""
-
-    def __init__(self, widths: tuple[int, ...], factors: tuple[int, ...]) -> None:
-        super().__init__()
-        self.stem = weight_norm(nn.Conv1d(1, widths[0], 7, padding=3))
-        self.lowerers = nn.ModuleList(
-            weight_norm(nn.Conv1d(a, b, 2 * f, f, padding=(f + 1) // 2))
-            for a, b, f in zip(widths, widths[1:], factors, strict=False)
-        )
-        self.blocks = nn.ModuleList(Fused(w, (3,), (1, 3)) for w in widths[1:])
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        for lowerer, block in zip(self.lowerers, self.blocks, strict=True):
-            x = block(lowerer(F.leaky_relu(x, 0.1)))
-        return x
+from vocoders.flow import Mdct
+from vocoders.vocos import Block
 
 
 class Level(nn.Module):
     """One codebook: the frame, made narrow and of unit length, becomes its nearest code."""
 
-    def __init__(self, width: int, codes: int, narrow: int) -> None:
+    def __init__(self, width: int, codes: int = 512, narrow: int = 8) -> None:
         super().__init__()
         self.inwards, self.outwards = nn.Linear(width, narrow), nn.Linear(narrow, width)
         self.codes = nn.Parameter(torch.randn(codes, narrow))
@@ -49,17 +31,32 @@ class Level(nn.Module):
         return self.outwards(h + (chosen - h).detach()), loss
 
 
-class Codec(nn.Module):
-    """Waveform (batch, samples) to itself by way of ``levels`` codes of nine bits per 20 ms."""
+class Half(nn.Module):
+    """ConvNeXt blocks between two linear layers; (batch, inputs, frames) to (batch, outputs, frames)."""
 
-    mels, hop, most = 0, 320, 8
-
-    def __init__(self) -> None:
+    def __init__(self, inputs: int, outputs: int, width: int = 192, depth: int = 4) -> None:
         super().__init__()
-        self.encoder = Lowerer((16, 32, 64, 128, 192), (4, 4, 4, 5))
-        self.levels = nn.ModuleList(Level(192, 512, 8) for _ in range(self.most))
-        widths = (192, 128, 64, 40, 24)
-        self.decoder = Raiser(192, widths, (5, 4, 4, 4), [Fused(w, (3,), (1, 3)) for w in widths[1:]])
+        self.stem = nn.Conv1d(inputs, width, 3, padding=1)
+        self.blocks = nn.ModuleList(Block(width, 3 * width) for _ in range(depth))
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.stem(x)
+        for block in self.blocks:
+            h = block(h)
+        return self.head(self.norm(h.transpose(1, 2))).transpose(1, 2)
+
+
+class Codec(nn.Module):
+    """Waveform (batch, samples) to itself by way of up to ``most`` codes of nine bits per 10 ms."""
+
+    mels, hop, most = 0, 160, 10
+
+    def __init__(self, width: int = 128) -> None:
+        super().__init__()
+        self.transform = Mdct(self.hop)
+        self.encoder, self.decoder = Half(2 * self.hop, width), Half(width, self.hop)
+        self.levels = nn.ModuleList(Level(width) for _ in range(self.most))
         self.used = self.most
 
     def condition(self, x: Tensor) -> Tensor:
@@ -70,10 +67,13 @@ class Codec(nn.Module):
 
     def coded(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the waveform and the codebooks' loss."""
-        h = self.encoder(x[:, None] * 3).transpose(1, 2).float()
+        z = self.transform(x)
+        # cube root: quiet coefficients count as well; with the log of their size they fill both ranges
+        small = torch.cat((z.sign() * z.abs().pow(1 / 3), (z.abs() + 1e-4).log() * 0.2 + 1), 1)
+        h = self.encoder(small).transpose(1, 2)
         total, loss = torch.zeros_like(h), h.new_zeros(())
-        with torch.autocast("cpu", enabled=False):
-            for level in self.levels[: self.used]:
-                told, part = level(h - total)
-                total, loss = total + told, loss + part
-        return self.decoder(total.transpose(1, 2))[:, 0], loss
+        for level in self.levels[: self.used]:
+            told, part = level(h - total)
+            total, loss = total + told, loss + part
+        root = self.decoder(total.transpose(1, 2))
+        return self.transform.back(root * root.square()), loss

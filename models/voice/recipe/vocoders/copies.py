@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from scipy.ndimage import uniform_filter1d
+from scipy.signal import butter, sosfiltfilt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -30,6 +32,7 @@ from vocoders.flow import Flow
 from vocoders.mels import FLOOR, filters
 
 AGE_SHARES = (0.12, 0.2, 0.28, 0.4)
+RUMBLE = butter(2, 20, fs=RATE, output="sos")
 
 
 def load(family: str) -> list[nn.Module]:
@@ -38,6 +41,8 @@ def load(family: str) -> list[nn.Module]:
     for age in range(len(AGE_SHARES)):
         net = FAMILIES[family].build()
         net.load_state_dict(torch.load(cache() / "vocoders" / f"{family}-{age}.pt", weights_only=True))
+        if isinstance(net, Flow):
+            net.rough = [load("source")[-1]]
         nets.append(net.eval())
     return nets
 
@@ -80,19 +85,18 @@ def spoil(mel: Tensor, rng: np.random.Generator) -> Tensor:
 
 def hushed(y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Lower ``y`` where ``x`` is 30 dB under its own level: no copy hisses where its clip is quiet."""
-    hop = 160
-    kernel = np.ones(3 * hop) / (3 * hop)
-    a, b = (np.sqrt(np.convolve(z**2, kernel, "same")[::hop]) for z in (x, y))
+    a, b = (np.sqrt(np.maximum(uniform_filter1d(z**2, 480), 0)) for z in (x, y))
     gain = np.where(a < 0.03 * x.std(), np.minimum(1, (a + 1e-6) / (b + 1e-6)), 1)
-    return y * np.interp(np.arange(len(y)), np.arange(len(gain)) * hop, gain)
+    return y * uniform_filter1d(gain, 160)
 
 
 def finish(y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Give ``y`` the length, mean and level of ``x``."""
+    """Give ``y`` the length and level of ``x``, and what lies under 20 Hz, where no voice is."""
     y = np.pad(y[: len(x)].astype(np.float64), (0, max(0, len(x) - len(y))))
-    y -= y.mean()
+    low = sosfiltfilt(RUMBLE, x)
+    x, y = x - low, y - sosfiltfilt(RUMBLE, y)
     y = hushed(y * x.std() / (y.std() + 1e-9), x)
-    return np.clip(y + x.mean(), -1, 1)
+    return np.clip(y + np.where(uniform_filter1d(x**2, 480) > 1e-12, low, 0), -1, 1)
 
 
 @torch.inference_mode()
@@ -105,9 +109,12 @@ def say(net: nn.Module, x: np.ndarray, rng: np.random.Generator, spoiled: bool =
         net.used = int(rng.integers(3, net.most + 1)) if spoiled else net.most
     if isinstance(net, Flow):
         net.steps = int(rng.choice([6, 8, 12, 20])) if spoiled else 12
+        net.start = float(rng.uniform(0.35, 0.7)) if spoiled else 0.5
     given = net.condition(sound)
     if spoiled and net.mels:
-        given = spoil(given, rng)
+        # what stands under the mel is F0, which may be moved
+        move = rng.uniform(0.87, 1.15) if rng.random() < 0.5 else 1.0
+        given = torch.cat((spoil(given[:, : net.mels], rng), given[:, net.mels :] * move), 1)
     torch.manual_seed(int(rng.integers(1 << 31)))
     return finish(net(given)[0].numpy(), x)
 

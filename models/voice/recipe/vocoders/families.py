@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from vocoders.codec import Codec
 from vocoders.discriminators import Periods, Scales, Several, Spectrograms
 from vocoders.flow import Flow
 from vocoders.hifigan import HifiGan, MelGan
 from vocoders.mels import spectral_loss
+from vocoders.source import Source
 from vocoders.vocos import Vocos
 
 Loss = Callable[[nn.Module, Tensor], tuple[Tensor, Tensor | None]]
@@ -35,9 +37,8 @@ def from_mel_in_bfloat16(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
 def from_codes(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return the spectral and codebook losses and the decoded waveform, of a random count of codes."""
     net.used = int(torch.randint(2, net.most + 1, ()))
-    with torch.autocast("cpu", torch.bfloat16):
-        y, codebook = net.coded(x)
-    return spectral_loss(y.float(), x) + 5 * codebook, y.float()
+    y, codebook = net.coded(x)
+    return spectral_loss(y, x) + 50 * F.l1_loss(y, x) + 5 * codebook, y
 
 
 def from_noise(net: nn.Module, x: Tensor) -> tuple[Tensor, None]:
@@ -63,7 +64,8 @@ FAMILIES = {
     "hifigan": Family(
         HifiGan, lambda: Several(Periods(), Spectrograms((512,))), seed=11, loss=from_mel_in_bfloat16, batch=3
     ),
-    "flow": Family(Flow, Spectrograms, seed=13, loss=from_noise, batch=6, size=16_000),
-    "codec": Family(Codec, lambda: Spectrograms((512, 1024)), seed=14, loss=from_codes, size=8_320, batch=4),
+    "source": Family(Source, Spectrograms, seed=16),
+    "flow": Family(Flow, Spectrograms, seed=13, loss=from_noise, batch=4, size=16_000),
+    "codec": Family(Codec, lambda: Spectrograms((512, 1024)), seed=14, loss=from_codes),
     "melgan": Family(MelGan, Scales, seed=12, loss=from_mel_in_bfloat16, size=8_192),
 }

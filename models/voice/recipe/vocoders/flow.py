@@ -1,7 +1,9 @@
-"""Diffusion-like vocoder: a rectified flow from noise to the waveform's MDCT, driven by the mel.
+"""Diffusion-like vocoder: a rectified flow towards the waveform's MDCT, driven by the mel.
 
-The noise is shaped by the mel, so that what is quiet stays quiet.
-Sources: Liu et al. 2023 (rectified flow); Lee et al. 2022 (PriorGrad); Liu et al. 2024 (RFWave).
+It is shallow: it starts from a source-filter vocoder's waveform under much noise, not from noise alone, so
+that a small net can learn it. The noise is shaped by the mel, so that what is quiet stays quiet.
+Sources: Liu et al. 2023 (rectified flow); Lee et al. 2022 (PriorGrad); Liu et al. 2022 (DiffSinger: shallow
+diffusion).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vocoders.mels import filters, log_mel
+from vocoders.source import Source
 from vocoders.vocos import Block
 
 
@@ -59,15 +62,19 @@ def spread(mels: int, bins: int) -> tuple[Tensor, Tensor]:
 
 
 class Flow(nn.Module):
-    """Log-mel (batch, 80, frames) to waveform (batch, (frames - 1) * 160) in ``steps`` steps."""
+    """Log-mel and F0 (batch, 81, frames) to waveform (batch, frames * 160) in ``steps`` steps.
 
-    mels, hop = 80, 160
+    ``rough`` is the vocoder that gives the start; it belongs to another family and is set after loading.
+    """
+
+    mels, hop, earliest = 80, 160, 0.3
     matrix: Tensor
     offset: Tensor
 
-    def __init__(self, width: int = 256, depth: int = 8) -> None:
+    def __init__(self, width: int = 224, depth: int = 6) -> None:
         super().__init__()
-        self.steps = 12
+        self.steps, self.start = 10, 0.5
+        self.rough: list[Source] = []
         self.transform = Mdct(self.hop)
         matrix, offset = spread(self.mels, self.hop)
         self.register_buffer("matrix", matrix, persistent=False)
@@ -78,33 +85,43 @@ class Flow(nn.Module):
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, self.hop)
 
     def condition(self, x: Tensor) -> Tensor:
-        """Return one frame more than hops, as the transform has; frame k is centred on sample k * hop."""
-        return log_mel(F.pad(x, (self.hop // 2, self.hop - self.hop // 2)), self.hop, self.mels)
+        return self.rough[0].condition(x)
 
     def deviation(self, mel: Tensor) -> Tensor:
-        """Return the deviation the mel leads one to expect of each coefficient, (batch, 160, frames)."""
-        return (self.matrix @ (mel - self.offset)).exp().clamp(min=2e-6)
+        """Return what the mel leads one to expect of each coefficient, (batch, 160, frames + 1).
+
+        A transform frame lies between two frames of the mel.
+        """
+        level = self.matrix @ (mel - self.offset)
+        level = F.pad(level, (1, 1), "replicate")
+        return ((level[..., 1:] + level[..., :-1]) / 2).exp().clamp(min=2e-6)
 
     def velocity(self, z: Tensor, mel: Tensor, t: Tensor) -> Tensor:
-        """Return the flow's velocity at (batch, 160, frames), time ``t`` (batch,) from 0, noise, to 1."""
+        """Return the flow's velocity at (batch, 160, frames + 1), time ``t`` (batch,) from 0, noise, to 1."""
         rates = torch.exp(torch.linspace(0, math.log(200), 32))
         angle = t[:, None] * rates * math.pi
         shifts = self.clock(torch.cat((angle.cos(), angle.sin()), 1)).chunk(len(self.blocks), 1)
-        h = self.stem(torch.cat((z, mel * 0.3 + 1), 1))
+        given = F.pad(mel, (0, 1), "replicate") * 0.3 + 1
+        h = self.stem(torch.cat((z, given), 1))
         for block, shift in zip(self.blocks, shifts, strict=True):
             h = block(h, shift)
         return self.head(self.norm(h.transpose(1, 2))).transpose(1, 2)
 
-    def forward(self, mel: Tensor) -> Tensor:
-        z = torch.randn(len(mel), self.hop, mel.shape[-1])
+    def forward(self, given: Tensor) -> Tensor:
+        mel = given[:, : self.mels]
+        deviation = self.deviation(mel)
+        z = (self.transform(self.rough[0](given)) / deviation).clamp(-8, 8)
+        z = self.start * z + (1 - self.start) * torch.randn_like(z)
+        step = (1 - self.start) / self.steps
         for n in range(self.steps):
-            z = z + self.velocity(z, mel, torch.full((len(mel),), n / self.steps)) / self.steps
-        return self.transform.back(z * self.deviation(mel))
+            z = z + step * self.velocity(z, mel, torch.full((len(mel),), self.start + n * step))
+        return self.transform.back(z * deviation)
 
     def loss(self, x: Tensor) -> Tensor:
-        """Mean squared error of the velocity at random times."""
-        mel = self.condition(x)
-        goal = (self.transform(x) / self.deviation(mel)).clamp(-8, 8)
-        noise, t = torch.randn_like(goal), torch.rand(len(x))
+        """Mean squared error of the velocity at random times after ``earliest``."""
+        mel = log_mel(x, self.hop, self.mels)
+        deviation = self.deviation(mel)
+        goal = (self.transform(x) / deviation).clamp(-8, 8)
+        noise, t = torch.randn_like(goal), self.earliest + (1 - self.earliest) * torch.rand(len(x))
         z = noise + t[:, None, None] * (goal - noise)
         return F.mse_loss(self.velocity(z, mel, t), goal - noise)
