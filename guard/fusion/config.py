@@ -74,10 +74,10 @@ class EvidenceConfig:
         _require(self.min_windows >= 1, "min_windows", "must be at least 1")
 
 
-# Signals never measured on real attacks of their kind: they add only toward spoof, and only to another
-# signal of the same kind of track that points there already. They neither raise a state alone nor
-# speak for bona fide.
-SUPPORT_ONLY = frozenset({Signal.VOICE_REPLAY})
+# Signals never measured on real attacks of their kind, or that mean no attack by themselves (another person
+# may take over the microphone): they add only toward spoof, and only to another signal of the same kind of
+# track that points there already. They neither raise a state alone nor speak for bona fide.
+SUPPORT_ONLY = frozenset({Signal.VOICE_REPLAY, Signal.SPEAKER_CHANGE})
 
 VOICE = EvidenceConfig(bona_fide_s=8.0)
 FACE = EvidenceConfig(min_windows=8, bona_fide_windows=40, max_gap_s=1.0)
@@ -109,7 +109,7 @@ class FusionConfig:
     weights: Mapping[Signal, float] = field(
         default_factory=lambda: {
             Signal.VOICE_SPOOF: 1.0,
-            Signal.VOICE_REPLAY: 0.5,
+            Signal.VOICE_REPLAY: 0.0,  # reported, not fused: no real replay was ever measured
             Signal.SPEAKER_CHANGE: 0.5,
             Signal.VOICE_MATCH: 0.5,
             Signal.FACE_FRAME: 1.0,
