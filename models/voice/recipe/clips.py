@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from functools import cache as once
 from pathlib import Path
 
-from data import training_clips
-from features import cache
+from data import cache, permissive_build, training_clips
 
 
 @dataclass(frozen=True)
 class Item:
+    """One clip; ``row`` is its place in its set, ``origin`` the genuine clip a copy was made of."""
+
     set: str
+    row: int
     key: str
     spoof: bool
     group: str
@@ -21,27 +24,43 @@ class Item:
 
 
 def made_sets() -> list[str]:
-    """Return the names of the sets that the other scripts made in the cache, sorted."""
-    return sorted(
-        path.parent.name for path in cache().glob("*/manifest.csv") if feature_files(path.parent.name)
-    )
+    """Return the names of the sets that other scripts made in the cache: recordings before copies."""
+    names = (path.parent.name for path in cache().glob("*/manifest.csv"))
+    return sorted(names, key=lambda n: (n.startswith("copy-"), n))
 
 
-def feature_files(name: str) -> list[Path]:
-    """Return the feature files of one set, one per augmented copy, in order."""
-    return sorted(cache().glob(f"{name}-*.npy"), key=lambda p: int(p.stem.rsplit("-", 1)[1]))
+def manifest(name: str) -> list[dict[str, str]]:
+    """Return the lines of one made set's manifest."""
+    with (cache() / name / "manifest.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
+def clip_paths(name: str) -> list[Path]:
+    """Return the files of one set, in the order of its rows."""
+    if name == "real":
+        return [clip.path for clip in training_clips()]
+    return [cache() / name / row["path"] for row in manifest(name)]
+
+
+@once
 def training_items() -> list[Item]:
-    """Return the data folder's clips, then every made set's, set by set."""
+    """Return the data folder's clips, then every made set's, set by set.
+
+    A copy whose original is not trained on (a permissive-only build) is left out. The clips without a stated
+    licence come last in their set, so that the rows of cached windows are the same in both builds.
+    """
     items = [
-        Item("real", clip.path.stem, clip.spoof, clip.group, clip.source, None) for clip in training_clips()
+        Item("real", n, clip.path.stem, clip.spoof, clip.group, clip.source, None)
+        for n, clip in enumerate(training_clips())
     ]
     source = {item.key: item.source for item in items}
-    for name in sorted(made_sets(), key=lambda n: n.startswith("copy-")):
-        with (cache() / name / "manifest.csv").open(newline="") as file:
-            for row in csv.DictReader(file):
-                key, group, origin = row["path"].removesuffix(".flac"), row["group"], row["origin"] or None
-                source[key] = source[origin] if origin else group
-                items.append(Item(name, key, row["label"] == "spoof", group, source[key], origin))
+    for name in made_sets():
+        for n, row in enumerate(manifest(name)):
+            key, group, origin = Path(row["path"]).stem, row["group"], row["origin"] or None
+            if origin is not None and origin not in source:
+                if permissive_build():
+                    continue
+                raise SystemExit(f"{name}: {row['path']} was made of {origin}, which no set holds")
+            source[key] = source[origin] if origin else group
+            items.append(Item(name, n, key, row["label"] == "spoof", group, source[key], origin))
     return items

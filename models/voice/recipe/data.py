@@ -38,8 +38,17 @@ def data_folder() -> Path:
     if not named or not (Path(named) / "voice" / "train" / "manifest.csv").is_file():
         sys.exit(
             "GUARD_DATA must name the data folder, the one with voice/train/manifest.csv in it; "
-            f"it is {named!r}. Set it, e.g. GUARD_DATA=/data/guard make -C models/voice_spoof"
+            f"it is {named!r}. Set it, e.g. GUARD_DATA=/data/guard make -C models/voice"
         )
+    return Path(named)
+
+
+def cache() -> Path:
+    """Return the folder named by GUARD_CACHE, outside git."""
+    named = os.environ.get("GUARD_CACHE")
+    if not named:
+        sys.exit("GUARD_CACHE must name a folder for clips and windows (about 8 GB), outside the repository")
+    Path(named).mkdir(parents=True, exist_ok=True)
     return Path(named)
 
 
@@ -60,11 +69,16 @@ def read_manifest(folder: Path) -> list[Clip]:
         ]
 
 
+def permissive_build() -> bool:
+    """Tell whether GUARD_PERMISSIVE_ONLY asks for a build without clips whose licence is not stated."""
+    return os.environ.get("GUARD_PERMISSIVE_ONLY", "") not in ("", "0")
+
+
 def training_clips(permissive_only: bool = False) -> list[Clip]:
     """Return every clip that may be trained on, or exit where one is on the deny-list."""
     root = data_folder() / "voice"
     clips = read_manifest(root / "train")
-    if not permissive_only and (root / "train_extra" / "manifest.csv").is_file():
+    if not (permissive_only or permissive_build()) and (root / "train_extra" / "manifest.csv").is_file():
         clips += read_manifest(root / "train_extra")
     refuse_denied(clips)
     return clips

@@ -9,7 +9,6 @@ Copy 0 is the clean clip.
 from __future__ import annotations
 
 import csv
-import os
 import sys
 from pathlib import Path
 
@@ -18,21 +17,10 @@ import onnxruntime
 import soundfile
 import torch
 from chain import augment, fit
-from data import training_clips
+from data import cache, training_clips
 from trunk import load_trunk
 
 SEGMENTS, BATCH = 8, 8
-
-
-def cache() -> Path:
-    """Return the folder named by GUARD_CACHE, outside git."""
-    named = os.environ.get("GUARD_CACHE")
-    if not named:
-        sys.exit(
-            "GUARD_CACHE must name a folder for features and copies (about 2 GB), outside the repository"
-        )
-    Path(named).mkdir(parents=True, exist_ok=True)
-    return Path(named)
 
 
 class Pooled(torch.nn.Module):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 STATES, SEGMENTS, WIDTH = 4, 8, 512
+FLOOR = 1e-6
 FEATURES = STATES * 2 * WIDTH
 
 
@@ -13,14 +14,15 @@ def segment_features(states: Tensor) -> Tensor:
     """(B, STATES, 200, 512) to (B, SEGMENTS, FEATURES): mean and spread of each state per half second."""
     parts = states.unflatten(2, (SEGMENTS, -1))
     mean = parts.mean(3)
-    spread = torch.sqrt(((parts - mean.unsqueeze(3)) ** 2).sum(3) / (parts.shape[3] - 1))
+    # the floor keeps the root's slope finite where a state stands still (digital silence)
+    spread = torch.sqrt(((parts - mean.unsqueeze(3)) ** 2).sum(3) / (parts.shape[3] - 1) + FLOOR)
     return torch.stack([mean, spread], 3).transpose(1, 2).flatten(2)
 
 
 class Head(nn.Module):
-    """(B, SEGMENTS, FEATURES) to raw scores (B,), larger means spoof."""
+    """(B, SEGMENTS, FEATURES) to raw scores of the window (B,) and of its half seconds (B, SEGMENTS)."""
 
-    def __init__(self, hidden: int = 32, dropout: float = 0.3) -> None:
+    def __init__(self, hidden: int = 48, dropout: float = 0.3) -> None:
         super().__init__()
         self.centre = nn.Parameter(torch.zeros(FEATURES), requires_grad=False)
         self.scale = nn.Parameter(torch.ones(FEATURES), requires_grad=False)
@@ -28,28 +30,15 @@ class Head(nn.Module):
         self.inner = nn.Sequential(nn.Linear(FEATURES, hidden), nn.GELU(), nn.Dropout(dropout))
         self.attention = nn.Linear(hidden, 1)
         self.out = nn.Linear(2 * hidden, 1)
+        self.second = nn.Linear(hidden, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classify((x - self.centre) * self.scale)
-
-    def classify(self, z: Tensor) -> Tensor:
-        """Return the scores of standardised features."""
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z = (x - self.centre) * self.scale
         if self.training:
             # one mask for all half seconds of a window: a feature is there or it is not
             z = z * (torch.rand(len(z), 1, z.shape[2]) > self.dropout) / (1 - self.dropout)
         h = self.inner(z)
         w = torch.softmax(self.attention(h), dim=1)
         mean = (w * h).sum(1)
-        spread = torch.sqrt(torch.clamp((w * (h - mean.unsqueeze(1)) ** 2).sum(1), min=1e-6))
-        return self.out(torch.cat([mean, spread], 1)).squeeze(1)
-
-
-class Ensemble(nn.Module):
-    """The mean of several heads' scores."""
-
-    def __init__(self, heads: list[Head]) -> None:
-        super().__init__()
-        self.heads = nn.ModuleList(heads)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.stack([head(x) for head in self.heads]).mean(0)
+        spread = torch.sqrt(torch.clamp((w * (h - mean.unsqueeze(1)) ** 2).sum(1), min=FLOOR))
+        return self.out(torch.cat([mean, spread], 1)).squeeze(1), self.second(h).squeeze(2)

@@ -76,7 +76,7 @@ def pieces_of(package: dict, rng: np.random.Generator) -> list[tuple[str, np.nda
     for path in order:
         try:
             x = trim(decode(path, PIECE_S))
-        except av.FFmpegError:
+        except (av.FFmpegError, IndexError):  # broken, or no sound in it
             continue
         if len(x) >= SHORT_S * RATE:
             found.append((f"{package['name']}/{path.name}", level(x)))

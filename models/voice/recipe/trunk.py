@@ -129,7 +129,11 @@ class Trunk(nn.Module):
         self.layers = nn.ModuleList(Layer() for _ in range(layers))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.gelu(self.conv2(F.gelu(self.conv1(self.mel(x)))))
+        return self.encode(self.mel(x))
+
+    def encode(self, mel: Tensor) -> Tensor:
+        """Return the states (B, layers + 1, 200, 512) of log-mel pictures (B, 80, 400)."""
+        x = F.gelu(self.conv2(F.gelu(self.conv1(mel))))
         x = x.transpose(1, 2) + self.positions
         states = [x]
         for layer in self.layers:

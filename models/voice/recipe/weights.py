@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 
-from features import cache
+from data import cache
 from fetch import fetch
 from packaged import SOURCES
 

@@ -1,0 +1,78 @@
+"""Which clips are held out together, and how much each clip weighs in training.
+
+Groups are engines of synthetic clips and sources of genuine ones. Engines of one kind (``RELATIVES``)
+are held out together, and a copy follows the clip it was made of: no fold has heard the engine, or the
+speaker, it is judged on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from clips import Item
+
+FOLDS, COPY_SHARE = 3, 0.7
+RELATIVES = (
+    ("VITS", "Piper-VITS"),
+    ("Tacotron", "DeepVoice3"),
+    ("WaveNet", "ClariNet"),
+    ("MelGAN", "PWG", "HiFi-GAN"),
+    ("NeuralHMM", "Matcha-TTS", "Grad-TTS", "Glow-TTS", "FastSpeech2"),
+    ("festival",),
+    ("espeak-ng",),
+    ("pico", "svox"),
+    ("codec2",),
+    ("Kokoro", "StyleTTS2"),
+)
+
+
+def family(engine: str) -> str:
+    """Return the name under which an engine and its relatives are held out together."""
+    for relatives in RELATIVES:
+        if engine.lower().startswith(tuple(name.lower() for name in relatives)):
+            return relatives[0]
+    return engine
+
+
+def folds_of(items: list[Item]) -> np.ndarray:
+    """Return int (N,): families and sources are dealt largest first to the emptiest fold."""
+    names = [family(i.group) if i.spoof else i.group for i in items]
+    fold = np.zeros(len(items), int)
+    for spoof in (False, True):
+        count = Counter(n for n, i in zip(names, items, strict=True) if i.spoof == spoof and i.origin is None)
+        place, filled = {}, np.zeros(FOLDS)
+        for name, size in sorted(count.items(), key=lambda kv: (-kv[1], kv[0])):
+            place[name] = int(filled.argmin())
+            # the root of the size, as in the weights: many small sources tell more than one large
+            filled[place[name]] += size**0.5
+        for n, item in enumerate(items):
+            if item.spoof == spoof and item.origin is None:
+                fold[n] = place[names[n]]
+    own = {item.key: fold[n] for n, item in enumerate(items) if item.origin is None}
+    for n, item in enumerate(items):
+        if item.origin is not None:
+            fold[n] = own[item.origin]
+    return fold
+
+
+def weights_of(items: list[Item]) -> np.ndarray:
+    """Return float (N,): each class sums to one half; a source with both classes gives as much to each.
+
+    So the source (a site, a microphone, a speaker) says nothing about the class. A source weighs as the root
+    of its size, an engine within it likewise; copies weigh COPY_SHARE of their originals.
+    """
+    rows: dict[tuple[str, str], list[int]] = {}
+    for n, item in enumerate(items):
+        kind = "copy" if item.origin else "spoof" if item.spoof else "genuine"
+        rows.setdefault((item.source, kind), []).append(n)
+    weight = np.zeros(len(items))
+    for (source, kind), members in rows.items():
+        original = max(len(rows.get((source, k), ())) for k in ("genuine", "spoof")) ** 0.5
+        engines = Counter(items[n].group for n in members)
+        share = np.array([engines[items[n].group] ** -0.5 for n in members])
+        weight[members] = share / share.sum() * original * (COPY_SHARE if kind == "copy" else 1.0)
+    spoof = np.array([item.spoof for item in items])
+    for cls in (spoof, ~spoof):
+        weight[cls] *= 0.5 / weight[cls].sum()
+    return weight
