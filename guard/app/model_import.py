@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from guard.app.model_files import NETWORKS, in_use, is_packaged
+from guard.app.model_files import in_use, is_packaged
 from guard.app.model_store import install, read_limited, staged, write, writing
 from guard.app.model_trial import GoldenPair, TrialLimits, try_model
 from guard.detectors.card import Card, load_card
 from guard.detectors.contract import check_contract
 from guard.detectors.table import DETECTORS
 from guard.errors import ConfigError, GuardError, ModelError
-from guard.resources import clips_dir
+from guard.resources import clips_dir, models_dir
 from guard.types import Signal
 
 MAX_MODEL_BYTES = 512 << 20
@@ -147,7 +147,8 @@ def _checked(folder: Path, text: bytes) -> Card:
             "model_name",
             f"name {card.name!r} becomes a folder: 1 to 64 of a-z, 0-9, _ and -, first a letter or digit",
         )
-    others = {entry.model for entry in DETECTORS if entry.signal is not card.signal} | set(NETWORKS)
+    own = {entry.model for entry in DETECTORS if entry.signal is card.signal}
+    others = {path.parent.name for path in models_dir().glob("*/card.toml")} - own
     if card.name in others:
         raise ModelError(
             "model_name", f"name {card.name!r} is that of a shipped model of another kind; choose another"

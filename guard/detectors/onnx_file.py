@@ -66,7 +66,7 @@ def check_file(content: bytes, name: str) -> None:
         raise ModelError(
             "model_external",
             f"{name} keeps the tensor {found.external[0]!r} in another file; "
-            "save it with all weights inside (onnx.save_model(..., save_as_external_data=False))",
+            "export it with all weights inside (torch.onnx.export(..., external_data=False))",
         )
     strange = {(domain, op) for domain, op in found.used - found.made if domain not in DOMAINS}
     if strange:
