@@ -133,14 +133,6 @@ def _named(folder: Path, request: ImportRequest) -> Iterator[None]:
 
 def _checked(folder: Path, text: bytes) -> Card:
     """Return the staged card, if a model with it can be imported at all."""
-    try:
-        tomllib.loads(text.decode("utf-8", "replace"))
-    except RecursionError:
-        raise ModelError(
-            "card_invalid", f"{folder / _CARD}: it is nested too deeply; correct the card"
-        ) from None
-    except tomllib.TOMLDecodeError:
-        pass  # load_card says where
     card = load_card(folder)
     if not _NAME.fullmatch(card.name):
         raise ModelError(

@@ -111,7 +111,7 @@ def load_card(folder: Path) -> Card:
         raise ModelError(
             "card_missing", f"{path} cannot be read ({error.strerror}); reinstall guard or run its recipe"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelError("card_invalid", f"{path} is not TOML: {error}; correct it") from error
     try:
         return _card(folder, table)
