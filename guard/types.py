@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 ImageArray = NDArray[np.uint8]
 
+# length of the parts of a window that a detector may tell apart
+PART_S = 0.5
+
 
 class Kind(StrEnum):
     """The two kinds of media a track can carry."""

@@ -13,6 +13,7 @@ from guard.app.parts import Built, Models, PipelineConfig, build_pipeline
 from guard.codec.files import MEDIA_EXTENSIONS, FileInfo, read_file
 from guard.errors import GuardError, MediaError
 from guard.fusion.engine import Standing
+from guard.fusion.seconds import Seconds, Stretch
 from guard.media.resample import Resampler
 from guard.types import AudioFrame, Kind, Score, Signal, State, Verdict, VideoFrame
 from guard.windows.vad import FRAME_S, FRAME_SAMPLES, SpeechDetector
@@ -70,6 +71,7 @@ class FileRecord:
         self.worst: State | None = None
         self.last: Verdict | None = None
         self.timeline: list[dict[str, Any]] = []
+        self.seconds = Seconds()
         self.faces: set[int] = set()
         self.pictures: set[float] = set()
 
@@ -92,6 +94,8 @@ class FileRecord:
             if score.face is not None:
                 self.faces.add(score.face)
                 self.pictures.add(score.end_s)
+            if score.parts_llr:
+                self.seconds.add(score.start_s, score.parts_llr)
             self.timeline.append(
                 {"t_s": round(score.end_s, 3), "signal": score.signal.value, "llr": round(score.llr, 4)}
             )
@@ -140,7 +144,7 @@ def _report(record: FileRecord, built: Built, models: Models, seen_s: float) -> 
         "duration_s": round(seen_s, 3),
         "verdict": record.verdict().value,
         "llr": _rounded(record.last.llr if record.last is not None else None),
-        "voice": _voice(voice, record.meter.speech_s) if info.has_audio else None,
+        "voice": _voice(voice, record) if info.has_audio else None,
         "face": _face(face, record) if info.has_video else None,
         "signals": _signals(record, models),
         "timeline": sorted(record.timeline, key=lambda point: (point["t_s"], point["signal"])),
@@ -148,14 +152,30 @@ def _report(record: FileRecord, built: Built, models: Models, seen_s: float) -> 
     }
 
 
-def _voice(standing: Standing | None, speech_s: float) -> dict[str, Any]:
+def _voice(standing: Standing | None, record: FileRecord) -> dict[str, Any]:
     return {
         "verdict": (standing.state if standing else State.UNDECIDED).value,
         "llr": _rounded(standing.llr if standing else None),
-        "speech_s": round(speech_s, 3),
+        "speech_s": round(record.meter.speech_s, 3),
         "windows": standing.windows if standing else 0,
         "coverage": round(standing.coverage, 4) if standing else 0.0,
+        **_seconds(record.seconds),
     }
+
+
+def _seconds(seconds: Seconds) -> dict[str, Any]:
+    """Return what is known within the windows; nothing where the model tells nothing of it."""
+    known, highest = seconds.llrs(), seconds.highest_pair()
+    if not known:
+        return {}
+    return {
+        "seconds": [_stretch(second) for second in known],
+        "highest_2_s": None if highest is None else _stretch(highest),
+    }
+
+
+def _stretch(stretch: Stretch) -> dict[str, float]:
+    return {"t_s": stretch.start_s, "llr": round(stretch.llr, 4)}
 
 
 def _face(standing: Standing | None, record: FileRecord) -> dict[str, Any]:

@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from guard.detectors.card import PARTS, Card
+from guard.detectors.card import Card
 from guard.detectors.contract import WINDOW_SAMPLES, check_contract, fitted
 from guard.detectors.gates import Gates
 from guard.detectors.onnx import OnnxModel, Runner
 from guard.fusion.calibration import BinnedLogistic, Logistic
 from guard.media.channel import bin_of
-from guard.types import Abstain, AudioQuality, AudioWindow, Finding, FloatArray, Signal, Window
-
-PART_S = 4.0 / PARTS
+from guard.types import PART_S, Abstain, AudioQuality, AudioWindow, Finding, FloatArray, Signal, Window
 
 
 @dataclass(frozen=True, slots=True)

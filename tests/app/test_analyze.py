@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import wave
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from guard.app.analyze import analyze_all, analyze_file, expand
 from guard.app.parts import Models, load_models, settings_config
+from guard.codec.files import read_file
 from guard.config import Settings
+from guard.detectors.onnx import Batch, Outputs
+from guard.detectors.voice_spoof import VoiceReading, VoiceSpoof
 from guard.errors import ConfigError
+from guard.fusion.calibration import BinnedLogistic, Logistic
 from guard.resources import clips_dir, models_dir
-from guard.types import Signal
+from guard.types import AudioFrame, Signal
 
 CLIP = str(clips_dir() / "customer_genuine.webm")
 KEYS = {
@@ -47,6 +54,43 @@ def test_a_clip_gives_the_contracts_object_and_equal_input_equal_output(models: 
     assert first["face"]["frames"] > 0
     times = [point["t_s"] for point in first["timeline"]]
     assert times == sorted(times)
+
+
+class LoudHalves:
+    """A voice model whose half seconds say spoof where they are louder than the window."""
+
+    def run(self, batch: Batch) -> Outputs:
+        rows = np.asarray(batch, np.float32)
+        halves = np.sqrt(np.mean(rows.reshape(len(rows), 8, -1) ** 2, axis=2))
+        louder = halves > 2.0 * np.median(halves, axis=1, keepdims=True)
+        timeline = np.where(louder, np.float32(3.0), np.float32(-1.0))
+        return Outputs(np.zeros(len(rows), np.float32), {"timeline": timeline})
+
+
+def test_seconds_of_a_spliced_voice_show_in_the_voice_and_nowhere_else(
+    models: Models, tmp_path: Path
+) -> None:
+    frames = read_file(clips_dir() / "voices" / "customer_genuine.opus")
+    samples = np.concatenate([frame.samples for frame in frames if isinstance(frame, AudioFrame)])[
+        : 12 * 48_000
+    ]
+    quiet = samples / np.sqrt(np.mean(samples**2)) * 0.02
+    quiet[6 * 48_000 : 8 * 48_000] *= 8.0
+    with wave.open(str(tmp_path / "spliced.wav"), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(48_000)
+        out.writeframes((np.clip(quiet, -1, 1) * 32767).astype("<i2").tobytes())
+    one_second = Logistic(0.5, 0.0, 1.0)
+    detector = VoiceSpoof(LoudHalves(), VoiceReading(BinnedLogistic(Logistic(1.0, 0.0, 5.0)), one_second))
+    scripted = replace(models, detectors=(detector,))
+    found = analyze_file(str(tmp_path / "spliced.wav"), scripted, settings_config(Settings(), "meeting"))
+    assert set(found) == KEYS
+    llrs = {point["t_s"]: point["llr"] for point in found["voice"]["seconds"]}
+    assert max(llrs.values()) <= 1.0
+    assert found["voice"]["highest_2_s"]["t_s"] == 6.0
+    assert found["voice"]["highest_2_s"]["llr"] == pytest.approx((llrs[6.0] + llrs[7.0]) / 2, abs=1e-3)
+    assert found["voice"]["highest_2_s"]["llr"] > 0 > max(llrs[t] for t in llrs if t not in (6.0, 7.0))
 
 
 def test_a_signal_without_a_model_says_so_and_gives_no_llr(models: Models) -> None:
