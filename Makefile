@@ -1,6 +1,7 @@
 # make demo   sets up everything and runs a whole call (the main job)
 # make test   sets up everything and runs every check
-# make bench  benchmarks (root for the loss run); make eval needs GUARD_DATA
+# make bench  benchmarks (root for the loss run)
+# make eval   measured error on the folder GUARD_DATA; EVAL=--quick for the conditions with bars only
 
 PYTHON ?= python3
 VENV := .venv
@@ -44,7 +45,7 @@ bench: setup
 
 eval: setup
 	@test -n "$$GUARD_DATA" || { echo "make eval: set GUARD_DATA to the folder that holds voice/ and face/"; exit 2; }
-	$(BIN)/guard eval voice $$GUARD_DATA/voice/val
+	$(BIN)/guard eval voice $$GUARD_DATA/voice/val --out build/eval/voice $(EVAL)
 	$(BIN)/guard eval face $$GUARD_DATA/face/val_crops $$GUARD_DATA/face/val_clips
 
 clean:

@@ -162,7 +162,8 @@ def wilson_interval(share: float, trials: int, *, level: float = 0.95) -> Interv
     z = NormalDist().inv_cdf(0.5 + level / 2)
     middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * np.sqrt(share * (1 - share) / trials + z * z / (4 * trials**2))
-    return Interval(share, float(max(0.0, middle - half)), float(min(1.0, middle + half)))
+    # at 0 and 1 rounding would put the share outside
+    return Interval(share, float(min(share, middle - half)), float(max(share, middle + half)))
 
 
 def _by_source(source: Sequence[str], member: BoolVector) -> list[Indices]:

@@ -16,7 +16,10 @@ from guard.evaluation.metrics import (
     error_rates,
     min_cllr,
     min_dcf,
+    percentile_interval,
+    threshold_at_fa,
     tpr_at_fa,
+    wilson_interval,
 )
 
 SPOOF = np.array([False] * 4 + [True] * 4)
@@ -96,3 +99,87 @@ def test_bootstrap_repeats_with_its_seed() -> None:
     assert bootstrap(eer, CROSSED, SPOOF, names, rounds=50) == bootstrap(
         eer, CROSSED, SPOOF, names, rounds=50
     )
+
+
+def test_min_dcf_weighs_a_spoof_let_pass_and_a_genuine_voice_refused_as_asvspoof_5_does() -> None:
+    # best: above the stray genuine clip, one spoof of four passes: 10 * 0.05 * 1/4 over 10 * 0.05
+    assert min_dcf(CROSSED, SPOOF) == pytest.approx(0.25)
+    # one stray of each class: 0.95 * 1/4 + 0.5 * 1/4 over 0.5
+    strays = np.array([-1.0, -1, -1, 3, 1, 1, 1, -3])
+    assert min_dcf(strays, SPOOF) == pytest.approx(0.725)
+    # with equal costs and priors it is twice the least mean error
+    assert min_dcf(CROSSED, SPOOF, pi_spoof=0.5, cost_passed=1.0) == pytest.approx(0.25)
+
+
+def test_cllr_min_of_a_crossed_pair_is_worked_out_by_hand() -> None:
+    # the pair shares llr 0 and costs 1 bit each; the six others are certain
+    assert min_cllr(CROSSED, SPOOF) == pytest.approx(0.25)
+
+
+def test_cllr_gap_of_calibrated_scores_is_small_and_of_scaled_ones_is_not() -> None:
+    rng = np.random.default_rng(0)
+    spoof = np.arange(4000) % 2 == 1
+    llr = rng.normal(np.where(spoof, 1.0, -1.0), np.sqrt(2.0))  # N(+-m, 2m) is its own llr
+    assert cllr(llr, spoof) - min_cllr(llr, spoof) < 0.02
+    assert cllr(6 * llr, spoof) - min_cllr(6 * llr, spoof) > 0.5
+
+
+def test_tpr_counts_spoofs_above_the_genuine_clips_that_may_not_alarm() -> None:
+    llr = np.array([*range(40), 36.5, 37.0, 37.5, 50.0], np.float64)
+    spoof = np.arange(44) >= 40
+    # 5 % of 40 are two alarms: 38 and 39; the threshold is 37 and equal scores do not pass it
+    assert tpr_at_fa(llr, spoof, 0.05) == pytest.approx(0.5)
+    assert tpr_at_fa(llr, spoof, 0.01) == pytest.approx(0.25)
+    threshold = threshold_at_fa(llr[~spoof], 0.05)
+    assert threshold == 37.0
+    assert np.mean(llr[spoof] > threshold) == tpr_at_fa(llr, spoof, 0.05)
+
+
+@given(st.lists(st.floats(-8, 8, width=16), min_size=8, max_size=8))
+def test_exchanged_classes_and_sign_leave_the_figures_as_they_are(scores: list[float]) -> None:
+    llr = np.array(scores)
+    for metric in (eer, auc, cllr, min_cllr):
+        assert metric(-llr, ~SPOOF) == pytest.approx(metric(llr, SPOOF), abs=1e-9)
+
+
+@given(st.lists(st.floats(-8, 8, width=16), min_size=8, max_size=8))
+def test_monotone_maps_leave_all_but_cllr(scores: list[float]) -> None:
+    llr = np.array(scores)
+    mapped = np.exp(llr / 4)
+    for metric in (eer, auc, min_cllr, min_dcf):
+        assert metric(mapped, SPOOF) == pytest.approx(metric(llr, SPOOF), abs=1e-9)
+    for share in (0.05, 0.25):
+        assert tpr_at_fa(mapped, SPOOF, share) == tpr_at_fa(llr, SPOOF, share)
+
+
+def test_intervals_over_sources_hold_the_true_eer_about_as_often_as_they_say() -> None:
+    """Scores of known spread: means 2 apart, sources spread by 0.7, clips by 1: EER is Phi(-1 / 1.22)."""
+    truth = 0.2063
+    rng = np.random.default_rng(3)
+    spoof = np.repeat(np.arange(60) % 2 == 1, 5)
+    names = [str(n // 5) for n in range(300)]
+    held = {"source": 0, "clip": 0}
+    for _ in range(60):
+        bias = np.repeat(rng.normal(0.0, 0.7, 60), 5)
+        llr = np.where(spoof, 1.0, -1.0) + bias + rng.normal(0.0, 1.0, 300)
+        for kind, unit in (("source", names), ("clip", [str(n) for n in range(300)])):
+            found = bootstrap(eer, llr, spoof, unit, rounds=100)
+            held[kind] += found.low <= truth <= found.high
+    assert 0.85 <= held["source"] / 60 <= 1.0
+    assert held["clip"] < held["source"]
+
+
+def test_percentile_interval_takes_the_middle_95_percent() -> None:
+    found = percentile_interval(5.0, [float(n) for n in range(101)])
+    assert found.value == 5.0
+    assert (found.low, found.high) == pytest.approx((2.5, 97.5))
+
+
+def test_wilson_interval_by_hand() -> None:
+    # z = 1.96: of 0 in 10 the upper end is z^2 / (10 + z^2)
+    found = wilson_interval(0.0, 10)
+    assert found.low <= 0.0
+    assert (found.low, found.high) == pytest.approx((0.0, 0.2775), abs=1e-4)
+    half = wilson_interval(0.5, 100)
+    assert half.low == pytest.approx(0.4038, abs=1e-4)
+    assert half.low + half.high == pytest.approx(1.0)
