@@ -153,7 +153,7 @@ def main() -> None:
     inside = np.asarray(x[own])
     least = threshold(inside, label[own], [rows[i]["group"] for i in own])
     content = train(ContentHead(), inside, label[own])
-    graded = label[own] == 0
+    graded = np.isfinite(mos[own])
     quality = train(QualityHead(), inside[graded], mos[own][graded])
     torch.save(content.state_dict(), folder / f"content-{name}.pt")
     torch.save(quality.state_dict(), folder / f"quality-{name}.pt")
@@ -184,13 +184,14 @@ def figures(
         kind = "spoof" if key[1] == "1" else "bona fide"
         abstained[f"{key[0]}, {kind}"] = f"{int((~sure[here]).sum())} of {int(here.sum())}"
     voice = label == 0
+    graded = np.isfinite(mos)
     clean = voice & np.array([row["condition"] == "clean" for row in rows])
     return {
         "threshold_one_voice": least,
         "confusion": confusion,
         "abstained": abstained,
-        "dnsmos_mean_error": float(np.abs(quality[voice] - mos[voice]).mean()),
-        "dnsmos_rank_correlation": float(np.corrcoef(ranks(quality[voice]), ranks(mos[voice]))[0, 1]),
+        "dnsmos_mean_error": float(np.abs(quality[graded] - mos[graded]).mean()),
+        "dnsmos_rank_correlation": float(np.corrcoef(ranks(quality[graded]), ranks(mos[graded]))[0, 1]),
         "quality_quantiles_clean": np.quantile(quality[clean], [0.01, 0.02, 0.05, 0.5]).round(2).tolist(),
         "quality_quantiles_all": np.quantile(quality[voice], [0.01, 0.02, 0.05, 0.5]).round(2).tolist(),
     }
