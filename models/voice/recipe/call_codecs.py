@@ -1,7 +1,8 @@
 """Codecs of calls: real encoders and decoders, lost packets and what the receiver puts in their place.
 
 Opus, G.711, G.722, G.723.1 and AMR-NB are the real ones (libopus, libopencore-amrnb and FFmpeg's own, through
-PyAV). AMR-WB has no encoder there: its band and a low-rate wideband Opus stand for it.
+PyAV). Imitated: AMR-WB has no encoder there, its band and a low-rate wideband Opus stand for it; FFmpeg there
+does not switch libopus' DTX on, so ``silent`` chooses the packets that are not sent, by libopus' rule.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import soxr
 from scipy import signal
 
 RATE = 16_000
-# at or under this many bytes an Opus packet is DTX; a sender leaves it out (RFC 6716 section 2.1.9)
-DTX_BYTES = 2
+ARRIVED, LOST, UNSENT = 0, 1, 2
+# libopus sends nothing after 10 packets of silence, and one packet in 20 while it lasts (silk/define.h)
+DTX_AFTER, DTX_EVERY = 10, 20
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ def code(
     rng: np.random.Generator | None = None,
     hide: str = "fade",
     options: dict[str, str] | None = None,
+    dtx: bool = False,
 ) -> np.ndarray:
     """Return 16 kHz samples after encoding and decoding.
 
@@ -59,7 +62,8 @@ def code(
         rng: draws the losses.
         hide: for a lost packet, ``conceal`` (libopus goes on by itself, as guard.codec.audio does),
             ``fade``, ``repeat`` or ``empty``.
-        options: of the encoder, for instance ``{"dtx": "1"}``.
+        options: of the encoder, for instance ``{"fec": "1"}``.
+        dtx: leave silent packets out; the receiver puts silence in their place, as guard.codec.receive does.
     """
     form = FORMS[codec]
     y = x if form.rate == RATE else soxr.resample(x, RATE, form.rate)
@@ -68,7 +72,8 @@ def code(
         options = {"application": "voip", **(options or {})}
     encoder, packets, step = _encode(form, pcm, options or {}, bit_rate)
     lost = bursts(len(packets), loss, rng) if loss and rng is not None else np.zeros(len(packets), bool)
-    y = _decode(form, encoder, packets, lost, (step, hide))
+    unsent = silent(pcm, len(packets), step) if dtx else np.zeros(len(packets), bool)
+    y = _decode(form, encoder, packets, np.where(unsent, UNSENT, lost.astype(int)), (step, hide))
     y = y if form.rate == RATE else soxr.resample(y, form.rate, RATE)
     return np.pad(y, (0, max(0, len(x) - len(y))))[: len(x)].astype(np.float32)
 
@@ -77,6 +82,19 @@ def bursts(count: int, loss: float, rng: np.random.Generator) -> np.ndarray:
     """Return bool (count,), true where lost; about half of the losses take the next packet too."""
     first = rng.random(count) < loss / 1.5
     return first | (np.roll(first, 1) & (rng.random(count) < 0.5))
+
+
+def silent(pcm: np.ndarray, count: int, step: int) -> np.ndarray:
+    """Return bool (count,), true where DTX sends no packet: silence 30 dB under speech, or a steady floor."""
+    frames = np.resize(pcm, (count, step)).astype(np.float64)
+    power_db = 10 * np.log10(np.mean(frames**2, axis=1) + 1.0)
+    speech_db, floor_db = np.quantile(power_db, 0.95), np.quantile(power_db, 0.1)
+    limit_db = max(speech_db - 30, floor_db + 4 if speech_db - floor_db > 15 else 0)
+    run, unsent = 0, np.zeros(count, bool)
+    for n, quiet in enumerate(power_db < limit_db):
+        run = run + 1 if quiet else 0
+        unsent[n] = run > DTX_AFTER and (run - DTX_AFTER) % DTX_EVERY != 0
+    return unsent
 
 
 def _encode(form: Form, pcm: np.ndarray, options: dict[str, str], bit_rate: int | None):
@@ -96,8 +114,11 @@ def _encode(form: Form, pcm: np.ndarray, options: dict[str, str], bit_rate: int 
     return encoder, packets, step
 
 
-def _decode(form: Form, encoder, packets: list, lost: np.ndarray, how: tuple[int, str]) -> np.ndarray:
-    """Return the samples at the codec's rate; ``how`` is the packet's length and what hides a loss."""
+def _decode(form: Form, encoder, packets: list, fate: np.ndarray, how: tuple[int, str]) -> np.ndarray:
+    """Return the samples at the codec's rate.
+
+    ``fate`` has one number for each packet (ARRIVED, LOST, UNSENT); ``how`` is their length and the hiding.
+    """
     step, hide = how
     decoder = av.CodecContext.create(form.decoder, "r")
     if form.decoder == "libopus":
@@ -113,13 +134,13 @@ def _decode(form: Form, encoder, packets: list, lost: np.ndarray, how: tuple[int
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     out, last, toc = [], np.zeros(step, np.float32), b""
-    for packet, gone in zip(packets, lost, strict=True):
+    for packet, what in zip(packets, fate, strict=True):
         opus = form.encoder == "libopus"
-        if opus and packet.size <= DTX_BYTES:
-            out.append(np.zeros(step, np.float32))  # the receiver hears nothing and fills the pause
-        elif gone and hide == "conceal" and opus and toc:
+        if what == UNSENT:
+            out.append(np.zeros(step, np.float32))
+        elif what == LOST and hide == "conceal" and opus and toc:
             out.append(decoded(av.Packet(toc)))
-        elif gone:
+        elif what == LOST:
             last = {"fade": last * 0.5, "repeat": last * 0.8}.get(hide, last * 0)
             out.append(last)
         else:
@@ -134,17 +155,15 @@ def opus_call(x: np.ndarray, rng: np.random.Generator, *, loss: float, top_rate:
     """Return one Opus call as browsers make it: 8 to ``top_rate`` kbit/s, at times DTX and FEC."""
     rates = [r for r in (8, 10, 12, 16, 20, 24, 24, 28, 32, 40) if r <= top_rate]
     options = {"compression_level": str(rng.choice([3, 5, 9]))}
-    if rng.random() < 0.2:
-        options["dtx"] = "1"
+    dtx = bool(rng.random() < 0.2)
     if rng.random() < 0.5:
         # in-band FEC takes bits from the frame itself, whether or not its copies are used
         options |= {"fec": "1", "packet_loss": str(max(1, round(100 * loss)))}
     if rng.random() < 0.15:
         options["vbr"] = "off"
     hide = "conceal" if rng.random() < 0.85 else str(rng.choice(["fade", "repeat", "empty"]))
-    return code(
-        x, "libopus", bit_rate=int(rng.choice(rates)) * 1000, loss=loss, rng=rng, hide=hide, options=options
-    )
+    rate = int(rng.choice(rates)) * 1000
+    return code(x, "libopus", bit_rate=rate, loss=loss, rng=rng, hide=hide, options=options, dtx=dtx)
 
 
 def telephone(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
