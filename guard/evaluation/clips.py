@@ -43,7 +43,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Samples float32 (N,), mono, and how many seconds of speech the VAD finds in them."""
+    """Samples float32 (N,), mono, and how many seconds of speech the VAD finds in them, no pause counted."""
 
     item: Item
     samples: FloatArray

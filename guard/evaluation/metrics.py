@@ -163,7 +163,8 @@ def wilson_interval(share: float, trials: int, *, level: float = 0.95) -> Interv
     middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * np.sqrt(share * (1 - share) / trials + z * z / (4 * trials**2))
     # at 0 and 1 rounding would put the share outside
-    return Interval(share, float(min(share, middle - half)), float(max(share, middle + half)))
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return Interval(share, float(min(share, low)), float(max(share, high)))
 
 
 def _by_source(source: Sequence[str], member: BoolVector) -> list[Indices]:

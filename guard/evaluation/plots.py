@@ -112,7 +112,7 @@ def alarms(rows: Mapping[str, Mapping[str, Any]]) -> bytes:
     axes.set_xlim(left=-1.0)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.set_xlabel("genuine clips, %, with 95 % intervals over speakers and sources")
-    axes.legend(loc="lower right", fontsize=8)
+    figure.legend(loc="outside upper center", ncols=2, fontsize=8)
     return _png(figure)
 
 
