@@ -15,6 +15,7 @@ from guard.types import FloatArray
 
 # order of the ``content`` output
 CONTENT = ("one_voice", "several_voices", "music", "noise")
+_CONTENT_LIMITS = ("min_one_voice", "max_music", "max_several", "max_noise")
 _REASONS = {"several_voices": "several_speakers", "music": "music", "noise": "environment_noise"}
 
 
@@ -23,19 +24,21 @@ class Gates:
     """The limits beyond which a window is not scored.
 
     Args:
+        min_one_voice: probability that it is one voice, in (0, 1).
         max_music: probability that it is music, in (0, 1).
         max_several: probability that several people speak at once, in (0, 1).
         max_noise: probability that it is noise and no voice, in (0, 1).
         min_quality: predicted mean opinion score (DNSMOS overall, ITU-T P.835), in [1, 5].
     """
 
+    min_one_voice: float | None = None
     max_music: float | None = None
     max_several: float | None = None
     max_noise: float | None = None
     min_quality: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_music", "max_several", "max_noise"):
+        for name in _CONTENT_LIMITS:
             limit = getattr(self, name)
             if limit is not None and not 0 < limit < 1:
                 raise ValueError(f"gates.{name} must lie between 0 and 1, not {limit}")
@@ -45,12 +48,14 @@ class Gates:
     @property
     def outputs(self) -> frozenset[str]:
         """The model outputs that the gates read."""
-        content = any(limit is not None for limit in (self.max_music, self.max_several, self.max_noise))
+        content = any(getattr(self, name) is not None for name in _CONTENT_LIMITS)
         wanted = {"content": content, "quality": self.min_quality is not None}
         return frozenset(name for name, is_read in wanted.items() if is_read)
 
     def content_reason(self, logits: FloatArray) -> str | None:
         """Return why a window of this content is not scored; the likeliest of several reasons.
+
+        A window that is not one voice for sure (``min_one_voice``) is what it is likeliest besides.
 
         Args:
             logits: (4,) in the order of ``CONTENT``, of classes that exclude each other (softmax).
@@ -59,6 +64,8 @@ class Gates:
         probability = dict(zip(CONTENT, odds / odds.sum(), strict=True))
         limits = {"music": self.max_music, "several_voices": self.max_several, "noise": self.max_noise}
         beyond = [name for name, limit in limits.items() if limit is not None and probability[name] > limit]
+        if self.min_one_voice is not None and probability["one_voice"] < self.min_one_voice:
+            beyond = list(limits)
         return _REASONS[max(beyond, key=lambda name: probability[name])] if beyond else None
 
     def quality_reason(self, quality: float) -> str | None:

@@ -38,6 +38,13 @@ def test_likeliest_of_several_reasons_is_given() -> None:
     assert low.content_reason(logits(music=0.2, noise=0.3, several_voices=0.25)) == "environment_noise"
 
 
+def test_what_is_not_one_voice_for_sure_is_what_it_is_likeliest_besides() -> None:
+    gates = Gates(min_one_voice=0.9)
+    assert gates.content_reason(logits(music=0.05, noise=0.02)) is None
+    assert gates.content_reason(logits(music=0.05, noise=0.06)) == "environment_noise"
+    assert gates.outputs == {"content"}
+
+
 def test_absent_limit_is_no_gate() -> None:
     assert Gates(max_noise=0.5).content_reason(logits(music=0.99)) is None
     assert Gates().quality_reason(1.0) is None
@@ -55,7 +62,14 @@ def test_gates_name_the_outputs_they_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"max_music": 0.0}, {"max_noise": 1.0}, {"min_quality": 0.5}, {"max_speech": 0.5}]
+    "wrong",
+    [
+        {"max_music": 0.0},
+        {"min_one_voice": 1.5},
+        {"max_noise": 1.0},
+        {"min_quality": 0.5},
+        {"max_speech": 0.5},
+    ],
 )
 def test_limits_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
