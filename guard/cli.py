@@ -110,17 +110,23 @@ def analyze(
         str | None,
         typer.Option(help="Policy profile whose thresholds decide; without it the configured one."),
     ] = None,
+    voice_reference: Annotated[
+        Path | None,
+        typer.Option(help="Recording of the person who should speak in every file; see voice_match."),
+    ] = None,
     config: Config = None,
     models_folder: ModelsFolder = None,
 ) -> None:
     """Analyse files through the same pipeline as calls."""
-    from guard.app.analyze import analyze_all
+    from guard.app.analyze import analyze_all, expect_voice
     from guard.app.parts import load_models, settings_config
     from guard.app.report import print_analysis
     from guard.config import load_settings
 
     settings = load_settings(config)
     models = load_models(models_folder or settings.analysis.models_dir)
+    if voice_reference is not None:
+        expect_voice(voice_reference, models)
     good = True
     for found, ok in analyze_all(paths, models, settings_config(settings, profile)):
         good = good and ok

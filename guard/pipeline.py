@@ -59,6 +59,9 @@ class Lane(Protocol):
     def offer(self, window: Window, priority: Priority) -> None:
         """Take a window to score; its Score comes back through ``Pipeline.scored``."""
 
+    def forget(self, session: str, participant: str) -> None:
+        """Drop the participant's windows that wait, and what the detector remembers of them."""
+
 
 class FusionStage(Protocol):
     """Weighs the scores of one participant."""
@@ -160,6 +163,8 @@ class Pipeline:
             key = TrackKey(session, participant, kind)
             self._audio.pop(key, None)
             self._faces.pop(key, None)
+            for lane in self._lanes[kind]:
+                lane.forget(session, participant)
 
     def _open_audio(self, key: TrackKey) -> AudioStage:
         self._open_fusion(key)

@@ -13,6 +13,7 @@ from guard.api.middleware import BodyLimit, SecurityHeaders
 from guard.api.services import Services
 from guard.api.sessions import sessions_router
 from guard.api.system import PageFiles, system_router
+from guard.api.voice import larger_body, voice_router
 from guard.resources import web_dir
 from guard.signalling.resources import Ingest
 from guard.signalling.whep import whep_router
@@ -35,6 +36,7 @@ def create_app(services: Services) -> FastAPI:
     )
     ingest = Ingest(services.tokens, services.sessions, services.connections, config.ice_servers)
     app.include_router(sessions_router(services))
+    app.include_router(voice_router(services))
     app.include_router(whip_router(ingest))
     app.include_router(whep_router(ingest))
     app.include_router(system_router(services))
@@ -46,6 +48,11 @@ def create_app(services: Services) -> FastAPI:
     app.mount("/web", PageFiles(directory=web_dir()), name="web")
     problems.install(app)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]
-    app.add_middleware(BodyLimit, max_bytes=config.max_body_bytes, timeout_s=config.body_timeout_s)
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=config.max_body_bytes,
+        timeout_s=config.body_timeout_s,
+        larger=partial(larger_body, tokens=services.tokens),
+    )
     app.add_middleware(SecurityHeaders)
     return app

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -62,36 +62,46 @@ class SecurityHeaders:
 class BodyLimit:
     """Reads the body before the application sees the request, within a size and a time."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, timeout_s: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int,
+        timeout_s: float,
+        larger: Callable[[Scope], int | None] = lambda _: None,
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
+        self._larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI)."""
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
+        max_bytes = self._larger(scope) or self._max_bytes
         declared = Headers(scope=scope).get("content-length", "0")
         body = None
         try:
-            if not declared.isdigit() or int(declared) <= self._max_bytes:
+            if not declared.isdigit() or int(declared) <= max_bytes:
                 async with asyncio.timeout(self._timeout_s):
-                    body = await self._read(receive)
+                    body = await self._read(receive, max_bytes)
         except TimeoutError:
             await problem(408, "body_too_slow", "the body did not arrive in time")(scope, receive, send)
             return
         except ConnectionAbortedError:
             return
         if body is None:
-            detail = f"a request body has at most {self._max_bytes} bytes"
+            detail = f"the body of this request has at most {max_bytes} bytes"
             # the rest of the body is not read, so the connection cannot be used again
             answer = problem(413, "body_too_large", detail, {"Connection": "close"})
             await answer(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
 
-    async def _read(self, receive: Receive) -> bytes | None:
+    @staticmethod
+    async def _read(receive: Receive, max_bytes: int) -> bytes | None:
         parts, size = [], 0
         while True:
             message = await receive()
@@ -99,7 +109,7 @@ class BodyLimit:
                 raise ConnectionAbortedError
             chunk = message.get("body", b"")
             size += len(chunk)
-            if size > self._max_bytes:
+            if size > max_bytes:
                 return None
             parts.append(chunk)
             if not message.get("more_body", False):

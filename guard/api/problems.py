@@ -15,6 +15,7 @@ from guard.errors import GuardError
 STATUS: Mapping[str, int] = {
     "token_forbidden": 403,
     "session_ended": 410,
+    "participant_not_analysed": 409,
     "body_too_large": 413,
     "body_too_slow": 408,
     "content_type": 415,

@@ -10,7 +10,7 @@ from guard.clock import Clock
 from guard.errors import ConfigError
 from guard.signalling.actions import Actions
 from guard.signalling.connections import Connections, ConnectionsConfig
-from guard.signalling.ports import ActionSink, MediaPlane
+from guard.signalling.ports import ActionSink, MediaPlane, VoicePort
 from guard.signalling.rooms import Rooms, RoomsConfig
 from guard.signalling.sdp import MAX_SDP_BYTES
 from guard.signalling.sessions import Sessions
@@ -68,6 +68,7 @@ class Services:
     connections: Connections
     actions: Actions
     rooms: Rooms
+    voices: VoicePort
     ready: Ready
     metrics: MetricsPage
     config: ApiConfig = field(default_factory=ApiConfig)
@@ -81,6 +82,7 @@ class Services:
         sessions: Sessions,
         media: MediaPlane,
         sink: ActionSink,
+        voices: VoicePort,
         ready: Ready,
         metrics: MetricsPage,
         config: ApiConfig | None = None,
@@ -105,4 +107,4 @@ class Services:
             config=rooms_config or RoomsConfig(ice_servers=settings.ice_servers),
             on_page=on_page,
         )
-        return cls(clock, tokens, sessions, connections, actions, rooms, ready, metrics, settings)
+        return cls(clock, tokens, sessions, connections, actions, rooms, voices, ready, metrics, settings)

@@ -11,14 +11,17 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from guard.app.enrolment import answer_message, describe_voice, read_vector, refusal_message
 from guard.app.parts import Models, PipelineConfig, build_pipeline
 from guard.clock import Clock
 from guard.codec.receive import ReceiveConfig, TrackReceiver
+from guard.detectors.speaker import Speaker
+from guard.errors import GuardError
 from guard.fusion.config import Thresholds
 from guard.inference.lanes import ScoreSink
 from guard.types import AudioFrame, Score, State, TapPacket, TrackKey, Verdict, VideoFrame
 from guard.workers.link import Link, open_link
-from guard.workers.wire import EncodedPicture, Message, Record, encode_message
+from guard.workers.wire import EncodedPicture, Message, Record, VoiceRecording, encode_message
 
 HEARTBEAT_S = 0.3
 VERDICT_EVERY_S = 0.2
@@ -102,6 +105,7 @@ class AnalysisWorker:
         self._ended = asyncio.Event()
         self._link: Link | None = None
         self._packets = 0
+        self._recordings: set[asyncio.Task[Message]] = set()
         built = build_pipeline(
             models,
             config,
@@ -128,8 +132,39 @@ class AnalysisWorker:
         """Take one record from the relay process."""
         if isinstance(record, TapPacket):
             self._packet(record)
+        elif isinstance(record, VoiceRecording):
+            self._recording(record)
         elif not isinstance(record, EncodedPicture):
             self._message(record)
+
+    def _recording(self, recording: VoiceRecording) -> None:
+        """Describe a voice in a thread: decoding and the model take a second, and packets go on coming."""
+        task = asyncio.create_task(asyncio.to_thread(self._described, recording))
+        self._recordings.add(task)
+        task.add_done_callback(self._answer)
+
+    def _described(self, recording: VoiceRecording) -> Message:
+        speaker = self._models.speaker
+        if speaker is None:
+            return refusal_message(recording.number, "model_unusable", "the speaker model is not in use")
+        try:
+            vector = describe_voice(recording.content, speaker)
+        except GuardError as error:
+            return refusal_message(recording.number, error.code, error.message)
+        return answer_message(recording.number, vector, speaker.card.sha256)
+
+    def _answer(self, task: asyncio.Task[Message]) -> None:
+        self._recordings.discard(task)
+        if not task.cancelled() and task.exception() is None:
+            self._send(task.result())
+
+    def _about_voice(self, message: Message, speaker: Speaker) -> None:
+        """Take or drop the voice of a participant; one of another model is as good as none."""
+        session, participant = str(message.get("session")), str(message.get("participant"))
+        if message.get("type") == "voice_withdrawn":
+            speaker.match.withdraw(session, participant)
+        elif message.get("model") == speaker.card.sha256:
+            speaker.match.enrol(session, participant, read_vector(message))
 
     def _packet(self, packet: TapPacket) -> None:
         self._packets += 1
@@ -158,6 +193,11 @@ class AnalysisWorker:
             self._thresholds[session] = self._thresholds_of(str(message.get("profile")))
         elif message.get("type") == "session_ended":
             self._thresholds.pop(session, None)
+            if self._models.speaker is not None:
+                self._models.speaker.match.withdraw(session)
+        elif message.get("type") in ("voice_reference", "voice_withdrawn"):
+            if self._models.speaker is not None:
+                self._about_voice(message, self._models.speaker)
         else:
             self._about_participant(message)
 

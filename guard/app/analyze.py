@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from guard.app.enrolment import describe_voice
 from guard.app.parts import Built, Models, PipelineConfig, build_pipeline
 from guard.codec.files import MEDIA_EXTENSIONS, FileInfo, read_file
 from guard.errors import GuardError, MediaError
@@ -19,6 +20,7 @@ from guard.types import AudioFrame, Kind, Score, Signal, State, Verdict, VideoFr
 from guard.windows.vad import FRAME_S, FRAME_SAMPLES, SpeechDetector
 
 SESSION, PARTICIPANT = "file", "file"
+MAX_VOICE_BYTES = 5 * 1024 * 1024
 _WORST = (State.BONA_FIDE, State.UNDECIDED, State.SUSPECT, State.SPOOF)
 
 
@@ -122,10 +124,13 @@ def _analyze(path: str, models: Models, config: PipelineConfig) -> dict[str, Any
     reader = read_file(Path(path), session=SESSION)
     record = FileRecord(path, reader.info)
     built = build_pipeline(models, config, record.on_verdict)
-    for frame in reader:
-        record.saw(frame)
-        built.pipeline.push(frame)
-    built.pipeline.finish(SESSION, PARTICIPANT)
+    try:
+        for frame in reader:
+            record.saw(frame)
+            built.pipeline.push(frame)
+        built.pipeline.finish(SESSION, PARTICIPANT)
+    finally:  # the next file is another recording: nothing of this one may be remembered
+        built.pipeline.forget(SESSION, PARTICIPANT)
     seen_s = reader.info.duration_s or record.end_s
     if reader.damaged:  # the header may promise more than there is
         seen_s = min(seen_s, reader.end_s)
@@ -211,6 +216,27 @@ def _why_not_asked(signal: Signal, info: FileInfo, models: Models) -> str:
 
 def _rounded(llr: float | None) -> float | None:
     return None if llr is None else round(llr, 4)
+
+
+def expect_voice(path: Path, models: Models) -> None:
+    """Compare every file that follows with the voice in this one.
+
+    Raises:
+        MediaError: ``file_not_found``, ``voice_too_large``, ``voice_unreadable`` or ``voice_too_short``.
+        ModelError: the speaker model is not in use, or failed.
+    """
+    if models.speaker is None:
+        raise models.errors[Signal.VOICE_MATCH]
+    try:
+        size = path.stat().st_size
+        if size > MAX_VOICE_BYTES:
+            raise MediaError(
+                "voice_too_large", f"{path} has {size} bytes, a voice has at most {MAX_VOICE_BYTES}"
+            )
+        content = path.read_bytes()
+    except OSError as error:
+        raise MediaError("file_not_found", f"{path} cannot be read: {error.strerror}") from error
+    models.speaker.match.enrol(SESSION, PARTICIPANT, describe_voice(content, models.speaker))
 
 
 def analyze_all(

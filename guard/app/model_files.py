@@ -2,8 +2,8 @@
 
 The shipped models are in use as they are, except where the operator's folder (``analysis.models_dir``)
 holds another one: a folder there with a ``card.toml`` takes the place of the shipped model of the same
-signal, or of the network of the same name. Nothing falls back: a damaged model of the operator leaves its
-signal without a model.
+signal, or of the network or speaker model of the same name. Nothing falls back: a damaged model of the
+operator leaves its signal without a model.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from guard.detectors.card import Card, load_card
-from guard.detectors.table import DETECTORS, DetectorEntry
+from guard.detectors.speaker import load_speaker
+from guard.detectors.speaker_card import SpeakerCard, load_speaker_card
+from guard.detectors.table import DETECTORS, SPEAKER, DetectorEntry
 from guard.detectors.tflite import NetworkCard, load_network, load_network_card
 from guard.errors import ConfigError, ModelError
 from guard.resources import models_dir
@@ -35,10 +37,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class InUse:
-    """The place of every network by its name, and of every detector's model by its signal."""
+    """The place of each network by its name, of each detector's model by its signal, of the speaker model."""
 
     networks: Mapping[str, Place]
     detectors: Mapping[Signal, Place]
+    speaker: Place
 
 
 def in_use(folder: Path | None) -> InUse:
@@ -51,10 +54,14 @@ def in_use(folder: Path | None) -> InUse:
     root = models_dir()
     networks = {name: Place(root / name, PACKAGED) for name in NETWORKS}
     detectors = {entry.signal: Place(root / entry.model, PACKAGED) for entry in DETECTORS}
+    speaker = Place(root / SPEAKER, PACKAGED)
     taken: dict[Signal, Path] = {}
     for model in _operators(folder):
         if model.name in NETWORKS:
             networks[model.name] = Place(model, IMPORTED)
+            continue
+        if model.name == SPEAKER:
+            speaker = Place(model, IMPORTED)
             continue
         signal = signal_of(model)
         if signal in taken:
@@ -64,7 +71,7 @@ def in_use(folder: Path | None) -> InUse:
             )
         taken[signal] = model
         detectors[signal] = Place(model, IMPORTED)
-    return InUse(networks, detectors)
+    return InUse(networks, detectors, speaker)
 
 
 def signal_of(folder: Path) -> Signal:
@@ -127,7 +134,8 @@ def describe(folder: Path | None = None) -> list[dict[str, Any]]:
     found = in_use(folder)
     networks = [{**_network(load_network_card(p.folder)), **_where(p)} for p in found.networks.values()]
     detectors = [{**_detector(load_card(p.folder)), **_where(p)} for p in found.detectors.values()]
-    return networks + detectors
+    speaker = {**_speaker(load_speaker_card(found.speaker.folder)), **_where(found.speaker)}
+    return [*networks, *detectors, speaker]
 
 
 def verify(folder: Path | None = None) -> list[dict[str, Any]]:
@@ -140,10 +148,28 @@ def verify(folder: Path | None = None) -> list[dict[str, Any]]:
     found = in_use(folder)
     entries = {entry.signal: entry for entry in DETECTORS}
     networks = [_check(place, partial(_load_network, place.folder)) for place in found.networks.values()]
-    return networks + [
+    detectors = [
         _check(place, partial(_load_detector, entries[signal], place.folder))
         for signal, place in found.detectors.items()
     ]
+    return [*networks, *detectors, _check(found.speaker, partial(_load_speaker, found.speaker.folder))]
+
+
+def _load_speaker(folder: Path) -> dict[str, Any]:
+    return _speaker(load_speaker(folder).card)
+
+
+def _speaker(card: SpeakerCard) -> dict[str, Any]:
+    return {
+        "name": card.name,
+        "version": card.version,
+        "signal": None,
+        "file": card.file,
+        "sha256": card.sha256,
+        "licence": card.licence,
+        "summary": card.summary,
+        "measured": dict(card.measured),
+    }
 
 
 def _load_network(folder: Path) -> dict[str, Any]:

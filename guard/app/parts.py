@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from guard.app.model_files import NETWORKS, in_use, load_detector
 from guard.clock import Clock
 from guard.config import Settings, thresholds
+from guard.detectors.speaker import Speaker, load_speaker
+from guard.detectors.speaker_card import SIGNALS
 from guard.detectors.table import DETECTORS
 from guard.detectors.tflite import load_network_card
 from guard.errors import ModelError
@@ -54,16 +57,18 @@ class Models:
     """Everything loaded from the folder of models, and what could not be.
 
     Args:
-        detectors: one per line of the detector table, in its order.
+        detectors: one per line of the detector table, in its order, and the two of the speaker model.
         faces: BlazeFace and FaceMesh.
         sha256: of every model file in use, by name.
         errors: why a detector's model is not in use, by signal.
+        speaker: what takes the voices that are enrolled; None where its model is not in use.
     """
 
     detectors: tuple[Detector, ...]
     faces: FaceModels
     sha256: Mapping[str, str]
     errors: Mapping[Signal, ModelError]
+    speaker: Speaker | None = None
 
 
 def load_models(folder: Path | None) -> Models:
@@ -90,7 +95,15 @@ def load_models(folder: Path | None) -> Models:
         except ModelError as error:
             detectors.append(UnusableDetector(entry.signal))
             errors[entry.signal] = error
-    return Models(tuple(detectors), faces, sha256, errors)
+    speaker = None
+    try:
+        speaker = load_speaker(places.speaker.folder, threading.Lock())
+        detectors += [speaker.change, speaker.match]
+        sha256[speaker.card.name] = speaker.card.sha256
+    except ModelError as error:
+        detectors += [UnusableDetector(signal) for signal in SIGNALS]
+        errors |= dict.fromkeys(SIGNALS, error)
+    return Models(tuple(detectors), faces, sha256, errors, speaker)
 
 
 @dataclass(frozen=True, slots=True)

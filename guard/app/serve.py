@@ -18,6 +18,7 @@ from guard.api.tls import host_addresses, own_certificate
 from guard.api.webhook import WebhookSender
 from guard.app.calls import Calls
 from guard.app.deliver import Deliverer, Ports
+from guard.app.enrolment import Enrolments
 from guard.app.injection import Injection
 from guard.app.preflight import configured_certificate, webhook_config
 from guard.app.tap_pump import TapPump
@@ -93,6 +94,7 @@ class Application:
             sessions=self.sessions,
             media=self.relay,
             sink=self.calls,
+            voices=self.voices,
             ready=self.not_ready,
             metrics=MetricsPage(
                 self.metrics,
@@ -180,7 +182,7 @@ class Application:
             on_record=self._from_analysis,
             on_up=self._analysis_up,
             on_down=self._analysis_down,
-            on_writable=self.pump.resume,
+            on_writable=self._analysis_writable,
             arguments=self._arguments,
         )
         self.injection = Injection(
@@ -194,6 +196,8 @@ class Application:
             on_writable=self.pump.resume,
             arguments=self._arguments,
         )
+        self.voices = Enrolments(self.analysis.write)
+        self.sessions.listen(ended=lambda session: self.voices.withdraw(session.id))
         self.pump.add(self.analysis, lambda _: True)
         self.pump.add(self.injection.worker, self.injection.wants)
 
@@ -227,17 +231,25 @@ class Application:
         if record.get("type") == "keyframe":
             key = TrackKey(str(record["session"]), str(record["participant"]), Kind.VIDEO)
             self.relay.request_keyframe(key)
+        elif record.get("type") == "voice":
+            self.voices.answered(record)
         else:
             self.calls.on_analysis(record)
+
+    def _analysis_writable(self) -> None:
+        self.voices.flush()
+        self.pump.resume()
 
     def _analysis_up(self) -> None:
         log.info("analysis_up", restarts=self.analysis.restarts)
         self.pump.restart(self.analysis)
         self.calls.analysis_up()
+        self.voices.analysis_up()
 
     def _analysis_down(self, reason: str) -> None:
         log.error("analysis_down", reason=reason, restarts=self.analysis.restarts)
         self.calls.analysis_down(reason)
+        self.voices.analysis_down()
 
 
 async def serve(config: Path | None, *, host: str | None, port: int | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from guard.detectors.card import Card, read_model
+from guard.detectors.speaker_card import SpeakerCard, read_speaker_model
 from guard.errors import ModelError
 from guard.types import FloatArray
 
@@ -56,16 +58,7 @@ class OnnxModel:
 
     def __init__(self, card: Card) -> None:
         self._card = card
-        try:
-            self._session = ort.InferenceSession(
-                read_model(card), sess_options=_options(), providers=["CPUExecutionProvider"]
-            )
-        except ModelError:
-            raise
-        except Exception as error:  # onnxruntime raises a dozen types of its own
-            raise ModelError(
-                "model_load", f"{card.folder / card.file} does not load: {error}; run its recipe again"
-            ) from error
+        self._session = _open(card.folder / card.file, read_model(card))
         self._check_names()
         self._single = self._session.get_inputs()[0].shape[:1] == [1]
         for rows in (1, 2):
@@ -161,6 +154,67 @@ class OnnxModel:
                 f"{self._card.name}: the card names input {self._card.input.name!r} and output "
                 f"{', '.join(map(repr, wanted))}, the file has {inputs} and {outputs}; correct the card",
             )
+
+
+class OnnxEmbedder:
+    """The speaker model with its card, loaded and dry-run: vectors out, no scores.
+
+    Raises:
+        ModelError: the file, its hash, its runtime, or the shapes it works on are not the card's.
+    """
+
+    def __init__(self, card: SpeakerCard) -> None:
+        self._card = card
+        self._session = _open(card.folder / card.file, read_speaker_model(card))
+        inputs, outputs = (
+            [n.name for n in nodes()] for nodes in (self._session.get_inputs, self._session.get_outputs)
+        )
+        if (inputs, outputs) != ([card.input], [card.output]):
+            raise ModelError(
+                "model_names",
+                f"{card.name}: the card names input {card.input!r} and output {card.output!r}, "
+                f"the file has {inputs} and {outputs}; correct the card",
+            )
+        for rows in (1, 2):
+            self.embed(np.full((rows, card.samples), 0.01, np.float32))
+
+    def embed(self, batch: FloatArray) -> FloatArray:
+        """Return one vector per row, float32 (B, D), of length 1.
+
+        Args:
+            batch: float32 (B, 64000), mono 16 kHz samples in [-1, 1].
+
+        Raises:
+            ModelError: ``model_input``, ``model_run``, ``model_output`` or ``model_not_finite``.
+        """
+        card = self._card
+        if batch.shape[1:] != (card.samples,) or batch.dtype != np.float32:
+            raise ModelError(
+                "model_input",
+                f"{card.name} wants float32 (B, {card.samples}), got {batch.shape} {batch.dtype}; "
+                "the caller's windows do not fit this model",
+            )
+        try:
+            (found,) = self._session.run([card.output], {card.input: batch})
+        except Exception as error:
+            raise ModelError("model_run", f"{card.name} failed: {error}") from error
+        vectors = np.asarray(found)
+        if vectors.shape != (len(batch), card.size) or vectors.dtype != np.float32:
+            raise ModelError(
+                "model_output",
+                f"{card.name} must return float32 ({len(batch)}, {card.size}), "
+                f"got {vectors.dtype} {vectors.shape}; correct the card's [output] or the export",
+            )
+        if not np.isfinite(vectors).all():
+            raise ModelError("model_not_finite", f"{card.name} returned a number that is not finite")
+        return vectors
+
+
+def _open(path: Path, content: bytes) -> ort.InferenceSession:
+    try:
+        return ort.InferenceSession(content, sess_options=_options(), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises a dozen types of its own
+        raise ModelError("model_load", f"{path} does not load: {error}; run its recipe again") from error
 
 
 def _options() -> ort.SessionOptions:

@@ -20,6 +20,10 @@ class DetectorEntry:
     load: Callable[[Card], Detector]
 
 
+# The folder of the speaker model. It is no line of the table: its card names no signal, because two signals,
+# ``speaker_change`` and ``voice_match``, share its one session (guard.detectors.speaker).
+SPEAKER = "speaker"
+
 DETECTORS: tuple[DetectorEntry, ...] = (
     DetectorEntry(Signal.VOICE_SPOOF, "voice_spoof", VoiceSpoof.from_card),
     DetectorEntry(Signal.FACE_FRAME, "face_frame", FaceFrame.from_card),

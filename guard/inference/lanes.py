@@ -16,7 +16,17 @@ import numpy as np
 
 from guard.clock import Clock
 from guard.inference.slots import LaneCounts, Priority, SlotConfig, SlotQueue
-from guard.types import Abstain, Detector, FaceWindow, Finding, FloatArray, Score, Window
+from guard.types import (
+    Abstain,
+    Detector,
+    FaceWindow,
+    Finding,
+    FloatArray,
+    Remembering,
+    Score,
+    TrackKey,
+    Window,
+)
 
 ScoreSink = Callable[[Sequence[Score]], None]
 _FAILED = Abstain("detector_failed")
@@ -25,6 +35,12 @@ _FAILED = Abstain("detector_failed")
 def stream_of(window: Window) -> tuple[object, int]:
     """Return what must not be mixed up: the track, and the face in it."""
     return window.key, window.face if isinstance(window, FaceWindow) else 0
+
+
+def _is_of(stream: object, session: str, participant: str) -> bool:
+    """Tell whether a stream, as ``stream_of`` names it, is of a participant."""
+    key = stream[0] if isinstance(stream, tuple) else None
+    return isinstance(key, TrackKey) and (key.session, key.participant) == (session, participant)
 
 
 def score_of(detector: Detector, window: Window, found: Finding | Abstain) -> Score:
@@ -66,6 +82,12 @@ def run_detector(detector: Detector, windows: Sequence[Window]) -> list[Score]:
     return [score_of(detector, window, finding) for window, finding in zip(windows, found, strict=True)]
 
 
+def forget_in(detector: Detector, session: str, participant: str) -> None:
+    """Have a detector that remembers tracks forget those of a participant."""
+    if isinstance(detector, Remembering):
+        detector.forget(session, participant)
+
+
 class InlineLane:
     """Scores at once, in the caller's thread: for files, where nothing may be shed."""
 
@@ -77,6 +99,10 @@ class InlineLane:
         """Score the window and hand the Score to the sink."""
         del priority
         self._sink(run_detector(self.detector, [window]))
+
+    def forget(self, session: str, participant: str) -> None:
+        """Drop what the detector remembers of a participant."""
+        forget_in(self.detector, session, participant)
 
 
 class ThreadLane:
@@ -96,6 +122,7 @@ class ThreadLane:
         self._queue: SlotQueue[Window] = SlotQueue(config)
         self._wake = threading.Condition()
         self._closing = False
+        self._gone: list[tuple[str, str]] = []
         self._counts = LaneCounts(0, 0, 0, 0, self._queue.shed)
         self._cpu_s = 0.0
         self._thread = threading.Thread(target=self._run, name=f"lane-{detector.signal}", daemon=True)
@@ -105,6 +132,13 @@ class ThreadLane:
         """Put the window into its stream's slot."""
         with self._wake:
             self._queue.offer(stream_of(window), window, self._clock.now(), priority)
+            self._wake.notify()
+
+    def forget(self, session: str, participant: str) -> None:
+        """Drop what waits for the participant; the detector forgets them after the batch in hand."""
+        with self._wake:
+            self._queue.drop(lambda stream: _is_of(stream, session, participant))
+            self._gone.append((session, participant))
             self._wake.notify()
 
     def counts(self) -> LaneCounts:
@@ -137,11 +171,14 @@ class ThreadLane:
     def _run(self) -> None:
         while True:
             with self._wake:
-                while not self._closing and not len(self._queue):
+                while not self._closing and not len(self._queue) and not self._gone:
                     self._wake.wait()
                 if self._closing:
                     return
+                gone, self._gone = self._gone, []
                 batch = self._queue.take(self._clock.now())
+            for who in gone:
+                forget_in(self.detector, *who)
             if batch:
                 scores = run_detector(self.detector, batch)
                 self._count(scores)

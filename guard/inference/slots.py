@@ -8,7 +8,7 @@ no thread here: time is an argument.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, TypeVar
@@ -77,6 +77,13 @@ class SlotQueue(Generic[Item]):
             if slots.pop(stream, None) is not None:
                 self.shed["superseded"] += 1
         self._slots[priority][stream] = (item, now)
+
+    def drop(self, gone: Callable[[Hashable], bool]) -> None:
+        """Shed what waits for the streams that are gone."""
+        for slots in self._slots.values():
+            for stream in [stream for stream in slots if gone(stream)]:
+                del slots[stream]
+                self.shed["gone"] += 1
 
     def take(self, now: float) -> list[Item]:
         """Return up to ``max_batch`` items, the longest waiting first; late ones are shed."""

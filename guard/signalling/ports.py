@@ -68,6 +68,21 @@ class Action:
     reason: str | None = None
 
 
+class VoicePort(Protocol):
+    """Keeps the voices that participants should have, for as long as their session."""
+
+    async def enrol(self, session: str, participant: str, content: bytes) -> None:
+        """Compare a participant with the voice in an audio file from now on.
+
+        Raises:
+            MediaError: ``voice_unreadable`` or ``voice_too_short``.
+            Overload: ``analysis_unavailable``.
+        """
+
+    def withdraw(self, session: str, participant: str | None = None) -> None:
+        """Forget the voice of a participant, or of everybody in the session."""
+
+
 class ActionSink(Protocol):
     """Takes permitted actions: policy stops repeating, evidence writes them down."""
 

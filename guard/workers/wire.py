@@ -19,11 +19,13 @@ from typing import Any
 from guard.errors import GuardError
 from guard.types import Kind, TapPacket, TrackKey
 
-MAX_RECORD_BYTES = 4 * 1024 * 1024
+# a voice of 5 MiB, the largest body the HTTP layer takes, with room for its head
+MAX_RECORD_BYTES = 6 * 1024 * 1024
 
 _PREFIX = struct.Struct("!IB")
 _TAP = struct.Struct("!HIdBBBBB")
 _FRAME = struct.Struct("!IBBBB")
+_VOICE = struct.Struct("!Q")
 _CODECS = ("opus", "vp8", "h264")
 _KINDS = (Kind.AUDIO, Kind.VIDEO)
 
@@ -38,6 +40,7 @@ class RecordType(IntEnum):
     TAP = 1
     MESSAGE = 2
     ENCODED_FRAME = 3
+    VOICE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,21 @@ class EncodedPicture:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class VoiceRecording:
+    """A recording of a voice on its way to the analysis process, which decodes it.
+
+    Args:
+        number: given back in the answer.
+        content: the bytes of an audio file, as somebody sent them.
+    """
+
+    number: int
+    content: bytes
+
+
 Message = dict[str, Any]
-Record = TapPacket | EncodedPicture | Message
+Record = TapPacket | EncodedPicture | VoiceRecording | Message
 
 
 def _record(kind: RecordType, body: bytes) -> bytes:
@@ -102,6 +118,11 @@ def encode_picture(picture: EncodedPicture) -> bytes:
     return _record(RecordType.ENCODED_FRAME, head + session + participant + picture.data)
 
 
+def encode_voice(recording: VoiceRecording) -> bytes:
+    """Return the record of one recording of a voice."""
+    return _record(RecordType.VOICE, _VOICE.pack(recording.number) + recording.content)
+
+
 def encode_message(message: Message) -> bytes:
     """Return the record of one JSON object (no NaN: JSON has none)."""
     body = json.dumps(message, allow_nan=False, separators=(",", ":")).encode()
@@ -127,6 +148,11 @@ def _decode_picture(body: bytes) -> EncodedPicture:
     return EncodedPicture(key, timestamp, bool(keyframe), body[at + s_len + p_len :])
 
 
+def _decode_voice(body: bytes) -> VoiceRecording:
+    (number,) = _VOICE.unpack_from(body)
+    return VoiceRecording(number, body[_VOICE.size :])
+
+
 def _decode_message(body: bytes) -> Message:
     message = json.loads(body)
     if not isinstance(message, dict):
@@ -138,6 +164,7 @@ _DECODERS: dict[RecordType, Callable[[bytes], Record]] = {
     RecordType.TAP: _decode_tap,
     RecordType.MESSAGE: _decode_message,
     RecordType.ENCODED_FRAME: _decode_picture,
+    RecordType.VOICE: _decode_voice,
 }
 
 

@@ -83,6 +83,23 @@ class ActionLog:
 
 
 @dataclass
+class ScriptedVoices:
+    """Takes every voice, or raises what the test put there."""
+
+    enrolled: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    refusal: GuardError | None = None
+
+    async def enrol(self, session: str, participant: str, content: bytes) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.enrolled[session, participant] = content
+
+    def withdraw(self, session: str, participant: str | None = None) -> None:
+        for who in [w for w in self.enrolled if w[0] == session and participant in (None, w[1])]:
+            del self.enrolled[who]
+
+
+@dataclass
 class House:
     """Everything behind the HTTP layer, with a clock the test moves."""
 
@@ -93,6 +110,7 @@ class House:
     sessions: Sessions
     failing: dict[str, str]
     services: Services
+    voices: ScriptedVoices
 
     def token(self, session: str, participant: str, role: Role, ttl_s: float = 3600.0) -> str:
         return self.tokens.issue(session, participant, role, ttl_s=ttl_s)
@@ -106,16 +124,18 @@ def house(config: ApiConfig | None = None, sessions_config: SessionsConfig | Non
     tokens = Tokens(KEY, clock)
     sessions = Sessions(clock, sessions_config, profiles=("meeting", "kz-ardfm"))
     failing: dict[str, str] = {}
+    voices = ScriptedVoices()
     services = Services.build(
         clock=clock,
         tokens=tokens,
         sessions=sessions,
         media=media,
         sink=log,
+        voices=voices,
         ready=lambda: failing,
         metrics=lambda: b"guard_up 1\n",
         config=config,
     )
     # the relay reports every end, also those that were asked for
     media.on_closed = services.rooms.media_lost
-    return House(clock, media, log, tokens, sessions, failing, services)
+    return House(clock, media, log, tokens, sessions, failing, services, voices)

@@ -11,10 +11,12 @@ from guard.workers.wire import (
     Decoder,
     EncodedPicture,
     Record,
+    VoiceRecording,
     WireError,
     encode_message,
     encode_picture,
     encode_tap,
+    encode_voice,
 )
 
 names = st.text(min_size=1, max_size=40)
@@ -30,6 +32,7 @@ packets = st.builds(
     st.binary(max_size=1500),
 )
 pictures = st.builds(EncodedPicture, keys, st.integers(0, 2**32 - 1), st.booleans(), st.binary(max_size=3000))
+voices = st.builds(VoiceRecording, st.integers(0, 2**64 - 1), st.binary(max_size=3000))
 messages = st.dictionaries(st.text(max_size=8), st.integers() | st.text(max_size=20), max_size=4)
 
 
@@ -38,10 +41,12 @@ def encode(record: Record) -> bytes:
         return encode_tap(record)
     if isinstance(record, EncodedPicture):
         return encode_picture(record)
+    if isinstance(record, VoiceRecording):
+        return encode_voice(record)
     return encode_message(record)
 
 
-@given(st.lists(packets | pictures | messages, max_size=6), st.integers(1, 700))
+@given(st.lists(packets | pictures | voices | messages, max_size=6), st.integers(1, 700))
 def test_records_survive_any_chunking(records: list[Record], chunk: int) -> None:
     stream = b"".join(encode(record) for record in records)
     decoder = Decoder()

@@ -1,0 +1,274 @@
+"""Whose voice is it? Two signals over one model that describes a voice by a vector.
+
+``speaker_change`` compares the newest window with the voice heard earlier in the call, ``voice_match`` with
+a voice that was enrolled for the participant. Both say "another person" or "the same person", which is not
+"spoof" or "bona fide": a second person may honestly take over the microphone, and a clone has the right
+voice. How much either weighs: ``speaker_card.VoiceCalibration``, docs/voice-companions.md.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from guard.detectors.onnx import OnnxEmbedder
+from guard.detectors.speaker_card import SpeakerCard, VoiceCalibration, load_speaker_card
+from guard.detectors.speaker_memory import MemoryConfig, VoiceMemory
+from guard.types import (
+    Abstain,
+    AudioQuality,
+    AudioWindow,
+    Finding,
+    FloatArray,
+    Signal,
+    TrackKey,
+    Window,
+)
+
+WINDOW_SAMPLES = 64_000
+MAX_TRACKS = 1024
+
+
+class Embedder(Protocol):
+    """What describes voices; tests put a scripted one here."""
+
+    def embed(self, batch: FloatArray) -> FloatArray:
+        """Return float32 (B, D), each row of length 1, of samples float32 (B, 64000)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerConfig:
+    """The quality below which a voice is not described; see docs/reasons.md.
+
+    ``min_snr_db`` is where verification was measured to become unreliable, see the model's card.
+    """
+
+    min_speech_s: float = 1.9
+    min_snr_db: float = 12.0
+    max_clipping_ratio: float = 0.1
+    max_concealed_ratio: float = 0.25
+    min_rms: float = 1e-4
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+
+    def reason(self, quality: AudioQuality) -> str | None:
+        """Return why a window of this quality is not described."""
+        if quality.concealed_ratio > self.max_concealed_ratio:
+            return "concealed"
+        if quality.speech_s < self.min_speech_s:
+            return "too_little_speech"
+        if quality.clipping_ratio > self.max_clipping_ratio:
+            return "clipped"
+        if quality.snr_db is not None and quality.snr_db < self.min_snr_db:
+            return "too_noisy"
+        return None
+
+
+class Voices:
+    """Describes windows, each once: both signals ask about the same ones.
+
+    Keeps the newest vector of each track, of at most ``MAX_TRACKS`` tracks.
+
+    Args:
+        embedder: the model.
+        lock: held while the model runs, where the two signals ask from threads of their own.
+        config: quality limits.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        *,
+        lock: AbstractContextManager[object] | None = None,
+        config: SpeakerConfig | None = None,
+    ) -> None:
+        self._embedder = embedder
+        self._lock = nullcontext() if lock is None else lock
+        self._newest: OrderedDict[TrackKey, tuple[AudioWindow, FloatArray]] = OrderedDict()
+        self.config = config or SpeakerConfig()
+
+    def prepare(self, window: Window) -> FloatArray | Abstain:
+        """Return the samples as float32 (64000,), mono 16 kHz in [-1, 1], or why not."""
+        if not isinstance(window, AudioWindow):
+            return Abstain("wrong_window")
+        reason = self.config.reason(window.quality)
+        if reason is not None:
+            return Abstain(reason)
+        samples = np.ascontiguousarray(window.samples, dtype=np.float32)
+        if samples.shape != (WINDOW_SAMPLES,) or not np.isfinite(samples).all():
+            return Abstain("broken_audio")
+        if float(np.sqrt(np.mean(samples**2))) < self.config.min_rms:
+            return Abstain("too_quiet")
+        return samples
+
+    def describe(self, batch: FloatArray, windows: Sequence[Window]) -> list[FloatArray]:
+        """Return the vector of each window, float32 (D,) of length 1; of ``prepare``d rows."""
+        with self._lock:
+            known = [self._known(window) for window in windows]
+            unknown = [row for row, vector in enumerate(known) if vector is None]
+            fresh = self._embedder.embed(batch[unknown]) if unknown else batch[:0]
+            for row, vector in zip(unknown, fresh, strict=True):
+                known[row] = vector
+                self._remember(windows[row], vector)
+        return [vector for vector in known if vector is not None]
+
+    def forget(self, session: str, participant: str) -> None:
+        """Drop what is kept of a participant's tracks."""
+        _drop(self._newest, session, participant)
+
+    def _known(self, window: Window) -> FloatArray | None:
+        kept = self._newest.get(window.key)
+        # the same object, not an equal time: two files may have a window at the same place
+        return kept[1] if kept is not None and kept[0] is window else None
+
+    def _remember(self, window: Window, vector: FloatArray) -> None:
+        assert isinstance(window, AudioWindow)
+        self._newest[window.key] = (window, vector)
+        self._newest.move_to_end(window.key)
+        while len(self._newest) > MAX_TRACKS:
+            self._newest.popitem(last=False)
+
+
+class SpeakerChange:
+    """Another voice than earlier in the call? A ``types.Detector`` with a memory of each track."""
+
+    def __init__(self, voices: Voices, calibration: VoiceCalibration) -> None:
+        self._voices = voices
+        self._calibration = calibration
+        self._memories: OrderedDict[TrackKey, VoiceMemory] = OrderedDict()
+
+    @property
+    def signal(self) -> Signal:
+        """The signal it scores."""
+        return Signal.SPEAKER_CHANGE
+
+    @property
+    def tracks(self) -> int:
+        """Tracks of which something is remembered."""
+        return len(self._memories)
+
+    def prepare(self, window: Window) -> FloatArray | Abstain:
+        """Return the samples as float32 (64000,), or why the voice cannot be described."""
+        return self._voices.prepare(window)
+
+    def score(self, batch: FloatArray, windows: Sequence[Window]) -> list[Finding | Abstain]:
+        """Compare each window with what was heard of its track before, in the order given.
+
+        Raises:
+            ModelError: the runtime failed, or a number is not finite.
+        """
+        vectors = self._voices.describe(batch, windows)
+        return [self._compare(w, v) for w, v in zip(windows, vectors, strict=True)]
+
+    def forget(self, session: str, participant: str) -> None:
+        """Drop what was heard of a participant who left."""
+        _drop(self._memories, session, participant)
+        self._voices.forget(session, participant)
+
+    def _compare(self, window: Window, vector: FloatArray) -> Finding | Abstain:
+        assert isinstance(window, AudioWindow)
+        memory = self._memory(window.key)
+        reference = memory.reference(window)
+        if reference is None:
+            memory.keep(window, vector, same=True)
+            return Abstain("no_reference_yet")
+        other_llr = self._calibration.other_llr(np.array([1 - vector @ reference], np.float32))
+        memory.keep(window, vector, same=bool(other_llr[0] <= 0))
+        return Finding(float(self._calibration.llr(other_llr)[0]))
+
+    def _memory(self, key: TrackKey) -> VoiceMemory:
+        if key not in self._memories:
+            self._memories[key] = VoiceMemory(self._voices.config.memory)
+        self._memories.move_to_end(key)
+        while len(self._memories) > MAX_TRACKS:
+            self._memories.popitem(last=False)
+        return self._memories[key]
+
+
+class VoiceMatch:
+    """Another voice than the one enrolled for the participant? A ``types.Detector``.
+
+    Enrolled vectors live in memory only; ``forget`` keeps them, because somebody who reconnects is
+    still the same participant.
+    """
+
+    def __init__(self, voices: Voices, calibration: VoiceCalibration) -> None:
+        self._voices = voices
+        self._calibration = calibration
+        self._enrolled: dict[tuple[str, str], FloatArray] = {}
+
+    @property
+    def signal(self) -> Signal:
+        """The signal it scores."""
+        return Signal.VOICE_MATCH
+
+    def enrol(self, session: str, participant: str, vector: FloatArray) -> None:
+        """Compare the participant with this voice from now on."""
+        self._enrolled[session, participant] = vector
+
+    def withdraw(self, session: str, participant: str | None = None) -> None:
+        """Drop the voice of a participant, or of everybody in the session."""
+        for who in list(self._enrolled):
+            if who[0] == session and participant in (None, who[1]):
+                del self._enrolled[who]
+
+    def prepare(self, window: Window) -> FloatArray | Abstain:
+        """Return the samples as float32 (64000,), or why they are not compared."""
+        if (window.key.session, window.key.participant) not in self._enrolled:
+            return Abstain("no_enrolment")
+        return self._voices.prepare(window)
+
+    def score(self, batch: FloatArray, windows: Sequence[Window]) -> list[Finding | Abstain]:
+        """Compare each window with the enrolled voice of its participant.
+
+        Raises:
+            ModelError: the runtime failed, or a number is not finite.
+        """
+        vectors = self._voices.describe(batch, windows)
+        return [self._compare(w.key, v) for w, v in zip(windows, vectors, strict=True)]
+
+    def _compare(self, key: TrackKey, vector: FloatArray) -> Finding | Abstain:
+        enrolled = self._enrolled.get((key.session, key.participant))
+        if enrolled is None:  # withdrawn while the model ran
+            return Abstain("no_enrolment")
+        other_llr = self._calibration.other_llr(np.array([1 - vector @ enrolled], np.float32))
+        return Finding(float(self._calibration.llr(other_llr)[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """The two signals over one loaded model, and what they share."""
+
+    card: SpeakerCard
+    voices: Voices
+    change: SpeakerChange
+    match: VoiceMatch
+
+
+def load_speaker(folder: Path, lock: AbstractContextManager[object] | None = None) -> Speaker:
+    """Load the model of a card's folder, once for both signals.
+
+    Raises:
+        ModelError: the card, the file or the runtime is at fault.
+    """
+    card = load_speaker_card(folder)
+    voices = Voices(OnnxEmbedder(card), lock=lock)
+    change = SpeakerChange(voices, card.calibrations[Signal.SPEAKER_CHANGE])
+    return Speaker(card, voices, change, VoiceMatch(voices, card.calibrations[Signal.VOICE_MATCH]))
+
+
+def mean_voice(vectors: Sequence[FloatArray]) -> FloatArray:
+    """Return the mean of vectors (D,), of length 1: one voice out of many windows of it."""
+    mean = np.mean(vectors, axis=0)
+    return np.asarray(mean / (np.linalg.norm(mean) + 1e-9), np.float32)
+
+
+def _drop(table: OrderedDict[TrackKey, Any], session: str, participant: str) -> None:
+    """Remove every track of a participant from a table."""
+    for key in [k for k in list(table) if (k.session, k.participant) == (session, participant)]:
+        table.pop(key, None)

@@ -1,0 +1,224 @@
+"""Enrolled voices: recordings to vectors, hostile bytes, and what the relay process keeps and sends again."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import struct
+import wave
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guard.app.enrolment import (
+    Enrolments,
+    answer_message,
+    describe_voice,
+    read_vector,
+    refusal_message,
+)
+from guard.codec.files import read_file
+from guard.codec.voice import read_voice
+from guard.detectors.speaker import Speaker, load_speaker
+from guard.errors import MediaError, Overload
+from guard.resources import clips_dir, models_dir
+from guard.types import AudioFrame
+from guard.workers.wire import Decoder, Message, VoiceRecording
+
+VECTOR = np.eye(4, dtype=np.float32)[0]
+VOICE = (clips_dir() / "voices" / "customer_genuine.opus").read_bytes()
+OTHER = (clips_dir() / "voices" / "agent_genuine.opus").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def speaker() -> Speaker:
+    return load_speaker(models_dir() / "speaker")
+
+
+def wav(seconds: float, rate_hz: int = 16_000) -> bytes:
+    """The beginning of the bundled voice as a wav file."""
+    frames = read_file(clips_dir() / "voices" / "customer_genuine.opus")
+    samples = np.concatenate([frame.samples for frame in frames if isinstance(frame, AudioFrame)])
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes((samples[: int(seconds * 48_000)] * 32767).astype("<i2").tobytes())
+    return out.getvalue()
+
+
+def test_a_recording_becomes_a_vector_of_its_voice(speaker: Speaker) -> None:
+    mine, again, hers = (describe_voice(x, speaker) for x in (VOICE, wav(12.0), OTHER))
+    assert mine.shape == (256,)
+    assert np.linalg.norm(mine) == pytest.approx(1.0, abs=1e-4)
+    assert mine @ again > mine @ hers + 0.1
+    assert np.array_equal(mine, describe_voice(VOICE, speaker))
+
+
+def test_under_five_seconds_of_speech_is_refused(speaker: Speaker) -> None:
+    with pytest.raises(MediaError) as refused:
+        describe_voice(wav(3.0), speaker)
+    assert refused.value.code == "voice_too_short"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0" * 4096,
+        b"#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n",
+        b"ffconcat version 1.0\nfile /etc/hostname\n",
+        b"RIFF" + struct.pack("<I", 0xFFFFFFFF) + b"WAVEfmt " + struct.pack("<I", 0x7FFFFFFF),
+        b"OggS" + b"\xff" * 2000,
+        bytes(np.random.default_rng(1).integers(0, 256, 20_000, dtype=np.uint8)),
+    ],
+)
+def test_bytes_that_are_no_recording_are_refused(content: bytes) -> None:
+    with pytest.raises(MediaError) as refused:
+        list(read_voice(content, max_s=60.0))
+    assert refused.value.code == "voice_unreadable"
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, len(VOICE)), st.binary(min_size=1, max_size=40))
+def test_a_damaged_recording_gives_frames_or_is_refused(at: int, rubbish: bytes) -> None:
+    try:
+        frames = list(read_voice(VOICE[:at] + rubbish + VOICE[at + len(rubbish) :], max_s=60.0))
+    except MediaError as error:
+        assert error.code == "voice_unreadable"
+    else:
+        assert all(np.isfinite(frame.samples).all() for frame in frames)
+
+
+def test_no_more_of_a_recording_is_read_than_is_used() -> None:
+    frames = list(read_voice(VOICE, max_s=2.0))
+    assert 2.0 <= sum(len(f.samples) / f.rate_hz for f in frames) < 2.2
+
+
+class Analysis:
+    """The other end of the link: takes records and answers by hand."""
+
+    def __init__(self) -> None:
+        self.up = True
+        self.records: list[Any] = []
+        self._decoder = Decoder()
+
+    def write(self, data: bytes) -> bool:
+        if self.up:
+            self.records += self._decoder.feed(data)
+        return self.up
+
+    def messages(self) -> list[Message]:
+        """Return and drop the messages that came."""
+        found = [r for r in self.records if isinstance(r, dict)]
+        self.records.clear()
+        return found
+
+
+async def enrolled(analysis: Analysis, voices: Enrolments, participant: str = "customer") -> None:
+    task = asyncio.ensure_future(voices.enrol("s", participant, b"bytes"))
+    await asyncio.sleep(0)
+    recording = analysis.records.pop()
+    assert recording == VoiceRecording(recording.number, b"bytes")
+    voices.answered(answer_message(recording.number, VECTOR, "model-1"))
+    await task
+
+
+async def test_the_vector_comes_back_and_is_sent_as_the_reference() -> None:
+    analysis = Analysis()
+    voices = Enrolments(analysis.write)
+    await enrolled(analysis, voices)
+    (message,) = analysis.messages()
+    assert (message["type"], message["session"], message["participant"]) == (
+        "voice_reference",
+        "s",
+        "customer",
+    )
+    assert message["model"] == "model-1"
+    assert np.array_equal(read_vector(message), VECTOR)
+
+
+async def test_a_restarted_analysis_process_is_told_every_voice_again() -> None:
+    analysis = Analysis()
+    voices = Enrolments(analysis.write)
+    await enrolled(analysis, voices)
+    await enrolled(analysis, voices, "guest")
+    analysis.messages()
+    voices.analysis_down()
+    voices.analysis_up()
+    assert [m["participant"] for m in analysis.messages()] == ["customer", "guest"]
+    voices.withdraw("s")
+    assert [m["type"] for m in analysis.messages()] == ["voice_withdrawn"] * 2
+    voices.analysis_up()
+    assert analysis.messages() == []
+
+
+async def test_what_could_not_be_sent_is_sent_later_and_only_the_newest_word() -> None:
+    analysis = Analysis()
+    voices = Enrolments(analysis.write)
+    await enrolled(analysis, voices)
+    analysis.messages()
+    analysis.up = False
+    voices.withdraw("s", "customer")
+    voices.flush()
+    analysis.up = True
+    voices.flush()
+    voices.flush()
+    assert [m["type"] for m in analysis.messages()] == ["voice_withdrawn"]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "shown"),
+    [
+        ("voice_too_short", MediaError, "voice_too_short"),
+        ("voice_unreadable", MediaError, "voice_unreadable"),
+        ("model_run", Overload, "analysis_unavailable"),
+    ],
+)
+async def test_a_refusal_reaches_the_caller_and_nothing_is_kept(
+    code: str, kind: type[Exception], shown: str
+) -> None:
+    analysis = Analysis()
+    voices = Enrolments(analysis.write)
+    task = asyncio.ensure_future(voices.enrol("s", "customer", b"bytes"))
+    await asyncio.sleep(0)
+    voices.answered(refusal_message(analysis.records.pop().number, code, "why"))
+    with pytest.raises(kind) as refused:
+        await task
+    assert getattr(refused.value, "code", None) == shown
+    voices.analysis_up()
+    assert analysis.messages() == []
+
+
+async def test_analysis_that_is_down_dies_or_is_silent_is_an_overload() -> None:
+    analysis = Analysis()
+    analysis.up = False
+    with pytest.raises(Overload, match="cannot take a voice now"):
+        await Enrolments(analysis.write).enrol("s", "customer", b"bytes")
+    analysis.up = True
+    with pytest.raises(Overload):
+        await Enrolments(analysis.write, timeout_s=0.01).enrol("s", "customer", b"bytes")
+    voices = Enrolments(analysis.write)
+    task = asyncio.ensure_future(voices.enrol("s", "customer", b"bytes"))
+    await asyncio.sleep(0)
+    voices.analysis_down()
+    with pytest.raises(Overload):
+        await task
+
+
+async def test_an_answer_nobody_waits_for_is_dropped() -> None:
+    analysis = Analysis()
+    voices = Enrolments(analysis.write)
+    voices.answered(answer_message(77, VECTOR, "m"))
+    voices.analysis_up()
+    assert analysis.messages() == []
+
+
+@pytest.mark.parametrize("vector", [[[0.1]], [float("nan")], ["x"]])
+def test_a_vector_that_is_none_is_refused(vector: list[Any]) -> None:
+    with pytest.raises(ValueError, match=r"vector|convert"):
+        read_vector({"vector": vector})
