@@ -2,9 +2,10 @@
 
     python convert.py SHARE       writes CACHE/copy-convert/*.flac and, at the end, manifest.csv
 
-WORLD moves F0 to the other's mean and range and warps the envelope by the ratio that goes with it; the
-mel of that is moved to the other's mean and spoken by the Vocos-like or the HiFi-GAN-like vocoder, so
-that the waveform is a neural one throughout. Sources: Toda et al. 2007 (F0 and mean conversion); WORLD.
+F0 goes to the other's median and range, the mel is warped by the vocal tract ratio that goes with it and
+moved to the other's mean; the source-filter vocoder, or the diffusion after it, speaks the result. The
+copy's ``origin`` is the clip whose words it says.
+Source: Toda et al. 2007 (F0 and mean conversion as the simplest baseline).
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pyworld
 import soundfile
 import torch
 from torch import Tensor, nn
@@ -26,38 +26,11 @@ from features import cache
 
 from vocoders.copies import blur, finish, load, spoil
 
-SEED = 15
-
-
-def pitch(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return F0 (Hz, 0 where unvoiced) and frame times."""
-    f0, t = pyworld.dio(x, RATE)
-    return pyworld.stonemask(x, f0, t, RATE), t
-
-
-def moved(x: np.ndarray, other: np.ndarray) -> np.ndarray | None:
-    """Return ``x`` in the other's pitch and formants, or None where one has too little voice."""
-    f0, t = pitch(x)
-    theirs = pitch(other)[0]
-    if (f0 > 0).sum() < 40 or (theirs > 0).sum() < 40:
-        return None
-    mine, theirs = np.log(f0[f0 > 0]), np.log(theirs[theirs > 0])
-    spread = np.clip(theirs.std() / mine.std(), 0.7, 1.4)
-    change = np.clip(np.median(theirs) - np.median(mine), -0.7, 0.7)
-    wanted = np.where(f0 > 0, np.exp((np.log(np.maximum(f0, 1)) - np.median(mine)) * spread), 0)
-    wanted *= np.exp(np.median(mine) + change)
-    envelope, aperiodicity = pyworld.cheaptrick(x, f0, t, RATE), pyworld.d4c(x, f0, t, RATE)
-    # an octave of pitch goes with about 18 % of vocal tract length
-    warp = np.exp(-0.24 * change)
-    places = np.clip(np.arange(envelope.shape[1]) * warp, 0, envelope.shape[1] - 1)
-    low = places.astype(int)
-    high, share = np.minimum(low + 1, envelope.shape[1] - 1), places - low
-    warped = np.exp(np.log(envelope[:, low]) * (1 - share) + np.log(envelope[:, high]) * share)
-    return pyworld.synthesize(np.clip(wanted, 0, 600), warped, aperiodicity, RATE)
+SEED, MELS = 15, 80
 
 
 def heard(net: nn.Module, x: np.ndarray) -> Tensor:
-    """Return the mel of ``x`` at the vocoder's common level."""
+    """Return log-mel and F0 (1, 81, frames) of ``x`` at the vocoder's common level."""
     size = -(-len(x) // net.hop) * net.hop
     x = np.pad(x * 0.06 / (x.std() + 1e-6), (0, size - len(x)), "reflect")
     return net.condition(torch.from_numpy(x).float()[None])
@@ -69,23 +42,42 @@ def mean(mel: Tensor) -> Tensor:
     return blur(mel[:, :, level > level.max() - 4].mean(2, keepdim=True), 0, 3.0)
 
 
+def warped(mel: Tensor, ratio: float) -> Tensor:
+    """Move formants by ``ratio``: what stood at f stands at f * ratio."""
+    top = np.log10(1 + 8000 / 700)
+    hertz = 700 * (10 ** (np.linspace(0, top, MELS + 2)[1:-1]) - 1)
+    places = np.log10(1 + hertz / ratio / 700) / top * (MELS + 1) - 1
+    places = torch.from_numpy(np.clip(places, 0, MELS - 1)).float()
+    low = places.long().clamp(max=MELS - 2)
+    share = (places - low)[None, :, None]
+    return mel[:, low] * (1 - share) + mel[:, low + 1] * share
+
+
 @torch.inference_mode()
 def converted(
     net: nn.Module, x: np.ndarray, other: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray | None:
     """Return ``x`` as if the other had said it, or None where one has too little voice."""
-    made = moved(x, other)
-    if made is None:
+    mine, theirs = heard(net, x), heard(net, other)
+    f0, their_f0 = mine[0, -1], theirs[0, -1]
+    if (f0 > 0).sum() < 20 or (their_f0 > 0).sum() < 20:
         return None
-    mel = heard(net, np.pad(made, (0, max(0, len(x) - len(made))))[: len(x)])
-    mel = mel + (mean(heard(net, other)) - mean(mel)).clamp(-1.2, 1.2) * rng.uniform(0.5, 1)
-    return finish(net(spoil(mel, rng))[0].numpy(), x)
+    a, b = f0[f0 > 0].log(), their_f0[their_f0 > 0].log()
+    change = (b.median() - a.median()).clamp(-0.7, 0.7)
+    spread = (b.std() / a.std().clamp(min=1e-3)).clamp(0.7, 1.4)
+    wanted = ((f0.clamp(min=1).log() - a.median()) * spread + a.median() + change).exp().clamp(50, 600)
+    # an octave of pitch goes with about 18 % of vocal tract length
+    mel = warped(mine[:, :MELS], float(torch.exp(0.24 * change)))
+    mel = mel + (mean(theirs[:, :MELS]) - mean(mel)).clamp(-1.2, 1.2) * float(rng.uniform(0.5, 1))
+    given = torch.cat((spoil(mel, rng), torch.where(f0 > 0, wanted, f0)[None, None]), 1)
+    torch.manual_seed(int(rng.integers(1 << 31)))
+    return finish(net(given)[0].numpy(), x)
 
 
 def main() -> None:
     torch.set_num_threads(1)
     share = float(sys.argv[1])
-    nets = [net for family in ("vocos", "hifigan") for net in load(family)[2:]]
+    nets = [net for family in ("source", "flow") for net in load(family)[2:]]
     folder = cache() / "copy-convert"
     folder.mkdir(exist_ok=True)
     rows, began, clips = [], time.process_time(), genuine()

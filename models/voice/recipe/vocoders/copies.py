@@ -43,6 +43,8 @@ def load(family: str) -> list[nn.Module]:
         net.load_state_dict(torch.load(cache() / "vocoders" / f"{family}-{age}.pt", weights_only=True))
         if isinstance(net, Flow):
             net.rough = [load("source")[-1]]
+        if isinstance(net, Codec):
+            net.rough = [load("vocos")[age]]
         nets.append(net.eval())
     return nets
 
@@ -106,7 +108,7 @@ def say(net: nn.Module, x: np.ndarray, rng: np.random.Generator, spoiled: bool =
     size = -(-len(x) // net.hop) * net.hop
     sound = torch.from_numpy(np.pad(x * level, (0, size - len(x)), "reflect")).float()[None]
     if isinstance(net, Codec):
-        net.used = int(rng.integers(3, net.most + 1)) if spoiled else net.most
+        net.used = int(rng.integers(2, net.most + 1)) if spoiled else net.most
     if isinstance(net, Flow):
         net.steps = int(rng.choice([6, 8, 12, 20])) if spoiled else 12
         net.start = float(rng.uniform(0.35, 0.7)) if spoiled else 0.5

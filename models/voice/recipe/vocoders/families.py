@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vocoders.codec import Codec
 from vocoders.discriminators import Periods, Scales, Several, Spectrograms
@@ -34,13 +33,6 @@ def from_mel_in_bfloat16(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     return spectral_loss(y.float(), x), y.float()
 
 
-def from_codes(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the spectral and codebook losses and the decoded waveform, of a random count of codes."""
-    net.used = int(torch.randint(2, net.most + 1, ()))
-    y, codebook = net.coded(x)
-    return spectral_loss(y, x) + 50 * F.l1_loss(y, x) + 5 * codebook, y
-
-
 def from_noise(net: nn.Module, x: Tensor) -> tuple[Tensor, None]:
     """Return the flow's own loss; nothing that a discriminator is asked about."""
     return net.loss(x), None
@@ -48,7 +40,10 @@ def from_noise(net: nn.Module, x: Tensor) -> tuple[Tensor, None]:
 
 @dataclass(frozen=True)
 class Family:
-    """``loss`` returns the loss and the waveform that a discriminator may judge, or None."""
+    """``loss`` returns the loss and the waveform that a discriminator may judge, or None.
+
+    A family with ``fit`` is not trained by gradient but fitted once, to the mels of ``batch`` segments.
+    """
 
     build: Callable[[], nn.Module]
     judge: Callable[[], nn.Module]
@@ -57,6 +52,7 @@ class Family:
     batch: int = 5
     size: int = 8_000
     rate: float = 8e-4
+    fit: Callable[[Codec, Tensor], None] | None = None
 
 
 FAMILIES = {
@@ -66,6 +62,6 @@ FAMILIES = {
     ),
     "source": Family(Source, Spectrograms, seed=16),
     "flow": Family(Flow, Spectrograms, seed=13, loss=from_noise, batch=4, size=16_000),
-    "codec": Family(Codec, lambda: Spectrograms((512, 1024)), seed=14, loss=from_codes),
+    "codec": Family(Codec, Spectrograms, seed=14, fit=Codec.fit, batch=400, size=16_000),
     "melgan": Family(MelGan, Scales, seed=12, loss=from_mel_in_bfloat16, size=8_192),
 }

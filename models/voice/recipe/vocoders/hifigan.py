@@ -1,6 +1,7 @@
 """HiFi-GAN-like and multi-band MelGAN-like vocoders: transposed convolutions raise mel frames to samples.
 
-Sources: Kong et al. 2020 (HiFi-GAN); Kumar et al. 2019 (MelGAN); Yang et al. 2021 (multi-band MelGAN);
+Sources: Kong et al. 2020 (HiFi-GAN); Wang et al. 2019 (source-filter excitation); Kumar et al. 2019
+(MelGAN); Yang et al. 2021 (multi-band MelGAN);
 Nguyen 1994 (cosine-modulated filter bank).
 """
 
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
 from vocoders.mels import log_mel
+from vocoders.source import pitch, pulses
 
 
 def raised(inner: int, outer: int, factor: int) -> nn.Module:
@@ -70,15 +72,21 @@ class Raiser(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.last = weight_norm(nn.Conv1d(widths[-1], outputs, 7, padding=3))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, extra: list[Tensor] | None = None) -> Tensor:
+        """Add ``extra``, one per stage, after each raising."""
         x = self.stem(x)
-        for raiser, block in zip(self.raisers, self.blocks, strict=True):
-            x = block(raiser(F.leaky_relu(x, 0.1)))
+        for n, (raiser, block) in enumerate(zip(self.raisers, self.blocks, strict=True)):
+            x = raiser(F.leaky_relu(x, 0.1))
+            x = block(x + extra[n] if extra else x)
         return torch.tanh(self.last(F.leaky_relu(x, 0.1)))
 
 
 class HifiGan(nn.Module):
-    """Log-mel (batch, 80, frames) to waveform (batch, frames * 200)."""
+    """Log-mel and F0 (batch, 81, frames) to waveform (batch, frames * 200); pulses enter at every stage.
+
+    The pulses are those of neural source-filter models: without them a net this small, trained for minutes,
+    finds no pitch above 1 kHz.
+    """
 
     mels, hop = 80, 200
 
@@ -86,12 +94,20 @@ class HifiGan(nn.Module):
         super().__init__()
         widths = (160, 96, 48, 24)
         self.net = Raiser(self.mels, widths, (8, 5, 5), [Fused(w, (3, 7), (1, 3)) for w in widths[1:]])
+        self.lowered = nn.ModuleList(
+            nn.Conv1d(1, w, 2 * f + 1, f, padding=f) for w, f in zip(widths[1:], (25, 5, 1), strict=True)
+        )
+        for layer in self.lowered:
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def condition(self, x: Tensor) -> Tensor:
-        return log_mel(x, self.hop, self.mels)
+        return torch.cat((log_mel(x, self.hop, self.mels), pitch(x, self.hop)[:, None]), 1)
 
-    def forward(self, mel: Tensor) -> Tensor:
-        return self.net(mel * 0.3 + 1)[:, 0]
+    def forward(self, given: Tensor) -> Tensor:
+        train = pulses(given[:, -1], self.hop)[:, None]
+        extra = [layer(train)[..., : train.shape[-1] // layer.stride[0]] for layer in self.lowered]
+        return self.net(given[:, : self.mels] * 0.3 + 1, extra)[:, 0]
 
 
 class Bands(nn.Module):

@@ -26,6 +26,7 @@ from features import cache
 
 from vocoders.discriminators import fool_loss, judge_loss
 from vocoders.families import FAMILIES, Family
+from vocoders.mels import log_mel
 
 AGES = (
     0.35,
@@ -152,8 +153,24 @@ class Trainer:
         self.save()
 
 
+def fit_once(name: str) -> None:
+    """Fit a family that has codebooks only; every age is the same."""
+    family, rng = FAMILIES[name], np.random.default_rng(0)
+    torch.manual_seed(0)
+    net = family.build()
+    x = segments(training_speech(), family.batch, family.size, rng)
+    x *= 0.06 / x.std(1, keepdim=True).clamp(min=1e-3)
+    family.fit(net, log_mel(x, net.hop, net.mels))
+    for age in range(len(AGES)):
+        torch.save(net.state_dict(), folder() / f"{name}-{age}.pt")
+
+
 def main() -> None:
     torch.set_num_threads(1)
+    fit = FAMILIES[sys.argv[1]].fit
+    if fit is not None:
+        fit_once(sys.argv[1])
+        return
     trainer = Trainer(sys.argv[1], float(sys.argv[2]))
     print(trainer.name, sum(p.numel() for p in trainer.net.parameters()), "parameters", flush=True)
     trainer.run(training_speech())
