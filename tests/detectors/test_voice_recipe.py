@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import runpy
 import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from guard.detectors.card import load_card
@@ -79,6 +81,21 @@ def test_recipe_sources_name_nothing_from_the_deny_list() -> None:
     for package in [*sources["speech"], *sources["engine"]]:
         prefix = "deb" if package["registry"] == "Debian" else "pypi"
         assert f"{prefix}:{package['name']}" not in DENIED["sources"]
+
+
+def test_every_engine_package_is_pinned_and_has_a_licence() -> None:
+    for package in tomllib.loads((RECIPE / "sources.toml").read_text())["engine"]:
+        assert package["licence"], package["name"]
+        assert len(bytes.fromhex(package["sha256"])) == 32, package["name"]
+
+
+def test_engines_have_sentences_of_their_own_in_every_language() -> None:
+    texts = runpy.run_path(str(RECIPE / "texts.py"))
+    assert set(texts["OPENINGS"]) == set(texts["MIDDLES"]) == set(texts["ENDINGS"]) >= {"en", "ru", "kk"}
+    for language in texts["OPENINGS"]:
+        drawn = {texts["sentence"](np.random.default_rng(seed), language) for seed in range(40)}
+        assert len(drawn) > 20, language
+        assert min(map(len, drawn)) > 25, language
 
 
 def test_every_package_of_the_demo_voices_is_on_the_deny_list() -> None:
