@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache as once
 from pathlib import Path
 
 import numpy as np
@@ -40,13 +41,14 @@ Row = tuple[int, str, str, str, str]
 Rng = np.random.Generator
 
 
+@once
 def voices(split: str) -> dict[bool, dict[str, list[Path]]]:
     """Return the clips of one split by class (true for spoof) and group."""
     speakers = {clip.path: f"{clip.source}/{clip.speaker}" for clip in training_clips()}
-    paths = {}
+    paths = {name: clip_paths(name) for name in {item.set for item in training_items()}}
     found: dict[bool, dict[str, list[Path]]] = {False: {}, True: {}}
     for item in training_items():
-        path = paths.setdefault(item.set, clip_paths(item.set))[item.row]
+        path = paths[item.set][item.row]
         group = item.group if item.spoof else speakers.get(path, item.group)
         if held(group) == (split == "held"):
             found[item.spoof].setdefault(group, []).append(path)
