@@ -1,6 +1,6 @@
 """What single, trivial measures tell about the class: each should be near chance (EER 50 %).
 
-python trivial.py         one line per measure, learned on the training windows, judged on the test windows
+python trivial.py        one line per measure, learned on half of the speakers and engines
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from make import folder
@@ -58,20 +59,20 @@ def fit_and_score(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> np.ndarra
     return design(x_test) @ theta
 
 
-def table(name: str) -> tuple[list[dict[str, list[float]]], np.ndarray]:
-    notes = json.loads((folder() / f"{name}.json").read_text())
-    audio = np.load(folder() / f"{name}.npy", mmap_mode="r")
-    rows = [measures(row.astype(np.float64) / 32768) for row in audio]
-    return rows, np.array([note["replay"] for note in notes])
-
-
 def main() -> None:
-    (train, y), (test, y_test) = table("train-0"), table("test")
-    print(f"{len(train)} training windows, {len(test)} test windows")
-    for name in [*train[0], "all of them"]:
-        names = list(train[0]) if name == "all of them" else [name]
-        x, x_test = (np.array([[v for n in names for v in r[n]] for r in rows]) for rows in (train, test))
-        print(f"{name:45} EER {eer(fit_and_score(x, y, x_test), y_test):.3f}")
+    notes = json.loads((folder() / "train-0.json").read_text())
+    audio = np.load(folder() / "train-0.npy", mmap_mode="r")
+    # every other pair (spoken, replayed) will do
+    chosen = [n for n in range(len(audio)) if n // 2 % 2 == 0]
+    rows = [measures(audio[n].astype(np.float64) / 32768) for n in chosen]
+    y = np.array([bool(notes[n]["replay"]) for n in chosen])
+    known = np.array([crc32(f"half {notes[n]['group']}".encode()) % 2 == 0 for n in chosen])
+    print(f"learned on {known.sum()} windows, judged on {(~known).sum()}")
+    for name in [*rows[0], "all of them"]:
+        names = list(rows[0]) if name == "all of them" else [name]
+        x = np.array([[value for key in names for value in row[key]] for row in rows])
+        found = eer(fit_and_score(x[known], y[known], x[~known]), y[~known])
+        print(f"| {name} | {100 * found:.0f} |", flush=True)
 
 
 if __name__ == "__main__":
