@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from guard.demo.server import LocalServer
+from guard.resources import clips_dir
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -66,6 +67,22 @@ async def test_a_hanging_analysis_process_is_noticed_like_a_dead_one(server: Loc
     await until_state(server, session, "detector_down", 2.0)
     await until_state(server, session, "undecided", 20.0)
     assert analysis not in children(server.pid, "analysis")
+
+
+async def test_a_voice_is_enrolled_through_both_processes_and_bad_bytes_are_refused(
+    server: LocalServer,
+) -> None:
+    session = (await server.create_session("meeting", PEOPLE))["id"]
+    url = f"/api/v1/sessions/{session}/participants/mallory/voice"
+    operator = {"Authorization": f"Bearer {server.operator_token}"}
+    voice = (clips_dir() / "voices" / "customer_genuine.opus").read_bytes()
+    answer = await server.http.put(url, content=voice, headers=operator, timeout=60)
+    assert (answer.status_code, answer.text) == (204, "")
+    for content, code in ((b"no audio" * 100, "voice_unreadable"), (voice[:9000], "voice_too_short")):
+        refused = await server.http.put(url, content=content, headers=operator, timeout=60)
+        assert (refused.status_code, refused.json()["code"]) == (422, code)
+    assert (await server.http.delete(url, headers=operator)).status_code == 204
+    assert (await server.http.get("/readyz")).status_code == 200
 
 
 async def test_nothing_is_readable_without_a_token(server: LocalServer) -> None:

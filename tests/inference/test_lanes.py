@@ -49,6 +49,20 @@ class Forgetful(ScriptedDetector):
         return super().score(batch, windows)[1:]
 
 
+class Remembers(ScriptedDetector):
+    """Counts what it was asked of each participant since it last forgot them."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, int] = {}
+
+    def prepare(self, window: Window) -> FloatArray | Abstain:
+        self.asked[window.key.participant] = self.asked.get(window.key.participant, 0) + 1
+        return super().prepare(window)
+
+    def forget(self, session: str, participant: str) -> None:
+        self.asked.pop(participant, None)
+
+
 def window(first: float) -> AudioWindow:
     samples = np.full(8, first, np.float32)
     return AudioWindow(KEY, 0.0, 4.0, samples, AudioQuality(1.0, 4.0, 30.0, 0.0, 0.0))
@@ -100,3 +114,36 @@ def test_thread_lane_scores_and_counts_and_ends() -> None:
     assert out[0].llr == 0.5
     assert (counts.offered, counts.done, counts.failed) == (1, 1, 0)
     assert threading.active_count() == before
+
+
+def test_lane_in_the_callers_thread_forgets_at_once() -> None:
+    detector = Remembers()
+    lane = InlineLane(detector, lambda _: None)
+    lane.offer(window(0.5))
+    lane.forget("s", "somebody else")
+    assert detector.asked == {"p": 1}
+    lane.forget("s", "p")
+    assert detector.asked == {}
+
+
+def test_thread_lane_forgets_after_the_batch_in_hand_and_sheds_what_waits() -> None:
+    detector, busy, go_on, done = Remembers(), threading.Event(), threading.Event(), threading.Event()
+
+    def sink(scores: Sequence[Score]) -> None:
+        if scores[0].key.participant == "q":
+            done.set()
+        busy.set()
+        assert go_on.wait(DEADLINE_S)
+
+    lane = ThreadLane(detector, sink, clock=ManualClock(), config=SlotConfig())
+    lane.offer(window(0.5))
+    assert busy.wait(DEADLINE_S)
+    lane.offer(window(0.25))  # waits behind the batch in hand
+    lane.forget("s", "p")
+    go_on.set()
+    other = AudioWindow(TrackKey("s", "q", Kind.AUDIO), 0.0, 4.0, window(0.5).samples, window(0.5).quality)
+    lane.offer(other)
+    assert done.wait(DEADLINE_S)
+    lane.close()
+    assert detector.asked == {"q": 1}
+    assert lane.counts().shed["gone"] == 1
