@@ -19,7 +19,8 @@ from data import cache
 from folds import folds_of, weights_of
 from net import Detector
 from rotate import Held, held_scores, load_net
-from tune import Windows, scores, tuned
+from soup import load_final
+from tune import Windows, scores
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from guard.evaluation.metrics import cllr, eer, min_cllr
@@ -48,20 +49,6 @@ def bins_of(windows: Windows, held: Held) -> list[str]:
         quality = quality_of(samples)
         bins.append("no_speech" if quality is None else bin_of(samples, quality))
     return bins
-
-
-def net_of_all(folds: list[Detector]) -> Detector:
-    """Return the shipped net: fold -1's where it was trained, else the mean of the folds' weights.
-
-    Nets fine-tuned from one start can be averaged: Wortsman et al. 2022, "Model soups", arXiv:2203.05482.
-    """
-    if tuned(-1).exists():
-        return load_net(-1)
-    states = [net.state_dict() for net in folds]
-    mean = {k: torch.stack([s[k].float() for s in states]).mean(0) for k in states[0]}
-    net = Detector()
-    net.load_state_dict(mean)
-    return net.eval()
 
 
 def spread(
@@ -96,7 +83,7 @@ def main() -> None:
     # a second's own score: every half second of windows that are of one class throughout
     second = fit_logistic(held.second[kept].ravel(), np.repeat(spoof, 8), weight=np.repeat(weight, 8))
     folds = [load_net(k) for k in sorted({int(k) for k in folds_of(items)})]
-    slope, shift = spread(items, windows, folds, net_of_all(folds))
+    slope, shift = spread(items, windows, folds, load_final())
     moved = {k: (a * slope, a * shift + b) for k, (a, b) in {"pooled": pooled, **fits}.items()}
     scored = llr.astype(np.float64)
     report = {

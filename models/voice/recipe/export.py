@@ -16,14 +16,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from calibrate import net_of_all
 from clips import training_items
 from data import cache, permissive_build, training_clips
-from folds import FOLDS
-from gates import load_gates
+from gate_heads import ContentHead, QualityHead
 from net import Detector
 from onnx import TensorProto, helper, numpy_helper
-from rotate import load_net
+from soup import final_file, load_final
 from torch import Tensor, nn
 
 HERE = Path(__file__).resolve().parent
@@ -31,6 +29,8 @@ OUT = HERE.parents[1] / "voice_spoof"
 VERSION = "0.3.0"
 OUTPUTS = ["score", "timeline", "content", "quality"]
 SECOND_LIMIT = math.log(20)
+# DNSMOS overall; under it words are hardly understood (ITU-T P.835: 1 is bad, 2 poor)
+MIN_QUALITY = 1.2
 
 
 class Net(nn.Module):
@@ -90,6 +90,17 @@ def export(net: Net, path: Path) -> None:
         sys.exit("the exported model differs from the trained one")
 
 
+def load_gates() -> tuple[nn.Module, nn.Module, str]:
+    """Return the heads of content and quality, and the card's [gates] table."""
+    folder, trunk = cache() / "gates", final_file().stem
+    heads = []
+    for name, head in (("content", ContentHead()), ("quality", QualityHead())):
+        head.load_state_dict(torch.load(folder / f"{name}-{trunk}.pt", weights_only=True))
+        heads.append(head.eval())
+    least = json.loads((folder / f"report-{trunk}.json").read_text())["threshold_one_voice"]
+    return heads[0], heads[1], f"min_one_voice = {least:.4f}\nmin_quality = {MIN_QUALITY}\n"
+
+
 def bins_table(report: dict) -> str:
     """Return the calibration of every bin that had windows of its own, as TOML."""
     bins = {name: pair for name, pair in report["bins"].items() if name not in ("pooled", "default")}
@@ -141,10 +152,9 @@ def card(path: Path, gates: str) -> str:
 
 def main() -> None:
     torch.set_num_threads(1)
-    detector = net_of_all([load_net(k) for k in range(FOLDS)])
     content, quality, gates = load_gates()
     path = OUT / "model.onnx"
-    export(Net(detector, content, quality).eval(), path)
+    export(Net(load_final(), content, quality).eval(), path)
     (OUT / "card.toml").write_text(card(path, gates))
 
 

@@ -20,7 +20,7 @@ RELATIVES = (
     ("MelGAN", "PWG", "HiFi-GAN"),
     ("NeuralHMM", "Matcha-TTS", "Grad-TTS", "Glow-TTS", "FastSpeech2"),
     ("festival",),
-    ("espeak-ng",),
+    ("espeak",),
     ("pico", "svox"),
     ("codec2",),
     ("Kokoro", "StyleTTS2"),
