@@ -92,12 +92,13 @@ def lpc(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def genuine(permissive_only: bool = False) -> list[tuple[str, str, Path]]:
     """Return (key, group, path) of every recorded clip, the data folder's first."""
     found = [(c.path.stem, c.group, c.path) for c in training_clips(permissive_only) if not c.spoof]
-    manifest = cache() / "packaged" / "manifest.csv"
-    if manifest.is_file():
-        with manifest.open(newline="") as file:
-            for row in csv.DictReader(file):
-                path = manifest.parent / row["path"]
-                found.append((path.stem, row["group"], path))
+    for name in ("packaged", "packaged2"):
+        manifest = cache() / name / "manifest.csv"
+        if manifest.is_file():
+            with manifest.open(newline="") as file:
+                for row in csv.DictReader(file):
+                    path = manifest.parent / row["path"]
+                    found.append((path.stem, row["group"], path))
     return found
 
 
