@@ -21,7 +21,7 @@ from zlib import crc32
 import av
 import numpy as np
 import soundfile
-from data import cache, training_clips
+from data import cache, refuse, training_clips
 from fetch import fetch
 from packaged import SOURCES, decode, trim
 
@@ -69,6 +69,7 @@ def level(x: np.ndarray) -> np.ndarray:
 
 def pieces_of(package: dict, rng: np.random.Generator) -> list[tuple[str, np.ndarray]]:
     """Return the named pieces of one package; sounds shorter than SHORT_S are strung together to scenes."""
+    refuse("sources", f"deb:{package['name']}", "sources.toml")
     root = fetch(package, cache() / "packages")
     files = sorted({path for pattern in package["files"] for path in root.glob(pattern)})
     found, scene = [], []
