@@ -205,7 +205,10 @@ class Fusion:
             return (reasons.NO_SUSPICION,)
         if not kinds:
             deciding = [s for s in readings if self._config.decides(s)]
-            why = sorted({self._signals[s].state(None, self._at_s).reason or "" for s in deciding} - {""})
+            why = sorted(
+                {self._signals[s].state(None, self._at_s).reason or "" for s in deciding}
+                - {"", reasons.NOT_ASKED}
+            )
             return tuple(why) or (reasons.NO_EVIDENCE,)
         enough = any(r.enough for s, r in readings.items() if self._config.decides(s))
         return (reasons.WITHIN_NOISE if enough else reasons.TOO_LITTLE_EVIDENCE,)

@@ -18,6 +18,8 @@ VOICE_ALONE = "voice_alone_not_red"
 HELD = "waiting_for_clear"
 LATCHED = "waiting_for_person"
 DETECTOR_DOWN = "detector_down"
+# of a signal that nobody asked for: it explains no lack of evidence
+NOT_ASKED = "no_enrolment"
 
 STATE_REASONS = (
     NO_EVIDENCE,

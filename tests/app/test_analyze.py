@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from guard.app.analyze import analyze_all, analyze_file, expand
+from guard.app.analyze import MAX_VOICE_BYTES, analyze_all, analyze_file, expand, expect_voice
 from guard.app.parts import Models, load_models, settings_config
 from guard.codec.files import read_file
 from guard.config import Settings
 from guard.detectors.onnx import Batch, Outputs
 from guard.detectors.voice_spoof import VoiceReading, VoiceSpoof
-from guard.errors import ConfigError
+from guard.errors import ConfigError, MediaError
 from guard.fusion.calibration import BinnedLogistic, Logistic
 from guard.resources import clips_dir, models_dir
 from guard.types import AudioFrame, Signal
@@ -149,3 +149,38 @@ def test_a_cut_file_lasts_as_long_as_what_is_there(
     assert 0 < found["duration_s"] < 10
     assert found["voice"]["speech_s"] <= found["duration_s"]
     assert "cut off" in capsys.readouterr().err
+
+
+def test_a_voice_reference_is_compared_with_every_file(models: Models) -> None:
+    voices = clips_dir() / "voices"
+    config = settings_config(Settings(), "meeting")
+    genuine, synthetic = (str(voices / f"customer_{kind}.opus") for kind in ("genuine", "synthetic"))
+    before = analyze_file(genuine, models, config)["signals"]["voice_match"]
+    assert (before["llr"], before["reason"]) == (None, "no_enrolment")
+    assert models.speaker is not None
+    try:
+        expect_voice(voices / "customer_genuine.opus", models)
+        same, other = (
+            analyze_file(path, models, config)["signals"]["voice_match"] for path in (genuine, synthetic)
+        )
+    finally:
+        models.speaker.match.withdraw("file")
+    assert same["llr"] < 0 < other["llr"]
+
+
+def test_nothing_of_a_file_is_remembered_for_the_next(models: Models) -> None:
+    config = settings_config(Settings(), "meeting")
+    analyze_file(str(clips_dir() / "voices" / "agent_genuine.opus"), models, config)
+    assert models.speaker is not None
+    assert models.speaker.change.tracks == 0
+
+
+def test_a_voice_reference_that_is_none_is_refused_by_name(models: Models, tmp_path: Path) -> None:
+    (tmp_path / "text.wav").write_text("no voice")
+    with (tmp_path / "large.wav").open("wb") as file:
+        file.truncate(MAX_VOICE_BYTES + 1)
+    wanted = {"missing.wav": "file_not_found", "text.wav": "voice_unreadable", "large.wav": "voice_too_large"}
+    for name, code in wanted.items():
+        with pytest.raises(MediaError) as refused:
+            expect_voice(tmp_path / name, models)
+        assert refused.value.code == code

@@ -312,3 +312,10 @@ def test_signal_that_may_only_support_adds_only_beside_one_that_points_to_spoof(
         assert (verdict.llr > before + 1) is adds
         assert (verdict.llr == pytest.approx(before)) is not adds
         assert ("voice_replay_raised" in verdict.reasons or "voice_replay_high" in verdict.reasons) is adds
+
+
+def test_a_signal_nobody_asked_for_explains_no_lack_of_evidence() -> None:
+    noisy = Score(AUDIO, Signal.VOICE_SPOOF, 0.0, 4.0, None, "too_noisy")
+    unasked = Score(AUDIO, Signal.VOICE_MATCH, 0.0, 4.0, None, "no_enrolment")
+    assert feed(Fusion("s1", "cust"), [noisy, unasked]).reasons == ("too_noisy",)
+    assert feed(Fusion("s1", "cust"), [unasked]).reasons == ("no_evidence",)
