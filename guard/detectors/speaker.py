@@ -119,7 +119,8 @@ class Voices:
 
     def forget(self, session: str, participant: str) -> None:
         """Drop what is kept of a participant's tracks."""
-        _drop(self._newest, session, participant)
+        with self._lock:  # the other signal's thread may be adding to the table
+            _drop(self._newest, session, participant)
 
     def _known(self, window: Window) -> FloatArray | None:
         kept = self._newest.get(window.key)
