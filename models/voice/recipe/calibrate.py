@@ -1,6 +1,6 @@
 """Fit the calibration on held-out scores, by channel and noise, and of half seconds.
 
-    python calibrate.py        reads CACHE/held.npz, writes CACHE/calibration.json
+    python calibrate.py        reads the folds' scores, writes CACHE/calibration.json
 
 The shipped net is the mean of the folds' nets (or the net of fold -1, which held nothing out): its scores
 spread otherwise than theirs. ``spread`` compares both on windows that both have seen.

@@ -1,6 +1,8 @@
 """Leave-engine-out: what each fold's net makes of the engines and sources it was not trained on.
 
-    python rotate.py           writes CACHE/held.npz and the table ../rotation.md
+    python rotate.py [FOLD]    writes every fold's scores to CACHE/tuned, and the table ../rotation.md
+
+With FOLD only that fold's scores are made.
 
 The scores calibrate the model (calibrate.py) and choose between builds. Judged on recorded clips and engines
 alone: copies are training aids, not attacks met in calls. Every augmented copy of a clip counts.
@@ -15,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from clips import Item, training_items
-from data import cache, permissive_build
+from data import permissive_build
 from folds import FOLDS, folds_of
 from net import Detector
 from tune import Windows, scores, tuned
@@ -36,10 +38,6 @@ class Held:
     copy: np.ndarray
 
 
-def held_file() -> Path:
-    return cache() / ("held-permissive.npz" if permissive_build() else "held.npz")
-
-
 def load_net(fold: int) -> Detector:
     """Return the fold's net; exits where it was not trained."""
     if not tuned(fold).exists():
@@ -49,23 +47,29 @@ def load_net(fold: int) -> Detector:
     return net.eval()
 
 
-def held_scores(items: list[Item]) -> Held:
-    """Return every fold's scores of its held-out recorded clips and engines; kept in the cache."""
-    if held_file().exists():
-        kept = np.load(held_file())
+def held_fold(items: list[Item], fold: int) -> Held:
+    """Return one net's scores of its held-out recorded clips and engines; kept in the cache."""
+    path = tuned(fold, "held.npz")
+    if path.exists():
+        kept = np.load(path)
         return Held(kept["raw"], kept["second"], kept["item"], kept["copy"])
-    windows, fold = Windows(items), folds_of(items)
+    windows, net = Windows(items), load_net(fold)
     natural = np.array([i.origin is None for i in items])
-    parts = []
-    for k in range(FOLDS):
-        net, rows = load_net(k), np.flatnonzero((fold == k) & natural)
-        for copy in range(max(windows.copies(n) for n in rows)):
-            some = rows[[copy < windows.copies(n) for n in rows]]
-            parts.append((*scores(net, windows, some, copy), some, np.full(len(some), copy)))
-        print("fold", k, len(rows), "clips", flush=True)
+    rows, parts = np.flatnonzero((folds_of(items) == fold) & natural), []
+    for copy in range(max(windows.copies(n) for n in rows)):
+        some = rows[[copy < windows.copies(n) for n in rows]]
+        parts.append((*scores(net, windows, some, copy), some, np.full(len(some), copy)))
     held = Held(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    np.savez(held_file(), raw=held.raw, second=held.second, item=held.item, copy=held.copy)
+    np.savez(path, raw=held.raw, second=held.second, item=held.item, copy=held.copy)
+    print("fold", fold, len(rows), "clips", flush=True)
     return held
+
+
+def held_scores(items: list[Item]) -> Held:
+    """Return every fold's scores of what it held out."""
+    folds = [held_fold(items, k) for k in range(FOLDS)]
+    columns = ("raw", "second", "item", "copy")
+    return Held(*(np.concatenate([getattr(held, name) for held in folds]) for name in columns))
 
 
 def table(items: list[Item], held: Held) -> str:
@@ -96,6 +100,9 @@ def table(items: list[Item], held: Held) -> str:
 def main() -> None:
     torch.set_num_threads(1)
     items = training_items()
+    if len(sys.argv) > 1:
+        held_fold(items, int(sys.argv[1]))
+        return
     found = table(items, held_scores(items))
     print(found)
     if not permissive_build():
