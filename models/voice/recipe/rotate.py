@@ -60,7 +60,9 @@ def held_fold(items: list[Item], fold: int) -> Held:
         some = rows[[copy < windows.copies(n) for n in rows]]
         parts.append((*scores(net, windows, some, copy), some, np.full(len(some), copy)))
     held = Held(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    np.savez(path, raw=held.raw, second=held.second, item=held.item, copy=held.copy)
+    # the names tell the clips of two builds apart: their numbers differ
+    keys = np.array([items[n].key for n in held.item])
+    np.savez(path, raw=held.raw, second=held.second, item=held.item, copy=held.copy, key=keys)
     print("fold", fold, len(rows), "clips", flush=True)
     return held
 
