@@ -38,6 +38,7 @@ from guard.windows.faces import FaceWindowConfig
 from guard.workers.supervisor import WorkerConfig
 
 _PREFIX = "GUARD_"
+_MAX_FILE_BYTES = 1 << 20
 # switches of guard's own test runs, and what Kubernetes sets for a service called "guard"
 _FOREIGN = re.compile(r"GUARD_(REQUIRE_\w+|SERVICE_(HOST|PORT)\w*|PORT(_\w+)?)")
 # no second, byte or count of any setting is larger
@@ -298,7 +299,13 @@ def load_settings(path: Path | None = None) -> Settings:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(_MAX_FILE_BYTES + 1)  # a device never ends
+        if len(content) > _MAX_FILE_BYTES:
+            raise ConfigError(
+                "config_file", f"{path}: larger than {_MAX_FILE_BYTES >> 20} MiB; name a settings file"
+            )
+        return tomllib.loads(content.decode("utf-8"))
     except OSError as error:
         raise ConfigError("config_file", f"{path}: {error.strerror}; name a readable file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -228,15 +228,17 @@ def expect_voice(path: Path, models: Models) -> None:
     if models.speaker is None:
         raise models.errors[Signal.VOICE_MATCH]
     try:
-        size = path.stat().st_size
-        if size > MAX_VOICE_BYTES:
-            raise MediaError(
-                "voice_too_large", f"{path} has {size} bytes, a voice has at most {MAX_VOICE_BYTES}"
-            )
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_VOICE_BYTES + 1)  # a pipe or a device tells no size and may not end
     except OSError as error:
         raise MediaError("file_not_found", f"{path} cannot be read: {error.strerror}") from error
-    models.speaker.match.enrol(SESSION, PARTICIPANT, describe_voice(content, models.speaker))
+    if len(content) > MAX_VOICE_BYTES:
+        raise MediaError("voice_too_large", f"{path} has more than {MAX_VOICE_BYTES} bytes; cut it")
+    try:
+        vector = describe_voice(content, models.speaker)
+    except MediaError as error:
+        raise MediaError(error.code, f"{path}: {error.message}") from error
+    models.speaker.match.enrol(SESSION, PARTICIPANT, vector)
 
 
 def analyze_all(

@@ -44,7 +44,7 @@ def read_voice(content: bytes, *, max_s: float) -> Iterator[AudioFrame]:
                 end_s += len(samples) / frame.sample_rate
                 if end_s >= max_s:
                     return
-    except DECODE_ERRORS as error:
+    except (*DECODE_ERRORS, MediaError) as error:  # MediaError: a sample rate that cannot be right
         if end_s == 0.0:
             raise unreadable from error
     if end_s == 0.0:

@@ -184,3 +184,10 @@ def test_a_voice_reference_that_is_none_is_refused_by_name(models: Models, tmp_p
         with pytest.raises(MediaError) as refused:
             expect_voice(tmp_path / name, models)
         assert refused.value.code == code
+        assert name in refused.value.message
+
+
+def test_a_voice_reference_without_an_end_is_not_read_to_it(models: Models) -> None:
+    with pytest.raises(MediaError) as refused:
+        expect_voice(Path("/dev/zero"), models)
+    assert refused.value.code == "voice_too_large"

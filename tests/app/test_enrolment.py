@@ -83,6 +83,15 @@ def test_bytes_that_are_no_recording_are_refused(content: bytes) -> None:
     assert refused.value.code == "voice_unreadable"
 
 
+@pytest.mark.parametrize("rate_hz", [0, 1, 768_000, 4_000_000_000])
+def test_a_rate_that_no_recording_has_is_refused(rate_hz: int) -> None:
+    content = bytearray(wav(1.0))
+    content[24:28] = struct.pack("<I", rate_hz)
+    with pytest.raises(MediaError) as refused:
+        list(read_voice(bytes(content), max_s=60.0))
+    assert refused.value.code == "voice_unreadable"
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, len(VOICE)), st.binary(min_size=1, max_size=40))
 def test_a_damaged_recording_gives_frames_or_is_refused(at: int, rubbish: bytes) -> None:

@@ -123,6 +123,13 @@ def test_wrong_settings_are_refused_by_name(tmp_path: Path, text: str, code: str
     assert words in caught.value.message
 
 
+def test_settings_without_an_end_are_not_read_to_it() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(Path("/dev/zero"))
+    assert caught.value.code == "config_file"
+    assert "larger than 1 MiB" in caught.value.message
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
