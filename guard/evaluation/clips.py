@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -69,9 +70,9 @@ def read_manifests(folders: Sequence[Path]) -> list[Item]:
             ``eval_classes``, a class is missing.
     """
     items = [item for folder in folders for item in read_manifest(folder)]
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for item in items:
-        path = item.path.resolve()
+        path = os.path.realpath(item.path)  # Path.resolve gives up on a link to itself
         if path in seen:
             raise ConfigError("clip_repeated", f"{item.path} is listed twice; every clip counts once")
         seen.add(path)
@@ -205,7 +206,8 @@ def _item(folder: Path, row: Mapping[str, str]) -> Item:
 def _inside(folder: Path, path: str) -> str:
     """Return the path if it stays in the folder by its own words, on any system."""
     given = PurePosixPath(path.replace("\\", "/"))
-    if not path.strip() or given.is_absolute() or PureWindowsPath(path).drive or ".." in given.parts:
+    hostile = not path.strip() or "\0" in path
+    if hostile or given.is_absolute() or PureWindowsPath(path).drive or ".." in given.parts:
         raise ConfigError(
             "clip_outside",
             f"{folder / 'manifest.csv'}: {path!r} must be a path inside the folder, without '..'",

@@ -27,7 +27,8 @@ def read_lines(folder: Path, item: Callable[[Path, Mapping[str, str]], T], needs
     """
     path = folder / "manifest.csv"
     try:
-        with path.open(newline="", encoding="utf-8") as lines:
+        # spreadsheets write a byte order mark in front, which would be part of the first column's name
+        with path.open(newline="", encoding="utf-8-sig") as lines:
             return [item(folder, row) for row in csv.DictReader(lines)]
     except OSError as error:
         raise ConfigError(

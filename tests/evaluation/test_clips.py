@@ -51,7 +51,9 @@ def speech() -> FloatArray:
     return samples[: 3 * 12 * RATE : 3].copy()  # 12 s, alias and all: enough for a VAD
 
 
-@pytest.mark.parametrize("path", ["../a.wav", "/etc/a.wav", "b/../../a.wav", "C:\\a.wav", "..\\a.wav", " "])
+@pytest.mark.parametrize(
+    "path", ["../a.wav", "/etc/a.wav", "b/../../a.wav", "C:\\a.wav", "..\\a.wav", " ", "a\0.wav"]
+)
 def test_path_that_leaves_the_folder_is_refused(tmp_path: Path, path: str) -> None:
     with pytest.raises(ConfigError, match=r"manifest\.csv") as error:
         read_manifest(manifest(tmp_path, [row(path)]))
@@ -69,6 +71,21 @@ def test_clip_listed_twice_is_refused_also_across_folders(tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match=r"a\.wav is listed twice") as error:
         read_manifests([inner, outer])
     assert error.value.code == "clip_repeated"
+
+
+def test_a_link_to_itself_is_a_clip_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").symlink_to("a.wav")
+    items = read_manifests([manifest(tmp_path, [row("a.wav"), row("b.wav", "spoof")])])
+    clips, errors = read_clips(items)
+    assert not clips
+    assert [Path(error["path"]).name for error in errors] == ["a.wav", "b.wav"]
+
+
+def test_a_byte_order_mark_before_the_columns_is_no_part_of_them(tmp_path: Path) -> None:
+    folder = manifest(tmp_path, [row("a.wav")])
+    file = folder / "manifest.csv"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert [item.path.name for item in read_manifest(folder)] == ["a.wav"]
 
 
 @pytest.mark.parametrize(("label", "missing"), [("bonafide", "spoof"), ("spoof", "bona fide")])
