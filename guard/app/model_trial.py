@@ -197,7 +197,9 @@ def main() -> None:
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.setrlimit(kind, (limit, limit))
+        _, most = resource.getrlimit(kind)  # a service may run under narrower limits, which nobody can widen
+        own = limit if most == resource.RLIM_INFINITY else min(limit, most)
+        resource.setrlimit(kind, (own, own))
     pairs = {name: (Path(clips[0]), Path(clips[1])) for name, clips in job["pairs"].items()}
     try:
         answer = trial(Path(job["folder"]), pairs)

@@ -344,6 +344,15 @@ def test_a_refusal_on_the_command_line_is_exit_1_and_json(tmp_path: Path) -> Non
     assert str(wanted.model) in answer["error"]["message"]
 
 
+def test_a_trial_works_under_narrower_limits_of_the_service(tmp_path: Path) -> None:
+    wanted = request(tmp_path, good())
+    limits = 'ulimit -t 50 && ulimit -v 3500000 && exec "$@"'
+    words = ["models", "import", wanted.model, "--card", wanted.card, "--json", "--dry-run"]
+    command = ["sh", "-c", limits, "sh", sys.executable, "-m", "guard", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["ok"], done.stdout
+
+
 def test_wrong_usage_on_the_command_line_is_exit_2_and_one_line(tmp_path: Path) -> None:
     done = guard("models", "import", tmp_path / "absent", "--card", tmp_path / "absent", "--dry-run")
     assert (done.returncode, done.stdout) == (2, "")
