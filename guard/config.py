@@ -39,8 +39,8 @@ from guard.workers.supervisor import WorkerConfig
 
 _PREFIX = "GUARD_"
 _MAX_FILE_BYTES = 1 << 20
-# switches of guard's own test runs, and what Kubernetes sets for a service called "guard"
-_FOREIGN = re.compile(r"GUARD_(REQUIRE_\w+|SERVICE_(HOST|PORT)\w*|PORT(_\w+)?)")
+# switches of guard's own test runs and recipes, and what Kubernetes sets for a service called "guard"
+_FOREIGN = re.compile(r"GUARD_(REQUIRE_\w+|DATA|CACHE|PERMISSIVE_ONLY|SERVICE_(HOST|PORT)\w*|PORT(_\w+)?)")
 # no second, byte or count of any setting is larger
 _LARGEST = 1e9
 # filled in from elsewhere, so that nothing can be said twice: (section, key) -> where

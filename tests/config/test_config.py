@@ -150,6 +150,8 @@ def test_wrong_environment_is_refused_by_name(
 
 
 def test_other_programs_variables_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GUARD_DATA", "GUARD_CACHE", "GUARD_PERMISSIVE_ONLY"):
+        monkeypatch.setenv(name, "1")  # the recipes' own, exported by who trains and measures
     monkeypatch.setenv("GUARD_REQUIRE_PROMTOOL", "1")
     monkeypatch.setenv("GUARD_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("GUARD_PORT_8443_TCP", "tcp://10.0.0.1:8443")
