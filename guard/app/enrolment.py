@@ -96,11 +96,14 @@ class Enrolments:
         self._timeout_s = timeout_s
         self._voices: dict[tuple[str, str], Enrolled] = {}
         self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._whose: dict[int, tuple[str, str]] = {}
         self._unsent: dict[tuple[str, str], Message] = {}
         self._number = 0
 
     async def enrol(self, session: str, participant: str, content: bytes) -> None:
         """Have a recording described and the participant compared with it from now on.
+
+        Withdrawn meanwhile, or the session over, the voice is dropped as if it had been there before.
 
         Raises:
             MediaError: ``voice_unreadable`` or ``voice_too_short``.
@@ -110,6 +113,7 @@ class Enrolments:
         number = self._number
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
+        self._whose[number] = (session, participant)
         try:
             if not self._write(encode_voice(VoiceRecording(number, content))):
                 raise _unavailable()
@@ -119,13 +123,17 @@ class Enrolments:
             raise _unavailable() from None
         finally:
             self._waiting.pop(number, None)
+            who = self._whose.pop(number, None)
         if message.get("error") is not None:
             raise _error(message)
-        self._voices[session, participant] = Enrolled(list(message["vector"]), str(message["model"]))
-        self._send((session, participant), self._reference(session, participant))
+        if who is not None:
+            self._voices[who] = Enrolled(list(message["vector"]), str(message["model"]))
+            self._send(who, self._reference(*who))
 
     def withdraw(self, session: str, participant: str | None = None) -> None:
         """Drop the voice of a participant, or of everybody in the session; nothing there is no error."""
+        for number in [n for n, w in self._whose.items() if w[0] == session and participant in (None, w[1])]:
+            del self._whose[number]  # one that is still being described is not kept either
         for who in [w for w in self._voices if w[0] == session and participant in (None, w[1])]:
             del self._voices[who]
             self._send(who, {"type": "voice_withdrawn", "session": session, "participant": who[1]})

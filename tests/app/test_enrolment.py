@@ -219,6 +219,22 @@ async def test_analysis_that_is_down_dies_or_is_silent_is_an_overload() -> None:
         await task
 
 
+@pytest.mark.parametrize("participant", ["customer", None])
+async def test_a_voice_withdrawn_while_it_is_described_is_not_kept(participant: str | None) -> None:
+    analysis = Analysis()
+    voices = Enrolments(analysis.write)
+    task = asyncio.ensure_future(voices.enrol("s", "customer", b"bytes"))
+    await asyncio.sleep(0)
+    number = analysis.records.pop().number
+    voices.withdraw("s", participant)  # None: the session ends
+    voices.answered(answer_message(number, VECTOR, "model-1"))
+    await task
+    voices.analysis_up()
+    assert analysis.messages() == []
+    await enrolled(analysis, voices)
+    assert [m["type"] for m in analysis.messages()] == ["voice_reference"]
+
+
 async def test_an_answer_nobody_waits_for_is_dropped() -> None:
     analysis = Analysis()
     voices = Enrolments(analysis.write)
