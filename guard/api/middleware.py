@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from guard.api.problems import problem
+from guard.api.problems import from_error, problem
+from guard.errors import AccessError
 
 CSP = "; ".join(
     (
@@ -80,7 +81,11 @@ class BodyLimit:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
-        max_bytes = self._larger(scope) or self._max_bytes
+        try:
+            max_bytes = self._larger(scope) or self._max_bytes
+        except AccessError as error:  # the body is not read for somebody unknown
+            await from_error(error, {"Connection": "close"})(scope, receive, send)
+            return
         declared = Headers(scope=scope).get("content-length", "0")
         body = None
         try:

@@ -32,13 +32,11 @@ def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | No
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
-def from_error(error: GuardError) -> JSONResponse:
-    """Return the problem document of one of guard's own errors."""
+def from_error(error: GuardError, more: Mapping[str, str] | None = None) -> JSONResponse:
+    """Return the problem document of one of guard's own errors, with ``more`` headers."""
     status = STATUS.get(error.code, error.status)
-    headers = {"WWW-Authenticate": 'Bearer realm="guard"'} if status == 401 else None
-    if status == 503:
-        headers = {"Retry-After": "5"}
-    return problem(status, error.code, error.message, headers)
+    own = {401: {"WWW-Authenticate": 'Bearer realm="guard"'}, 503: {"Retry-After": "5"}}.get(status, {})
+    return problem(status, error.code, error.message, {**own, **(more or {})})
 
 
 async def _guard_error(_: Request, error: Exception) -> Response:

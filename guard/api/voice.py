@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from guard.api.auth import from_header
 from guard.api.services import Services
-from guard.errors import AccessError, PeerError
+from guard.errors import PeerError
 from guard.signalling.tokens import Access, Tokens, forbidden
 from guard.types import Role
 
@@ -66,15 +66,16 @@ def larger_body(scope: Scope, tokens: Tokens) -> int | None:
     """Return how large the body of a voice may be, None for any other request.
 
     Only for an operator's token: nobody else can make this process hold megabytes.
+
+    Raises:
+        AccessError: the token is none, or too old. That is what its sender has to know, and not that
+            the file is too large for people without one.
     """
     if scope["method"] != "PUT" or not _PATH.fullmatch(scope["path"]):
         return None
     headers = dict(scope["headers"])
     scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-    try:
-        access = tokens.verify(token.strip() if scheme.lower() == "bearer" else None)
-    except AccessError:
-        return None
+    access = tokens.verify(token.strip() if scheme.lower() == "bearer" else None)
     return MAX_VOICE_BYTES if access.role is Role.OPERATOR else None
 
 

@@ -54,8 +54,10 @@ async def test_only_an_operators_body_may_be_large(client: httpx.AsyncClient, ho
     too_large = b"x" * (MAX_VOICE_BYTES + 1)
     answer = await client.put(url, content=too_large, headers=auth(home.operator()))
     assert_problem(answer, 413, "body_too_large")
-    for headers in (auth(made["agent"]), auth("x.y.z"), {}):
-        assert_problem(await client.put(url, content=large, headers=headers), 413, "body_too_large")
+    answer = await client.put(url, content=large, headers=auth(made["agent"]))
+    assert_problem(answer, 413, "body_too_large")
+    for headers, code in ((auth("x.y.z"), "token_invalid"), ({}, "token_missing")):
+        assert_problem(await client.put(url, content=large, headers=headers), 401, code)
     other = f"/api/v1/sessions/{made['id']}/actions"
     assert_problem(
         await client.put(other, content=large, headers=auth(home.operator())), 413, "body_too_large"
