@@ -17,6 +17,7 @@ from guard.types import FloatArray
 
 # of the logistic loss where nothing is known (p (1 - p) at p = 1/2), about which one source's weight is told
 _CURVATURE = 0.25
+MAX_LIMIT_LLR = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Logistic:
     def __post_init__(self) -> None:
         if not (np.isfinite([self.a, self.b, self.limit_llr]).all() and self.a > 0 and self.limit_llr > 0):
             raise ValueError("calibration needs finite a > 0, b and limit_llr > 0")
+        if self.limit_llr > MAX_LIMIT_LLR:
+            raise ValueError(f"limit_llr must be at most {MAX_LIMIT_LLR:g}: no number of clips carries more")
 
     def llr(self, s: FloatArray) -> FloatArray:
         """Return float32 (N,) natural log-likelihood ratios of raw scores (N,)."""

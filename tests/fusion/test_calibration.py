@@ -71,6 +71,11 @@ def test_calibration_that_turns_the_sign_is_refused(a: float) -> None:
         Logistic(a, 0.0, 5.0)
 
 
+def test_a_limit_that_no_float32_holds_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most 1e"):
+        Logistic(1.0, 0.0, 1e308)
+
+
 def test_scores_that_are_not_finite_are_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
         fit_logistic(np.array([0, 1, np.nan], np.float32), np.array([False, True, True]))
