@@ -2,8 +2,8 @@
 
     python calibrate.py        reads the folds' scores, writes CACHE/calibration.json
 
-The shipped net is the mean of the folds' nets (or the net of fold -1, which held nothing out): its scores
-spread otherwise than theirs. ``spread`` compares both on windows that both have seen.
+The shipped ensemble holds the heads of all folds: its scores spread otherwise than theirs. ``spread``
+compares both on windows that both have seen.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ import numpy as np
 import torch
 from clips import Item, training_items
 from data import cache
-from folds import folds_of, weights_of
-from net import Detector
-from rotate import Held, held_scores, load_net
-from soup import load_final
-from tune import Windows, scores
+from folds import FOLDS, folds_of, weights_of
+from heads import Pooled, load_final, load_heads, scores
+from rotate import Held, held_scores
+from windows import window_files
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from guard.evaluation.metrics import cllr, eer, min_cllr
@@ -41,35 +40,34 @@ def quality_of(samples: np.ndarray) -> AudioQuality | None:
     return found[-1] if found else None
 
 
-def bins_of(windows: Windows, held: Held) -> list[str]:
+def bins_of(items: list[Item], held: Held) -> list[str]:
     """Return the bin of every held-out window, and ``no_speech`` where a call would not score it."""
+    files = {i.set: [np.load(p, mmap_mode="r") for p in window_files(i.set)] for i in items}
     bins = []
-    for item, copy in zip(held.item, held.copy, strict=True):
-        samples = windows.samples(item, copy)
+    for n, copy in zip(held.item, held.copy, strict=True):
+        samples = files[items[n].set][copy][items[n].row].astype(np.float32) / 32768
         quality = quality_of(samples)
         bins.append("no_speech" if quality is None else bin_of(samples, quality))
     return bins
 
 
-def spread(
-    items: list[Item], windows: Windows, folds: list[Detector], final: Detector
-) -> tuple[float, float]:
-    """Return slope and shift from the shipped net's score to the folds', over windows both have seen."""
-    place, rng = folds_of(items), np.random.default_rng(5)
-    rows = rng.choice(len(items), 600, p=weights_of(items))
-    new = scores(final, windows, rows, 1)[0]
-    old = np.zeros(len(rows))
-    for k, net in enumerate(folds):
+def spread(items: list[Item], pooled: Pooled) -> tuple[float, float]:
+    """Return slope and shift from the shipped score to the folds', over windows both have seen."""
+    weight, place = weights_of(items)[pooled.item], folds_of(items)[pooled.item]
+    rows = np.random.default_rng(5).choice(len(weight), 2000, p=weight / weight.sum())
+    new, old = scores(load_final(), pooled.x[rows])[0], np.zeros(len(rows))
+    for k in range(FOLDS):
         seen = place[rows] != k
-        old[seen] += scores(net, windows, rows[seen], 1)[0] / (len(folds) - 1)
+        old[seen] += scores(load_heads(k), pooled.x[rows[seen]])[0] / (FOLDS - 1)
     return float(old.std() / new.std()), float(old.mean() - new.mean() * old.std() / new.std())
 
 
 def main() -> None:
     torch.set_num_threads(1)
     items = training_items()
-    windows, held = Windows(items), held_scores(items)
-    bins = np.array(bins_of(windows, held))
+    states = Pooled(items)
+    held = held_scores(items, states)
+    bins = np.array(bins_of(items, held))
     kept = bins != "no_speech"
     raw, bins = held.raw[kept], bins[kept]
     spoof = np.array([items[n].spoof for n in held.item[kept]])
@@ -82,8 +80,7 @@ def main() -> None:
     )
     # a second's own score: every half second of windows that are of one class throughout
     second = fit_logistic(held.second[kept].ravel(), np.repeat(spoof, 8), weight=np.repeat(weight, 8))
-    folds = [load_net(k) for k in sorted({int(k) for k in folds_of(items)})]
-    slope, shift = spread(items, windows, folds, load_final())
+    slope, shift = spread(items, states)
     moved = {k: (a * slope, a * shift + b) for k, (a, b) in {"pooled": pooled, **fits}.items()}
     scored = llr.astype(np.float64)
     report = {

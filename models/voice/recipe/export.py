@@ -19,10 +19,11 @@ import torch
 from clips import training_items
 from data import cache, permissive_build, training_clips
 from gate_heads import ContentHead, QualityHead
-from net import Detector
+from head import Ensemble, segment_features
+from heads import load_final
 from onnx import TensorProto, helper, numpy_helper
-from soup import final_file, load_final
 from torch import Tensor, nn
+from trunk import Trunk, load_trunk
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parents[1] / "voice_spoof"
@@ -36,13 +37,13 @@ MIN_QUALITY = 1.2
 class Net(nn.Module):
     """Samples (B, 64000) to scores (B,), of half seconds (B, 8), content logits (B, 4), quality (B,)."""
 
-    def __init__(self, detector: Detector, content: nn.Module, quality: nn.Module) -> None:
+    def __init__(self, trunk: Trunk, heads: Ensemble, content: nn.Module, quality: nn.Module) -> None:
         super().__init__()
-        self.detector, self.content, self.quality = detector, content, quality
+        self.trunk, self.heads, self.content, self.quality = trunk, heads, content, quality
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        features = self.detector.features(self.detector.trunk.mel(audio))
-        score, second = self.detector.head(features)
+        features = segment_features(self.trunk(audio))
+        score, second = self.heads(features)
         return score, second, self.content(features), self.quality(features)
 
 
@@ -92,7 +93,7 @@ def export(net: Net, path: Path) -> None:
 
 def load_gates() -> tuple[nn.Module, nn.Module, str]:
     """Return the heads of content and quality, and the card's [gates] table."""
-    folder, trunk = cache() / "gates", final_file().stem
+    folder, trunk = cache() / "gates", "frozen"
     heads = []
     for name, head in (("content", ContentHead()), ("quality", QualityHead())):
         head.load_state_dict(torch.load(folder / f"{name}-{trunk}.pt", weights_only=True))
@@ -154,7 +155,8 @@ def main() -> None:
     torch.set_num_threads(1)
     content, quality, gates = load_gates()
     path = OUT / "model.onnx"
-    export(Net(load_final(), content, quality).eval(), path)
+    trunk = load_trunk(cache() / "whisper-base.bin")
+    export(Net(trunk, load_final(), content, quality).eval(), path)
     (OUT / "card.toml").write_text(card(path, gates))
 
 

@@ -1,4 +1,4 @@
-"""The trained part: attentive pooling over half seconds of the trunk's states, and a small classifier."""
+"""The trained part: attentive pooling over half seconds of the trunk's states, and small classifiers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def segment_features(states: Tensor) -> Tensor:
 class Head(nn.Module):
     """(B, SEGMENTS, FEATURES) to raw scores of the window (B,) and of its half seconds (B, SEGMENTS)."""
 
-    def __init__(self, hidden: int = 48, dropout: float = 0.3) -> None:
+    def __init__(self, hidden: int = 32, dropout: float = 0.3) -> None:
         super().__init__()
         self.centre = nn.Parameter(torch.zeros(FEATURES), requires_grad=False)
         self.scale = nn.Parameter(torch.ones(FEATURES), requires_grad=False)
@@ -42,3 +42,15 @@ class Head(nn.Module):
         mean = (w * h).sum(1)
         spread = torch.sqrt(torch.clamp((w * (h - mean.unsqueeze(1)) ** 2).sum(1), min=FLOOR))
         return self.out(torch.cat([mean, spread], 1)).squeeze(1), self.second(h).squeeze(2)
+
+
+class Ensemble(nn.Module):
+    """The mean of several heads' scores."""
+
+    def __init__(self, heads: list[Head]) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(heads)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        found = [head(x) for head in self.heads]
+        return torch.stack([f[0] for f in found]).mean(0), torch.stack([f[1] for f in found]).mean(0)

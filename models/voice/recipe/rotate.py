@@ -1,8 +1,6 @@
-"""Leave-engine-out: what each fold's net makes of the engines and sources it was not trained on.
+"""Leave-engine-out: what each fold's heads make of the engines and sources they were not trained on.
 
-    python rotate.py [FOLD]    writes every fold's scores to CACHE/tuned, and the table ../rotation.md
-
-With FOLD only that fold's scores are made.
+    python rotate.py           writes the table ../rotation.md and CACHE/held-full.npz (held-permissive.npz)
 
 The scores calibrate the model (calibrate.py) and choose between builds. Judged on recorded clips and engines
 alone: copies are training aids, not attacks met in calls. Every augmented copy of a clip counts.
@@ -17,10 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from clips import Item, training_items
-from data import permissive_build
+from data import cache, permissive_build
 from folds import FOLDS, folds_of
-from net import Detector
-from tune import Windows, scores, tuned
+from heads import Pooled, load_heads, scores
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from guard.evaluation.metrics import auc, bootstrap, eer, tpr_at_fa
@@ -38,40 +35,26 @@ class Held:
     copy: np.ndarray
 
 
-def load_net(fold: int) -> Detector:
-    """Return the fold's net; exits where it was not trained."""
-    if not tuned(fold).exists():
-        sys.exit(f"{tuned(fold)} is missing: run tune.py {fold}")
-    net = Detector()
-    net.load_state_dict(torch.load(tuned(fold), weights_only=True))
-    return net.eval()
-
-
-def held_fold(items: list[Item], fold: int) -> Held:
-    """Return one net's scores of its held-out recorded clips and engines; kept in the cache."""
-    path = tuned(fold, "held.npz")
-    if path.exists():
-        kept = np.load(path)
-        return Held(kept["raw"], kept["second"], kept["item"], kept["copy"])
-    windows, net = Windows(items), load_net(fold)
-    natural = np.array([i.origin is None for i in items])
-    rows, parts = np.flatnonzero((folds_of(items) == fold) & natural), []
-    for copy in range(max(windows.copies(n) for n in rows)):
-        some = rows[[copy < windows.copies(n) for n in rows]]
-        parts.append((*scores(net, windows, some, copy), some, np.full(len(some), copy)))
+def held_scores(items: list[Item], pooled: Pooled) -> Held:
+    """Return every fold's scores of the recorded clips and engines it held out."""
+    fold = folds_of(items)[pooled.item]
+    natural = np.array([i.origin is None for i in items])[pooled.item]
+    parts = []
+    for k in range(FOLDS):
+        rows = np.flatnonzero((fold == k) & natural)
+        parts.append((*scores(load_heads(k), pooled.x[rows]), pooled.item[rows], pooled.copy[rows]))
     held = Held(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     # the names tell the clips of two builds apart: their numbers differ
-    keys = np.array([items[n].key for n in held.item])
-    np.savez(path, raw=held.raw, second=held.second, item=held.item, copy=held.copy, key=keys)
-    print("fold", fold, len(rows), "clips", flush=True)
+    about = {
+        name: np.array([getattr(items[n], name) for n in held.item]) for name in ("key", "spoof", "group")
+    }
+    np.savez(held_file(permissive_build()), raw=held.raw, copy=held.copy, **about)
     return held
 
 
-def held_scores(items: list[Item]) -> Held:
-    """Return every fold's scores of what it held out."""
-    folds = [held_fold(items, k) for k in range(FOLDS)]
-    columns = ("raw", "second", "item", "copy")
-    return Held(*(np.concatenate([getattr(held, name) for held in folds]) for name in columns))
+def held_file(permissive: bool) -> Path:
+    """Return where the held-out scores of a build are kept."""
+    return cache() / f"held-{'permissive' if permissive else 'full'}.npz"
 
 
 def table(items: list[Item], held: Held) -> str:
@@ -102,10 +85,7 @@ def table(items: list[Item], held: Held) -> str:
 def main() -> None:
     torch.set_num_threads(1)
     items = training_items()
-    if len(sys.argv) > 1:
-        held_fold(items, int(sys.argv[1]))
-        return
-    found = table(items, held_scores(items))
+    found = table(items, held_scores(items, Pooled(items)))
     print(found)
     if not permissive_build():
         TABLE.write_text("# Leave-engine-out (written by recipe/rotate.py)\n\n" + found)

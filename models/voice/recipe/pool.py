@@ -1,0 +1,57 @@
+"""Pooled states of the frozen trunk for every cached window; resumable, file by file.
+
+    python pool.py [PART OF]   writes CACHE/pooled/SET-<k>.npy, float16 (clips, 8, 4096)
+
+PART of OF splits the files between processes. The layers are computed in bfloat16, faster on a processor that
+knows it. The log-mel is not: in bfloat16 quiet bands drown in the rounding of loud ones, and they carry the traces.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from data import cache
+from head import FEATURES, SEGMENTS, segment_features
+from trunk import Trunk, load_trunk
+
+BATCH = 32
+
+
+def pooled_file(windows: Path) -> Path:
+    """Return where the pooled states of one file of windows lie."""
+    return cache() / "pooled" / windows.name
+
+
+def pool(trunk: Trunk, source: Path) -> None:
+    """Write the pooled states of one file of windows."""
+    x, out = np.load(source, mmap_mode="r"), pooled_file(source)
+    if out.exists():
+        return
+    rows = np.empty((len(x), SEGMENTS, FEATURES), np.float16)
+    with torch.inference_mode():
+        for start in range(0, len(x), BATCH):
+            mel = trunk.mel(torch.tensor(x[start : start + BATCH].astype(np.float32) / 32768))
+            with torch.autocast("cpu", torch.bfloat16):
+                states = trunk.encode(mel)
+            rows[start : start + BATCH] = segment_features(states.float()).numpy()
+    unfinished = out.with_name(f"part-{out.name}")
+    np.save(unfinished, rows)
+    unfinished.rename(out)
+    print(out.name, len(rows), flush=True)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    part, of = (int(n) for n in sys.argv[1:3]) if len(sys.argv) > 2 else (0, 1)
+    (cache() / "pooled").mkdir(exist_ok=True)
+    trunk = load_trunk(cache() / "whisper-base.bin")
+    files = sorted((cache() / "windows").glob("*.npy"), key=lambda p: -p.stat().st_size)
+    for source in files[part::of]:
+        pool(trunk, source)
+
+
+if __name__ == "__main__":
+    main()
