@@ -3,7 +3,7 @@
     python pool.py [PART OF]   writes CACHE/pooled/SET-<k>.npy, float16 (clips, 8, 4096)
 
 PART of OF splits the files between processes. The layers are computed in bfloat16, faster on a processor that
-knows it. The log-mel is not: in bfloat16 quiet bands drown in the rounding of loud ones, and they carry the traces.
+knows it. The log-mel is not: in bfloat16 quiet bands drown in the rounding of loud ones.
 """
 
 from __future__ import annotations
