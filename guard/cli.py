@@ -114,6 +114,9 @@ def analyze(
         Path | None,
         typer.Option(help="Recording of the person who should speak in every file; see voice_match."),
     ] = None,
+    seconds: Annotated[
+        bool, typer.Option("--seconds", help="With --json, show the single seconds of a voice, too.")
+    ] = False,
     config: Config = None,
     models_folder: ModelsFolder = None,
 ) -> None:
@@ -128,7 +131,8 @@ def analyze(
     if voice_reference is not None:
         expect_voice(voice_reference, models)
     good = True
-    for found, ok in analyze_all(paths, models, settings_config(settings, profile)):
+    pipeline = settings_config(settings, profile)
+    for found, ok in analyze_all(paths, models, pipeline, with_seconds=seconds):
         good = good and ok
         if as_json:
             _out(found)

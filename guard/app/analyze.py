@@ -112,15 +112,23 @@ class FileRecord:
         return self.last.state if self.last is not None else State.UNDECIDED
 
 
-def analyze_file(path: str, models: Models, config: PipelineConfig) -> dict[str, Any]:
-    """Return the object of one file; an unreadable one gives its error, nothing is raised."""
+def analyze_file(
+    path: str, models: Models, config: PipelineConfig, *, with_seconds: bool = False
+) -> dict[str, Any]:
+    """Return the object of one file; an unreadable one gives its error, nothing is raised.
+
+    ``with_seconds`` adds to ``voice`` what is known of its single seconds, beyond the contract's keys.
+    """
     try:
-        return _analyze(path, models, config)
+        record, found = _analyze(path, models, config)
     except MediaError as error:
         return {"path": path, "error": {"code": error.code, "message": error.message}}
+    if with_seconds and found["voice"] is not None:
+        found["voice"] |= _seconds(record.seconds)
+    return found
 
 
-def _analyze(path: str, models: Models, config: PipelineConfig) -> dict[str, Any]:
+def _analyze(path: str, models: Models, config: PipelineConfig) -> tuple[FileRecord, dict[str, Any]]:
     reader = read_file(Path(path), session=SESSION)
     record = FileRecord(path, reader.info)
     built = build_pipeline(models, config, record.on_verdict)
@@ -135,7 +143,7 @@ def _analyze(path: str, models: Models, config: PipelineConfig) -> dict[str, Any
     if reader.damaged:  # the header may promise more than there is
         seen_s = min(seen_s, reader.end_s)
         sys.stderr.write(f"{path}: damaged or cut off; {seen_s:.1f} s of it could be read\n")
-    return _report(record, built, models, seen_s)
+    return record, _report(record, built, models, seen_s)
 
 
 def _report(record: FileRecord, built: Built, models: Models, seen_s: float) -> dict[str, Any]:
@@ -164,7 +172,6 @@ def _voice(standing: Standing | None, record: FileRecord) -> dict[str, Any]:
         "speech_s": round(record.meter.speech_s, 3),
         "windows": standing.windows if standing else 0,
         "coverage": round(standing.coverage, 4) if standing else 0.0,
-        **_seconds(record.seconds),
     }
 
 
@@ -242,12 +249,12 @@ def expect_voice(path: Path, models: Models) -> None:
 
 
 def analyze_all(
-    paths: Sequence[str], models: Models, config: PipelineConfig
+    paths: Sequence[str], models: Models, config: PipelineConfig, *, with_seconds: bool = False
 ) -> Iterator[tuple[Mapping[str, Any], bool]]:
     """Yield the object of each file, and whether it could be read."""
     for path in expand(paths):
         try:
-            found = analyze_file(path, models, config)
+            found = analyze_file(path, models, config, with_seconds=with_seconds)
         except GuardError as error:
             found = {"path": path, "error": {"code": error.code, "message": error.message}}
         yield found, "error" not in found

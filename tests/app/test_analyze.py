@@ -84,7 +84,9 @@ def test_seconds_of_a_spliced_voice_show_in_the_voice_and_nowhere_else(
     one_second = Logistic(0.5, 0.0, 1.0)
     detector = VoiceSpoof(LoudHalves(), VoiceReading(BinnedLogistic(Logistic(1.0, 0.0, 5.0)), one_second))
     scripted = replace(models, detectors=(detector,))
-    found = analyze_file(str(tmp_path / "spliced.wav"), scripted, settings_config(Settings(), "meeting"))
+    path, config = str(tmp_path / "spliced.wav"), settings_config(Settings(), "meeting")
+    assert "seconds" not in analyze_file(path, scripted, config)["voice"]
+    found = analyze_file(path, scripted, config, with_seconds=True)
     assert set(found) == KEYS
     llrs = {point["t_s"]: point["llr"] for point in found["voice"]["seconds"]}
     assert max(llrs.values()) <= 1.0
