@@ -121,12 +121,16 @@ def load_card(folder: Path) -> Card:
 
 
 def read_model(card: Card) -> bytes:
-    """Return the bytes of the card's model file, after comparing their sha256.
+    """Return the bytes of the card's model file; raises as ``read_checked`` does."""
+    return read_checked(card.folder / card.file, card.sha256)
+
+
+def read_checked(path: Path, sha256: str) -> bytes:
+    """Return the bytes of a model file, after comparing their sha256 with the card's.
 
     Raises:
         ModelError: ``model_missing`` or ``model_hash``.
     """
-    path = card.folder / card.file
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -135,10 +139,10 @@ def read_model(card: Card) -> bytes:
             f"{path} cannot be read ({error.strerror}); reinstall guard or run its recipe",
         ) from error
     found = hashlib.sha256(content).hexdigest()
-    if found != card.sha256:
+    if found != sha256:
         raise ModelError(
             "model_hash",
-            f"{path} has sha256 {found}, its card says {card.sha256}; "
+            f"{path} has sha256 {found}, its card says {sha256}; "
             "the file was changed or is incomplete: reinstall guard or run its recipe",
         )
     return content

@@ -6,7 +6,6 @@ each with a calibration of its own.
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from guard.detectors.card import read_checked
 from guard.errors import ModelError
 from guard.fusion.calibration import Logistic
 from guard.types import FloatArray, Signal
@@ -100,19 +100,7 @@ def read_speaker_model(card: SpeakerCard) -> bytes:
     Raises:
         ModelError: ``model_missing`` or ``model_hash``.
     """
-    path = card.folder / card.file
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError("model_missing", f"{path} cannot be read ({error.strerror}); {_RESTORE}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != card.sha256:
-        raise ModelError(
-            "model_hash",
-            f"{path} has sha256 {found}, its card says {card.sha256}; "
-            f"the file was changed or is incomplete: {_RESTORE}",
-        )
-    return content
+    return read_checked(card.folder / card.file, card.sha256)
 
 
 def _card(folder: Path, table: Mapping[str, Any]) -> SpeakerCard:

@@ -6,7 +6,6 @@ The networks here find things (a face, its points) and judge nothing, so their
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+from guard.detectors.card import read_checked
 from guard.errors import ModelError
 from guard.types import FloatArray
 
@@ -67,17 +67,7 @@ def load_network(card: NetworkCard, *, threads: int = 1) -> TfliteModel:
         ModelError: ``model_missing``, ``model_hash``, or what TfliteModel raises.
     """
     path = card.folder / card.file
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError("model_missing", f"{path} cannot be read ({error.strerror}); {_RESTORE}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != card.sha256:
-        raise ModelError(
-            "model_hash",
-            f"{path} has sha256 {found}, its card says {card.sha256}; "
-            f"the file was changed or is incomplete: {_RESTORE}",
-        )
+    content = read_checked(path, card.sha256)
     model = TfliteModel(path.name, content, card.outputs, threads=threads)
     if model.input_shape != (1, *card.input_shape):
         raise ModelError(
