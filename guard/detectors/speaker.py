@@ -20,9 +20,9 @@ import numpy as np
 from guard.detectors.onnx import OnnxEmbedder
 from guard.detectors.speaker_card import SpeakerCard, VoiceCalibration, load_speaker_card
 from guard.detectors.speaker_memory import MemoryConfig, VoiceMemory
+from guard.detectors.speech import SpeechLimits
 from guard.types import (
     Abstain,
-    AudioQuality,
     AudioWindow,
     Finding,
     FloatArray,
@@ -31,7 +31,6 @@ from guard.types import (
     Window,
 )
 
-WINDOW_SAMPLES = 64_000
 MAX_TRACKS = 1024
 
 
@@ -43,7 +42,7 @@ class Embedder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SpeakerConfig:
+class SpeakerConfig(SpeechLimits):
     """The quality below which a voice is not described; see docs/reasons.md.
 
     ``min_snr_db`` is where verification was measured to become unreliable, see the model's card.
@@ -53,20 +52,7 @@ class SpeakerConfig:
     min_snr_db: float = 12.0
     max_clipping_ratio: float = 0.1
     max_concealed_ratio: float = 0.25
-    min_rms: float = 1e-4
     memory: MemoryConfig = field(default_factory=MemoryConfig)
-
-    def reason(self, quality: AudioQuality) -> str | None:
-        """Return why a window of this quality is not described."""
-        if quality.concealed_ratio > self.max_concealed_ratio:
-            return "concealed"
-        if quality.speech_s < self.min_speech_s:
-            return "too_little_speech"
-        if quality.clipping_ratio > self.max_clipping_ratio:
-            return "clipped"
-        if quality.snr_db is not None and quality.snr_db < self.min_snr_db:
-            return "too_noisy"
-        return None
 
 
 class Voices:
@@ -94,17 +80,7 @@ class Voices:
 
     def prepare(self, window: Window) -> FloatArray | Abstain:
         """Return the samples as float32 (64000,), mono 16 kHz in [-1, 1], or why not."""
-        if not isinstance(window, AudioWindow):
-            return Abstain("wrong_window")
-        reason = self.config.reason(window.quality)
-        if reason is not None:
-            return Abstain(reason)
-        samples = np.ascontiguousarray(window.samples, dtype=np.float32)
-        if samples.shape != (WINDOW_SAMPLES,) or not np.isfinite(samples).all():
-            return Abstain("broken_audio")
-        if float(np.sqrt(np.mean(samples**2))) < self.config.min_rms:
-            return Abstain("too_quiet")
-        return samples
+        return self.config.samples(window)
 
     def describe(self, batch: FloatArray, windows: Sequence[Window]) -> list[FloatArray]:
         """Return the vector of each window, float32 (D,) of length 1; of ``prepare``d rows."""

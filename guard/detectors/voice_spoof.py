@@ -9,19 +9,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from guard.detectors.card import Card
-from guard.detectors.contract import WINDOW_SAMPLES, check_contract, fitted
+from guard.detectors.contract import check_contract, fitted
 from guard.detectors.gates import Gates
 from guard.detectors.onnx import OnnxModel, Runner
+from guard.detectors.speech import SpeechLimits
 from guard.fusion.calibration import BinnedLogistic, Logistic
 from guard.media.channel import bin_of
-from guard.types import PART_S, Abstain, AudioQuality, AudioWindow, Finding, FloatArray, Signal, Window
+from guard.types import PART_S, Abstain, AudioWindow, Finding, FloatArray, Signal, Window
 
 
 @dataclass(frozen=True, slots=True)
-class VoiceSpoofConfig:
+class VoiceSpoofConfig(SpeechLimits):
     """The quality below which a window is not scored; see docs/reasons.md.
 
     The limits say where the shipped model was trained and measured, not where audio turns bad.
@@ -31,13 +30,6 @@ class VoiceSpoofConfig:
     min_snr_db: float = 3.0
     max_clipping_ratio: float = 0.1
     max_concealed_ratio: float = 0.35
-    min_rms: float = 1e-4
-
-    def __post_init__(self) -> None:
-        if not 0 < self.min_speech_s <= 4:
-            raise ValueError("min_speech_s must lie in (0, 4]")
-        if not (0 <= self.max_clipping_ratio <= 1 and 0 <= self.max_concealed_ratio <= 1):
-            raise ValueError("max_clipping_ratio and max_concealed_ratio must lie in [0, 1]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +68,7 @@ class VoiceSpoof:
 
     def prepare(self, window: Window) -> FloatArray | Abstain:
         """Return the samples as float32 (64000,), mono 16 kHz in [-1, 1], or why not."""
-        if not isinstance(window, AudioWindow):
-            return Abstain("wrong_window")
-        reason = self._reason(window.quality)
-        if reason is not None:
-            return Abstain(reason)
-        samples = np.ascontiguousarray(window.samples, dtype=np.float32)
-        if samples.shape != (WINDOW_SAMPLES,) or not np.isfinite(samples).all():
-            return Abstain("broken_audio")
-        if float(np.sqrt(np.mean(samples**2))) < self._config.min_rms:
-            return Abstain("too_quiet")
-        return samples
+        return self._config.samples(window)
 
     def score(self, batch: FloatArray, windows: Sequence[Window]) -> Sequence[Finding | Abstain]:
         """Return the calibrated natural llr of each row, positive means spoof, or why there is none.
@@ -122,15 +104,3 @@ class VoiceSpoof:
         # beyond the end of what was heard, the window is padded with repeats of it
         heard = max(1, math.floor((window.end_s - window.start_s) / PART_S + 1e-6))
         return Finding(llr, tuple(reading.second.llr(more["timeline"][row, :heard]).tolist()))
-
-    def _reason(self, quality: AudioQuality) -> str | None:
-        c = self._config
-        if quality.concealed_ratio > c.max_concealed_ratio:
-            return "concealed"
-        if quality.speech_s < c.min_speech_s:
-            return "too_little_speech"
-        if quality.clipping_ratio > c.max_clipping_ratio:
-            return "clipped"
-        if quality.snr_db is not None and quality.snr_db < c.min_snr_db:
-            return "too_noisy"
-        return None
