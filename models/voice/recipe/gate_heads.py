@@ -1,8 +1,8 @@
 """The gates' heads on the detector's pooled states: what is heard, and how well; training, held-out figures.
 
-    python gate_heads.py [TRUNK]     TRUNK as gates.py has it, ``frozen`` unless given
+    python gate_heads.py       writes CACHE/gates/content-frozen.pt, quality-frozen.pt and report-frozen.json
 
-Writes CACHE/gates/content-TRUNK.pt and quality-TRUNK.pt, prints and writes report-TRUNK.json. The threshold
+Prints the report, too. The threshold
 of one voice is taken where FALSE_ABSTENTION of the training windows fall under it, each scored by a head that
 never saw its group; held-out windows choose nothing.
 """
@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
-from pathlib import Path
 from zlib import crc32
 
 import numpy as np
@@ -141,10 +139,9 @@ def ranks(x: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     torch.set_num_threads(1)
-    trunk = sys.argv[1] if len(sys.argv) > 1 else "frozen"
     build()
-    folder, name = cache() / "gates", Path(trunk).stem
-    x = np.load(extract(trunk), mmap_mode="r")
+    folder = cache() / "gates"
+    x = np.load(extract(), mmap_mode="r")
     with (folder / "windows.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     label = np.array([int(row["label"]) for row in rows])
@@ -155,15 +152,15 @@ def main() -> None:
     content = train(ContentHead(), inside, label[own])
     graded = np.isfinite(mos[own])
     quality = train(QualityHead(), inside[graded], mos[own][graded])
-    torch.save(content.state_dict(), folder / f"content-{name}.pt")
-    torch.save(quality.state_dict(), folder / f"quality-{name}.pt")
+    torch.save(content.state_dict(), folder / "content-frozen.pt")
+    torch.save(quality.state_dict(), folder / "quality-frozen.pt")
     held = np.flatnonzero([row["split"] == "held" for row in rows])
     outside = np.asarray(x[held])
     report = figures(
         [rows[i] for i in held], mos[held], apply(content, outside), apply(quality, outside), least
     )
-    report["trunk"], report["training_windows"] = name, np.bincount(label[own]).tolist()
-    (folder / f"report-{name}.json").write_text(json.dumps(report, indent=1))
+    report["training_windows"] = np.bincount(label[own]).tolist()
+    (folder / "report-frozen.json").write_text(json.dumps(report, indent=1))
     print(json.dumps(report, indent=1))
 
 

@@ -1,9 +1,8 @@
 """Windows that teach when to abstain: one voice, several at once, music, noise; all through the call chain.
 
-    python gates.py            writes CACHE/gates/windows.npy (int16), dnsmos.npy and windows.csv, resumable
-    python gates.py TRUNK      the same, then every window's pooled states: CACHE/gates/features-TRUNK.npy
+    python gates.py            writes CACHE/gates/windows.npy (int16), dnsmos.npy, windows.csv and, for
+                               each window, the trunk's pooled states: features-frozen.npy; resumable
 
-TRUNK is ``frozen`` or the path of an ONNX trunk (pooled states) or a torch state dict with ``trunk.`` keys.
 Groups of clips and packages of sound are split: ``held`` is never trained on, and hears held noise only.
 """
 
@@ -24,10 +23,9 @@ from chain import RATE, WINDOW, augment, fit, noisy, through_call
 from clips import clip_paths, training_items
 from data import cache, training_clips
 from device import browser, coloured, rms, room, trimmed
-from features import runtime
 from fetch import tool
-from head import FEATURES, segment_features
 from material import draw, held
+from pool import pooled
 from trunk import load_trunk
 
 CLASSES = ("one_voice", "several_voices", "music", "noise")
@@ -205,42 +203,14 @@ def build() -> None:
         csv.writer(file).writerows([("label", "split", "group", "condition", "spoof"), *rows])
 
 
-def pooler(trunk: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what turns samples (B, 64000) into pooled states (B, 8, 4096) with the named trunk."""
-    if trunk == "frozen" or trunk.endswith(".onnx"):
-        session = runtime() if trunk == "frozen" else onnxruntime.InferenceSession(trunk)
-
-        def run(x: np.ndarray) -> np.ndarray:
-            (pooled,) = session.run(None, {"audio": x})
-            return (
-                pooled
-                if pooled.shape[-1] == FEATURES
-                else pooled.swapaxes(1, 2).reshape(len(x), -1, FEATURES)
-            )
-
-        return run
-    net = load_trunk(cache() / "whisper-base.bin")
-    state = torch.load(trunk, map_location="cpu", weights_only=True)
-    net.load_state_dict({k.removeprefix("trunk."): v for k, v in state.items() if k.startswith("trunk.")})
-
-    def run_torch(x: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return segment_features(net(torch.from_numpy(x)).float()).numpy()
-
-    return run_torch
-
-
-def extract(trunk: str) -> Path:
+def extract() -> Path:
     """Write the pooled states of every window, float16 (N, 8, 4096), and return where."""
-    out = cache() / "gates" / f"features-{Path(trunk).stem}.npy"
+    out = cache() / "gates" / "features-frozen.npy"
     windows = np.load(cache() / "gates" / "windows.npy", mmap_mode="r")
     if not out.exists():
-        run, rows = pooler(trunk), np.zeros((len(windows), 8, FEATURES), np.float16)
-        for i in range(0, len(windows), 8):
-            batch = np.zeros((8, WINDOW), np.float32)
-            part = windows[i : i + 8]
-            batch[: len(part)] = part / np.float32(32768)
-            rows[i : i + 8] = run(batch)[: len(part)]
+        trunk = load_trunk(cache() / "whisper-base.bin")
+        parts = [windows[i : i + 8] / np.float32(32768) for i in range(0, len(windows), 8)]
+        rows = np.concatenate([pooled(trunk, part).astype(np.float16) for part in parts])
         np.save(out.with_name("part-" + out.name), rows)
         out.with_name("part-" + out.name).rename(out)
     return out
@@ -249,8 +219,7 @@ def extract(trunk: str) -> Path:
 def main() -> None:
     torch.set_num_threads(1)
     build()
-    if len(sys.argv) > 1:
-        print(extract(sys.argv[1]))
+    print(extract())
 
 
 if __name__ == "__main__":

@@ -25,18 +25,23 @@ def pooled_file(windows: Path) -> Path:
     return cache() / "pooled" / windows.name
 
 
+def pooled(trunk: Trunk, audio: np.ndarray) -> np.ndarray:
+    """Return float32 (B, 8, 4096): the pooled states of samples float32 (B, 64000)."""
+    with torch.inference_mode():
+        mel = trunk.mel(torch.from_numpy(audio))
+        with torch.autocast("cpu", torch.bfloat16):
+            states = trunk.encode(mel)
+        return segment_features(states.float()).numpy()
+
+
 def pool(trunk: Trunk, source: Path) -> None:
     """Write the pooled states of one file of windows."""
     x, out = np.load(source, mmap_mode="r"), pooled_file(source)
     if out.exists():
         return
     rows = np.empty((len(x), SEGMENTS, FEATURES), np.float16)
-    with torch.inference_mode():
-        for start in range(0, len(x), BATCH):
-            mel = trunk.mel(torch.tensor(x[start : start + BATCH].astype(np.float32) / 32768))
-            with torch.autocast("cpu", torch.bfloat16):
-                states = trunk.encode(mel)
-            rows[start : start + BATCH] = segment_features(states.float()).numpy()
+    for start in range(0, len(x), BATCH):
+        rows[start : start + BATCH] = pooled(trunk, x[start : start + BATCH].astype(np.float32) / 32768)
     unfinished = out.with_name(f"part-{out.name}")
     np.save(unfinished, rows)
     unfinished.rename(out)
