@@ -2,9 +2,8 @@
 
     python gate_heads.py       writes CACHE/gates/content-frozen.pt, quality-frozen.pt and report-frozen.json
 
-Prints the report, too. The threshold
-of one voice is taken where FALSE_ABSTENTION of the training windows fall under it, each scored by a head that
-never saw its group; held-out windows choose nothing.
+Prints the report, too. The threshold of one voice is taken where FALSE_ABSTENTION of the training windows
+fall under it, each scored by a head that never saw its group; held-out windows choose nothing.
 """
 
 from __future__ import annotations
