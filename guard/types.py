@@ -129,11 +129,16 @@ class AudioFrame:
 
 @dataclass(frozen=True, slots=True)
 class VideoFrame:
-    """One decoded picture of one track: uint8 (H, W, 3), RGB."""
+    """One decoded picture of one track: uint8 (H, W, 3), RGB.
+
+    ``skipped_s`` are the media times of the pictures since the one before that were decoded but not
+    given out, because more come than are looked at.
+    """
 
     key: TrackKey
     time_s: float
     image: ImageArray
+    skipped_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +183,25 @@ class AudioWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class Glimpse:
+    """A short look at a picture: where the face's points were, and the picture in little.
+
+    Args:
+        time_s: media time of the picture.
+        points: float32 (468, 2), FaceMesh points in pixels of the picture; None where the face was not found.
+        thumbnail: uint8 (18, 32), means of the green channel over the whole picture.
+        size: width and height of the picture in pixels.
+        skipped_s: media times of pictures just before it that were not looked at.
+    """
+
+    time_s: float
+    points: FloatArray | None
+    thumbnail: ImageArray
+    size: tuple[int, int]
+    skipped_s: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FaceWindow:
     """One aligned face of one FaceTrack at one moment.
 
@@ -189,6 +213,8 @@ class FaceWindow:
         crop: uint8 (224, 224, 3) RGB, aligned by ``guard.media.align``, with context.
         landmarks: float32 (468, 2), FaceMesh points in pixels of the crop.
         quality: what the face was like in the original picture.
+        glimpses: of the pictures since the previous window or skip of this face, oldest first, this
+            window's own last.
     """
 
     key: TrackKey
@@ -198,6 +224,7 @@ class FaceWindow:
     crop: ImageArray
     landmarks: FloatArray
     quality: FaceQuality
+    glimpses: tuple[Glimpse, ...] = ()
 
 
 Window = AudioWindow | FaceWindow

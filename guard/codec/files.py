@@ -66,7 +66,7 @@ def probe(path: Path) -> FileInfo:
         return FileInfo(duration_s, audio is not None, video is not None)
 
 
-def read_file(path: Path, session: str = "file", *, max_fps: float | None = 5.0) -> FileReader:
+def read_file(path: Path, session: str = "file", *, max_fps: float | None = 15.0) -> FileReader:
     """Open a file and return its frames in time order.
 
     Args:
@@ -168,7 +168,7 @@ class FileReader:
                     self.damaged = True
                     continue
                 last_s = time_s
-                yield VideoFrame(key, time_s, image)
+                yield VideoFrame(key, time_s, image, thinner.skipped_s())
 
     def _decoded(self, kind: Kind) -> Iterator[tuple[av.AudioFrame | av.VideoFrame, float]]:
         """Yield decoded frames of one kind with their time from the start of the file."""

@@ -44,7 +44,7 @@ class ReceiveConfig:
     max_packets: int = 1024
     max_concealed_s: float = 1.0
     max_silence_s: float = 1.0
-    max_fps: float | None = 5.0
+    max_fps: float | None = 15.0
 
     def __post_init__(self) -> None:
         durations = (self.audio_wait_s, self.video_wait_s, self.max_concealed_s, self.max_silence_s)
@@ -259,4 +259,4 @@ class _VideoTrack:
             return []
         self._last_s = time_s
         self._stats.frames_emitted += 1
-        return [VideoFrame(self._key, time_s, rgb(picture))]
+        return [VideoFrame(self._key, time_s, rgb(picture), self._thinner.skipped_s())]

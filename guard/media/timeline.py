@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 
 class Unwrapper:
     """Turns a counter that wraps at ``2**bits`` into one that does not.
@@ -83,11 +85,15 @@ class TrackClock:
         return position
 
 
+# pictures left out in a row whose times are remembered
+_MAX_SKIPPED = 60
+
+
 class Thinner:
     """Chooses which pictures of a track to keep so that at most ``max_fps`` remain.
 
     Keeps the mean rate right where the source's rate is no multiple: 24 fps thinned to
-    5 gives 5, not 4.8.
+    5 gives 5, not 4.8. The times of those left out are handed over with the next one kept.
 
     Args:
         max_fps: pictures a second of media time to keep; None keeps all.
@@ -98,12 +104,20 @@ class Thinner:
             raise ValueError(f"max_fps must be above 0, not {max_fps}")
         self._period_s = 0.0 if max_fps is None else 1.0 / max_fps
         self._due_s: float | None = None
+        self._skipped_s: deque[float] = deque(maxlen=_MAX_SKIPPED)
+
+    def skipped_s(self) -> tuple[float, ...]:
+        """Return the media times of the pictures left out since this was last asked, oldest first."""
+        skipped_s = tuple(self._skipped_s)
+        self._skipped_s.clear()
+        return skipped_s
 
     def keep(self, time_s: float) -> bool:
         """Return whether the picture at this media time is to be kept."""
         due_s = time_s if self._due_s is None else self._due_s
         # half a millisecond of grace: containers round times to milliseconds
         if time_s + 0.0005 < due_s:
+            self._skipped_s.append(time_s)
             return False
         following_s = due_s + self._period_s
         self._due_s = following_s if following_s > time_s else time_s + self._period_s

@@ -13,6 +13,7 @@ from guard.media.quality import face_quality, outside_ratio
 from guard.types import FaceQuality, FaceWindow, TrackKey, VideoFrame, WindowSkip
 from guard.windows.face_models import FaceModels
 from guard.windows.face_track import FaceTrackConfig, FaceTracker, FollowedFace
+from guard.windows.glimpses import Glimpses
 
 NO_FACE = "no_face"
 FACE_TOO_SMALL = "face_too_small"
@@ -31,6 +32,7 @@ class FaceWindowConfig:
 
     Args:
         rate_hz: looks per second of media time, at most.
+        glimpse_hz: pictures a second in which the points are followed, looks included; at least ``rate_hz``.
         min_eye_distance_px: between the middles of the eyes, in the picture.
         min_sharpness: variance of the Laplacian over the face in the crop.
         max_yaw_deg: turn of the head to either side.
@@ -40,6 +42,7 @@ class FaceWindowConfig:
     """
 
     rate_hz: float = 5.0
+    glimpse_hz: float = 15.0
     min_eye_distance_px: float = 24.0
     min_sharpness: float = 8.0
     max_yaw_deg: float = 35.0
@@ -50,6 +53,8 @@ class FaceWindowConfig:
     def __post_init__(self) -> None:
         if not 0 < self.rate_hz <= 60:
             raise ValueError("rate_hz must be above 0 and at most 60")
+        if not self.rate_hz <= self.glimpse_hz <= 60:
+            raise ValueError("glimpse_hz must be at least rate_hz and at most 60")
         if min(self.min_eye_distance_px, self.min_sharpness, self.min_luma) < 0:
             raise ValueError("min_eye_distance_px, min_sharpness and min_luma must not be negative")
         if not 0 < self.max_yaw_deg <= 90:
@@ -81,6 +86,7 @@ class FaceWindows:
         self._tracker = FaceTracker(config.track, models)
         self._looked_s: float | None = None
         self._due_s = 0.0
+        self._glimpsed = Glimpses()
 
     def push(self, frame: VideoFrame) -> list[FaceWindow | WindowSkip]:
         """Return what the picture shows: one item per face, or one skip where there is none.
@@ -93,13 +99,19 @@ class FaceWindows:
         looked_s = self._looked_s
         if looked_s is not None and frame.time_s < looked_s:
             self._tracker.reset()
+            self._glimpsed = Glimpses()
             looked_s = None
         elif looked_s is not None and frame.time_s < self._due_s - _EARLY_S:
+            if self._glimpsed.due(frame.time_s, 1.0 / self._config.glimpse_hz - _EARLY_S):
+                self._glimpsed.add(frame, self._tracker.glance(frame.image))
+            else:
+                self._glimpsed.skip(frame)
             return []
         elif looked_s is not None and frame.time_s - looked_s > self._config.track.lost_after_s:
             looked_s = None
         self._schedule(frame.time_s, looked_s)
         faces = self._tracker.push(frame.image, frame.time_s)
+        self._glimpsed.add(frame, {face.number: face.mesh for face in faces})
         if not faces:
             start_s = frame.time_s if looked_s is None else looked_s
             return [WindowSkip(self._key, start_s, frame.time_s, NO_FACE)]
@@ -119,6 +131,7 @@ class FaceWindows:
         quality = face_quality(crop, face.mesh.points, face.mesh.presence)
         height, width = frame.image.shape[:2]
         reason = self._config.reason_against(quality, outside_ratio(flat, width, height))
+        glimpses = self._glimpsed.take(face.number)
         if reason is not None:
             return WindowSkip(self._key, face.previous_s, frame.time_s, reason, face.number)
         return FaceWindow(
@@ -129,4 +142,5 @@ class FaceWindows:
             crop=crop,
             landmarks=transform_points(flat, matrix),
             quality=quality,
+            glimpses=glimpses,
         )

@@ -271,9 +271,10 @@ def seen(receiver: TrackReceiver, packets: list[TapPacket]) -> list[VideoFrame]:
 
 
 @pytest.mark.parametrize("codec", ["vp8", "h264"])
-def test_pictures_come_out_at_five_a_second_and_look_like_what_was_sent(codec: str) -> None:
-    receiver = TrackReceiver(CAMERA, codec)
+def test_pictures_come_out_at_the_chosen_rate_and_look_like_what_was_sent(codec: str) -> None:
+    receiver = TrackReceiver(CAMERA, codec, ReceiveConfig(max_fps=5.0))
     frames = seen(receiver, [packet for group in camera_packets(codec) for packet in group])
+    assert [round(t, 3) for t in frames[1].skipped_s] == [0.04, 0.08, 0.12, 0.16]
     assert [round(frame.time_s, 3) for frame in frames] == [round(n * 0.2, 3) for n in range(15)]
     sent = pictures(75)
     for frame in frames:

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from data import training_clips
-from features import cache
+from data import cache, training_clips
 from scipy import linalg, signal
 
 RATE = 16_000

@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from windows import window_files
 
-HEADS, EPOCHS, BATCH, RATE, DECAY, SMOOTHING = 3, 6, 128, 4e-4, 0.05, 0.03
+HEADS, EPOCHS, BATCH, RATE, DECAY, SMOOTHING = 3, 10, 128, 4e-4, 0.05, 0.03
 SPLICED, SECOND_SHARE = 1 / 6, 0.2
 
 

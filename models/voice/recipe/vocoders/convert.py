@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from copies import RATE, genuine
-from features import cache
+from data import cache
 
 from vocoders.copies import blur, finish, load, spoil
 

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from copies import RATE, genuine
-from features import cache
+from data import cache
 
 from vocoders.codec import Codec
 from vocoders.families import FAMILIES
