@@ -32,7 +32,7 @@ from guard.types import (
 DATA = Path(__file__).parent / "data"
 KEY = TrackKey("s", "p", Kind.VIDEO)
 GOOD = FaceQuality(eye_distance_px=70.0, sharpness=60.0, yaw_deg=2.0, luma=120.0, confidence=1.0)
-# crops by `python models/face_frame/recipe/examples.py --golden`; the shipped model's raw score and llr
+# crops by `python models/face/recipe/examples.py --golden`; the shipped model's raw score and llr
 GOLDEN = {"face_genuine.png": (-3.1974, -2.5), "face_swapped.png": (1.1591, 1.2399)}
 
 

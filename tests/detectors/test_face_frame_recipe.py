@@ -22,7 +22,7 @@ DENYLIST = models_dir() / "denylist.toml"
 
 @pytest.fixture
 def recipe() -> Iterator[ModuleType]:
-    path = models_dir() / "face_frame" / "recipe" / "data.py"
+    path = models_dir() / "face" / "recipe" / "data.py"
     spec = importlib.util.spec_from_file_location("face_frame_recipe_data", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

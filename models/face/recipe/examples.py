@@ -1,6 +1,6 @@
 """Draws docs/images/face_examples.png and the crops of the golden test from the demo's clips.
 
-Runs in guard's own environment:  python models/face_frame/recipe/examples.py [--golden]
+Runs in guard's own environment:  python models/face/recipe/examples.py [--golden]
 
 Each row is one clip: the crop, what the net is given, and where hiding a patch moves the score
 (red: the patch spoke for spoof; blue: against it). No picture of a training set is used.
