@@ -125,7 +125,7 @@ def test_card_says_what_the_detector_feeds_the_model(shipped: FaceFrame) -> None
     assert card.input.colour_order == "RGB"
     assert card.signal is Signal.FACE_FRAME
     assert "UTKFace" in card.licence
-    assert "make -C models/face_frame" in card.licence
+    assert "make -C models/face" in card.licence
 
 
 def test_input_is_the_middle_of_the_crop_scaled_to_one(scripted: FaceFrame) -> None:
