@@ -59,6 +59,9 @@ class Lane(Protocol):
     def offer(self, window: Window, priority: Priority) -> None:
         """Take a window to score; its Score comes back through ``Pipeline.scored``."""
 
+    def hear(self, window: AudioWindow) -> None:
+        """Let a detector that listens hear a voice; no Score comes of it."""
+
     def forget(self, session: str, participant: str) -> None:
         """Drop the participant's windows that wait, and what the detector remembers of them."""
 
@@ -184,6 +187,9 @@ class Pipeline:
             if isinstance(item, WindowSkip):
                 self.scored([self._skipped(item, lane.detector) for lane in self._lanes[item.key.kind]])
             else:
+                if isinstance(item, AudioWindow):
+                    for lane in self._lanes[Kind.VIDEO]:
+                        lane.hear(item)
                 priority = self._priority(item.key)
                 for lane in self._lanes[item.key.kind]:
                     lane.offer(item, priority)

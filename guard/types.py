@@ -303,6 +303,17 @@ class Remembering(Protocol):
         """Drop what is kept of a participant's tracks: they left, or their tracks begin anew."""
 
 
+@runtime_checkable
+class Listening(Protocol):
+    """A Detector of video that also hears the voice of the participant whose face it sees."""
+
+    def hear(self, window: AudioWindow) -> None:
+        """Keep what is needed of a window, in bounded memory; nothing is scored for it.
+
+        Heard windows are not in step with those that are scored: ``prepare`` may come before or after.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """What one signal says of one window; ``llr`` is None where it abstained.

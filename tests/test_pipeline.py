@@ -10,6 +10,7 @@ from guard.types import (
     AudioFrame,
     AudioQuality,
     AudioWindow,
+    Detector,
     FaceWindow,
     Finding,
     FloatArray,
@@ -63,6 +64,24 @@ class FirstSample:
         return [Finding(llr) for llr in batch[:, 0].tolist()]
 
 
+class Listener:
+    """A detector of faces that keeps what it hears."""
+
+    signal = Signal.LIP_SYNC
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[TrackKey, float]] = []
+
+    def hear(self, window: AudioWindow) -> None:
+        self.heard.append((window.key, window.start_s))
+
+    def prepare(self, window: Window) -> FloatArray:
+        raise AssertionError("no voice is scored as a face")
+
+    def score(self, batch: FloatArray, windows: Sequence[Window]) -> list[Finding]:
+        raise AssertionError("nothing was prepared")
+
+
 class Threshold:
     """Scripted fusion: the last llr decides."""
 
@@ -84,7 +103,7 @@ class Threshold:
 
 
 def build(
-    verdicts: list[Verdict], scored: list[Score] | None = None
+    verdicts: list[Verdict], scored: list[Score] | None = None, video: Sequence[Detector] = ()
 ) -> tuple[Pipeline, dict[TrackKey, ScriptedAudio]]:
     stages: dict[TrackKey, ScriptedAudio] = {}
 
@@ -99,7 +118,10 @@ def build(
         if scored is not None:
             scored.extend(scores)
 
-    lanes: dict[Kind, list[Lane]] = {Kind.AUDIO: [InlineLane(FirstSample(), sink)], Kind.VIDEO: []}
+    lanes: dict[Kind, list[Lane]] = {
+        Kind.AUDIO: [InlineLane(FirstSample(), sink)],
+        Kind.VIDEO: [InlineLane(detector, sink) for detector in video],
+    }
     pipeline = Pipeline(Stages(audio, lambda _: NoFaces(), Threshold), lanes, on_verdict)
     return pipeline, stages
 
@@ -171,3 +193,13 @@ def test_scores_of_someone_who_left_are_dropped() -> None:
     pipeline.forget("s", "p")
     pipeline.scored([Score(AUDIO, Signal.VOICE_SPOOF, 0.0, 4.0, 3.0)])
     assert len(verdicts) == 1
+
+
+def test_a_detector_of_faces_may_hear_the_voice_without_scoring_it() -> None:
+    listener, scores = Listener(), list[Score]()
+    pipeline, _ = build([], scores, video=[listener])
+    pipeline.push(frame(0.25))
+    pipeline.push(frame(0.0, time_s=4.0))  # skipped: no window, nothing to hear
+    pipeline.push(frame(0.25, time_s=8.0))
+    assert listener.heard == [(AUDIO, 0.0), (AUDIO, 8.0)]
+    assert {score.signal for score in scores} == {Signal.VOICE_SPOOF}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,10 +19,12 @@ from guard.clock import Clock
 from guard.inference.slots import LaneCounts, Priority, SlotConfig, SlotQueue
 from guard.types import (
     Abstain,
+    AudioWindow,
     Detector,
     FaceWindow,
     Finding,
     FloatArray,
+    Listening,
     Remembering,
     Score,
     TrackKey,
@@ -30,6 +33,8 @@ from guard.types import (
 
 ScoreSink = Callable[[Sequence[Score]], None]
 _FAILED = Abstain("detector_failed")
+# voices that wait to be heard while a batch is scored: 8 MB; beyond it the oldest is shed
+MAX_UNHEARD = 32
 
 
 def stream_of(window: Window) -> tuple[object, int]:
@@ -88,6 +93,15 @@ def forget_in(detector: Detector, session: str, participant: str) -> None:
         detector.forget(session, participant)
 
 
+def hear_in(detector: Detector, window: AudioWindow) -> None:
+    """Have a detector that listens hear a window."""
+    if isinstance(detector, Listening):
+        try:
+            detector.hear(window)
+        except Exception:  # as in run_detector; a detector that missed a voice abstains for want of it
+            return
+
+
 class InlineLane:
     """Scores at once, in the caller's thread: for files, where nothing may be shed."""
 
@@ -99,6 +113,10 @@ class InlineLane:
         """Score the window and hand the Score to the sink."""
         del priority
         self._sink(run_detector(self.detector, [window]))
+
+    def hear(self, window: AudioWindow) -> None:
+        """Let the detector hear the window, where it listens."""
+        hear_in(self.detector, window)
 
     def forget(self, session: str, participant: str) -> None:
         """Drop what the detector remembers of a participant."""
@@ -123,6 +141,8 @@ class ThreadLane:
         self._wake = threading.Condition()
         self._closing = False
         self._gone: list[tuple[str, str]] = []
+        self._unheard: deque[AudioWindow] = deque(maxlen=MAX_UNHEARD)
+        self._lost_voices = 0
         self._counts = LaneCounts(0, 0, 0, 0, self._queue.shed)
         self._cpu_s = 0.0
         self._thread = threading.Thread(target=self._run, name=f"lane-{detector.signal}", daemon=True)
@@ -134,10 +154,22 @@ class ThreadLane:
             self._queue.offer(stream_of(window), window, self._clock.now(), priority)
             self._wake.notify()
 
+    def hear(self, window: AudioWindow) -> None:
+        """Have the detector hear the window before its next batch, in the lane's thread."""
+        if not isinstance(self.detector, Listening):
+            return
+        with self._wake:
+            if len(self._unheard) == MAX_UNHEARD:
+                self._lost_voices += 1
+            self._unheard.append(window)
+            self._wake.notify()
+
     def forget(self, session: str, participant: str) -> None:
         """Drop what waits for the participant; the detector forgets them after the batch in hand."""
         with self._wake:
             self._queue.drop(lambda stream: _is_of(stream, session, participant))
+            kept = [window for window in self._unheard if not _is_of((window.key, 0), session, participant)]
+            self._unheard = deque(kept, maxlen=MAX_UNHEARD)
             self._gone.append((session, participant))
             self._wake.notify()
 
@@ -152,12 +184,15 @@ class ThreadLane:
     def report(self) -> dict[str, Any]:
         """Return the counts as one JSON object, with the thread's CPU seconds."""
         counts = self.counts()
+        shed = dict(counts.shed)
+        if self._lost_voices:  # heard beside what is offered, so no part of the counts
+            shed["unheard"] = self._lost_voices
         return {
             "offered": counts.offered,
             "done": counts.done,
             "abstained": counts.abstained,
             "failed": counts.failed,
-            "shed": dict(counts.shed),
+            "shed": shed,
             "cpu_s": round(self._cpu_s, 3),
         }
 
@@ -171,14 +206,18 @@ class ThreadLane:
     def _run(self) -> None:
         while True:
             with self._wake:
-                while not self._closing and not len(self._queue) and not self._gone:
+                while not (self._closing or len(self._queue) or self._gone or self._unheard):
                     self._wake.wait()
                 if self._closing:
                     return
                 gone, self._gone = self._gone, []
+                heard = list(self._unheard)
+                self._unheard.clear()
                 batch = self._queue.take(self._clock.now())
             for who in gone:
                 forget_in(self.detector, *who)
+            for voice in heard:
+                hear_in(self.detector, voice)
             if batch:
                 scores = run_detector(self.detector, batch)
                 self._count(scores)

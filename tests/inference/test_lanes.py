@@ -7,7 +7,7 @@ import numpy as np
 
 from guard.clock import ManualClock
 from guard.errors import ModelError
-from guard.inference.lanes import InlineLane, ThreadLane, run_detector
+from guard.inference.lanes import MAX_UNHEARD, InlineLane, ThreadLane, run_detector
 from guard.inference.slots import SlotConfig
 from guard.types import (
     Abstain,
@@ -61,6 +61,23 @@ class Remembers(ScriptedDetector):
 
     def forget(self, session: str, participant: str) -> None:
         self.asked.pop(participant, None)
+
+
+class Listens(Remembers):
+    """Keeps the first sample of what it heard of each participant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: dict[str, list[float]] = {}
+
+    def hear(self, window: AudioWindow) -> None:
+        if window.samples[0] > 1:
+            raise ValueError("scripted failure")
+        self.heard.setdefault(window.key.participant, []).append(float(window.samples[0]))
+
+    def forget(self, session: str, participant: str) -> None:
+        super().forget(session, participant)
+        self.heard.pop(participant, None)
 
 
 def window(first: float) -> AudioWindow:
@@ -147,3 +164,38 @@ def test_thread_lane_forgets_after_the_batch_in_hand_and_sheds_what_waits() -> N
     lane.close()
     assert detector.asked == {"q": 1}
     assert lane.counts().shed["gone"] == 1
+
+
+def test_what_is_heard_reaches_a_detector_that_listens_and_gives_no_score() -> None:
+    detector, out = Listens(), list[Score]()
+    lane = InlineLane(detector, out.extend)
+    for first in (0.25, 2.0, 0.5):  # the second fails: the call goes on without it
+        lane.hear(window(first))
+    InlineLane(ScriptedDetector(), out.extend).hear(window(0.5))
+    assert (detector.heard, detector.asked, out) == ({"p": [0.25, 0.5]}, {}, [])
+
+
+def test_thread_lane_hears_in_its_own_thread_before_it_scores() -> None:
+    detector, busy, go_on, done = Listens(), threading.Event(), threading.Event(), threading.Event()
+    heard: list[list[float]] = []
+
+    def sink(scores: Sequence[Score]) -> None:
+        heard.append(list(detector.heard.get("p", [])))
+        busy.set()
+        assert go_on.wait(DEADLINE_S)
+        if len(heard) == 2:
+            done.set()
+
+    lane = ThreadLane(detector, sink, clock=ManualClock(), config=SlotConfig())
+    lane.offer(window(0.5))
+    assert busy.wait(DEADLINE_S)
+    lane.hear(window(0.125))
+    lane.forget("s", "p")  # what was heard before it is dropped, what comes after it is not
+    for first in [0.25] * MAX_UNHEARD + [0.5]:
+        lane.hear(window(first))
+    lane.offer(window(0.5))
+    go_on.set()
+    assert done.wait(DEADLINE_S)
+    lane.close()
+    assert heard == [[], [0.25] * (MAX_UNHEARD - 1) + [0.5]]
+    assert (lane.report()["shed"], lane.report()["offered"], lane.report()["done"]) == ({"unheard": 1}, 2, 2)
