@@ -28,9 +28,11 @@ from guard.types import Role
 T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 models_app = typer.Typer(no_args_is_help=True, help="The shipped models and their cards.")
+policy_app = typer.Typer(no_args_is_help=True, help="Policy profiles and what they cost.")
 eval_app = typer.Typer(no_args_is_help=True, help="Measure a detector on labelled folders.")
 app.add_typer(models_app, name="models")
 app.add_typer(eval_app, name="eval")
+app.add_typer(policy_app, name="policy")
 
 Config = Annotated[Path | None, typer.Option("--config", help="guard.toml; without it the defaults.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]
@@ -249,6 +251,70 @@ def eval_face(folders: list[Path], as_json: AsJson = False) -> None:
     from guard.evaluation.face import run
 
     raise typer.Exit(run(folders, as_json))
+
+
+Calls = Annotated[int, typer.Option(min=1, max=100_000, help="Simulated calls of each kind.")]
+CallSeconds = Annotated[float, typer.Option(min=4, max=86_400, help="Length of a simulated call.")]
+Answered = Annotated[float, typer.Option(min=0.01, max=1, help="Share of a call with something to score.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the simulated calls.")]
+
+
+@app.command()
+def simulate(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Recorded calls, JSON Lines, also analyze --json; none: simulated ones."),
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="Policy profile whose thresholds decide.")] = None,
+    calls: Calls = 100,
+    length_s: CallSeconds = 600.0,
+    switch_s: Annotated[
+        float | None, typer.Option(min=0, help="When simulated attacks begin; left out: from the start.")
+    ] = None,
+    answered: Answered = 0.6,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+    models_folder: ModelsFolder = None,
+) -> None:
+    """Replay recorded scores, or calls drawn from held-out ones, through the decision engine."""
+    from guard.app.report import print_simulation
+    from guard.app.simulate import drawing, simulate_drawn, simulate_files
+
+    if files:
+        found = simulate_files(files, profile)
+    else:
+        drawn = drawing(calls, seed, length_s=length_s, switch_s=switch_s, answered=answered)
+        found = simulate_drawn(models_folder, profile, drawn)
+    if as_json:
+        _out(found)
+    else:
+        print_simulation(found)
+
+
+@policy_app.command("price")
+def policy_price(
+    profile: Annotated[str, typer.Option(help="A shipped profile's name, or a path that ends in .toml.")],
+    calls_per_day: Annotated[float, typer.Option(help="Calls a day, all of them.")],
+    fraud_rate: Annotated[float, typer.Option(help="Share of calls that are attacks, e.g. 0.001.")],
+    calls_per_agent: Annotated[float, typer.Option(help="Calls one agent takes a day.")] = 40.0,
+    calls: Calls = 300,
+    length_s: CallSeconds = 600.0,
+    answered: Answered = 0.6,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+    models_folder: ModelsFolder = None,
+) -> None:
+    """Say what a profile's thresholds cost: false alarms, and how many alarms are true."""
+    from guard.app.price import Traffic, price
+    from guard.app.report import print_price
+    from guard.app.simulate import drawing
+
+    drawn = drawing(calls, seed, length_s=length_s, switch_s=None, answered=answered)
+    found = price(models_folder, profile, Traffic(calls_per_day, fraud_rate, calls_per_agent), drawn)
+    if as_json:
+        _out(found)
+    else:
+        print_price(found)
 
 
 @app.command(hidden=True)

@@ -58,3 +58,71 @@ def print_import(found: Mapping[str, Any]) -> None:
         console.print(f"installed in {found['folder']}; restart guard serve to use it", markup=False)
     else:
         console.print("dry run: nothing was installed", markup=False)
+
+
+def print_simulation(found: Mapping[str, Any]) -> None:
+    """Print what the decision engine made of recorded or simulated calls."""
+    console = Console()
+    console.print(f"{found['calls']} calls, {found['source']}", markup=False)
+    table = Table("figure", "value, 95 % interval")
+    genuine, attacks = found["genuine"], found["attacks"]
+    if genuine is not None:
+        table.add_row("genuine calls", f"{genuine['calls']} of {genuine['hours']:.1f} h")
+        for colour, name in (("amber", "amber or red"), ("red", "red")):
+            if f"{colour}_per_hour" in genuine:
+                table.add_row(f"{name}, calls per call-hour", _spanned(genuine[f"{colour}_per_hour"], 3))
+            table.add_row(f"{name}, share of calls", _spanned(genuine[f"{colour}_share"], 3))
+    if attacks is not None:
+        table.add_row("attacked calls", str(attacks["calls"]))
+        for colour, name in (("amber", "amber or red"), ("red", "red")):
+            part = attacks[colour]
+            if part["share"] is not None:
+                delays = part["delay_s"]
+                table.add_row(f"{name}, noticed", _spanned(part["share"], 3))
+                table.add_row(
+                    f"{name}, seconds to it, median / p95, never counted as never",
+                    f"{_seconds(delays['median'])} / {_seconds(delays['p95'])}",
+                )
+    console.print(table)
+
+
+def print_price(found: Mapping[str, Any]) -> None:
+    """Print what a profile's thresholds cost."""
+    console, traffic = Console(), found["traffic"]
+    calls = found["simulated_calls"]
+    console.print(
+        f"profile {found['profile']}: {traffic['calls_per_day']:g} calls a day, {traffic['fraud_rate']:g} "
+        f"of them attacks; {found['source']}; {calls['genuine']} genuine, {calls['attacked']} attacked calls",
+        markup=False,
+    )
+    table = Table("", "amber or red", "red")
+    amber, red = found["alarms"]["amber_or_red"], found["alarms"]["red"]
+    for key, words, digits in (
+        ("false_alarm_share_of_calls", "false alarms, share of genuine calls", 4),
+        ("false_alarms_per_day", "false alarms a day", 1),
+        ("false_alarms_per_agent_week", "false alarms an agent-week", 2),
+        ("attacks_noticed", "attacks noticed, share", 3),
+        ("true_alarms_per_day", "true alarms a day", 2),
+        ("share_of_alarms_that_are_true", "share of alarms that are true", 4),
+    ):
+        table.add_row(words, _spanned(amber[key], digits), _spanned(red[key], digits))
+    console.print(table)
+    other = Table("amber at llr", "false alarms a day", "attacks noticed", "share of alarms that are true")
+    for row in found["amber_at_other_thresholds"]:
+        other.add_row(
+            f"{row['amber_llr']:.2f}",
+            _spanned(row["false_alarms_per_day"], 1),
+            _spanned(row["attacks_noticed"], 3),
+            _spanned(row["share_of_alarms_that_are_true"], 4),
+        )
+    console.print(other)
+
+
+def _spanned(figure: Mapping[str, float] | None, digits: int) -> str:
+    if figure is None:
+        return "-"
+    return f"{figure['value']:.{digits}f} [{figure['low']:.{digits}f}, {figure['high']:.{digits}f}]"
+
+
+def _seconds(value: float | None) -> str:
+    return "never" if value is None else f"{value:.1f} s"

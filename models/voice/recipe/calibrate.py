@@ -78,6 +78,12 @@ def main() -> None:
     llr = BinnedLogistic(Logistic(*pooled, FAR), {k: Logistic(*v, FAR) for k, v in fits.items()}).llr(
         raw, bins.tolist()
     )
+    about = {
+        "spoof": spoof,
+        "group": np.array(groups),
+        "key": np.array([items[n].key for n in held.item[kept]]),
+    }
+    np.savez(cache() / "held-llr.npz", llr=llr, bin=bins, **about)
     # a second's own score: every half second of windows that are of one class throughout
     second = fit_logistic(held.second[kept].ravel(), np.repeat(spoof, 8), weight=np.repeat(weight, 8))
     slope, shift = spread(items, states)

@@ -1,0 +1,93 @@
+"""guard simulate and guard policy price, as a person calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from guard.app.price import Traffic
+from guard.cli import app
+from guard.errors import ConfigError
+
+QUICK = ["--calls", "6", "--length-s", "60", "--json"]
+PRICE = ["policy", "price", "--profile", "meeting", "--calls-per-day", "500", "--fraud-rate", "0.01"]
+
+
+def run(*arguments: str) -> dict[str, object]:
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0
+    found: dict[str, object] = json.loads(result.stdout)
+    return found
+
+
+def test_recorded_calls_are_replayed_as_calls_would_be_judged(tmp_path: Path) -> None:
+    def call(name: str, label: str, llr: float) -> str:
+        scores = [
+            {"signal": "voice_spoof", "start_s": t - 4, "end_s": t, "llr": llr} for t in range(4, 41, 2)
+        ]
+        return json.dumps({"call": name, "label": label, "length_s": 40, "scores": scores})
+
+    path = tmp_path / "calls.jsonl"
+    path.write_text("\n".join([call("a", "spoof", 4.0), call("b", "bonafide", -2.0)]))
+    found = run("simulate", str(path), "--json")
+    spoof, genuine = found["outcomes"]  # type: ignore[misc]
+    assert spoof["red_s"] is not None and genuine["amber_s"] is None
+    assert genuine["last_state"] == "bona_fide" and found["source"] == "recorded"
+
+
+def test_the_profile_decides_whether_a_voice_alone_turns_red(tmp_path: Path) -> None:
+    scores = [{"signal": "voice_spoof", "start_s": t - 4, "end_s": t, "llr": 4.0} for t in range(4, 41, 2)]
+    path = tmp_path / "call.jsonl"
+    path.write_text(json.dumps({"call": "a", "label": "spoof", "scores": scores}))
+    for profile, red in (("meeting", True), ("kz-ardfm", False)):
+        (outcome,) = run("simulate", str(path), "--profile", profile, "--json")["outcomes"]  # type: ignore[misc]
+        assert (outcome["red_s"] is not None) == red and outcome["amber_s"] is not None
+
+
+def test_simulated_calls_say_so_and_are_the_same_for_a_seed() -> None:
+    one, same, other = (
+        run("simulate", *QUICK),
+        run("simulate", *QUICK),
+        run("simulate", *QUICK, "--seed", "2"),
+    )
+    assert one == same != other
+    assert str(one["source"]).startswith("simulated")
+    assert one["signals"]["voice_spoof"]["genuine_sources"] >= 10  # type: ignore[index]
+
+
+def test_a_price_names_what_it_rests_on_and_grows_with_the_calls() -> None:
+    found = run(*PRICE, *QUICK)
+    alarms = found["alarms"]["amber_or_red"]  # type: ignore[index]
+    assert str(found["source"]).startswith("simulated")
+    assert found["simulated_calls"] == {"genuine": 6, "attacked": 6}
+    daily, share = alarms["false_alarms_per_day"], alarms["false_alarm_share_of_calls"]
+    assert daily["high"] == pytest.approx(share["high"] * 495, abs=0.01)
+    weekly = alarms["false_alarms_per_agent_week"]
+    assert weekly["high"] == pytest.approx(share["high"] * 40 * 5 * 0.99, abs=0.01)
+    rows = found["amber_at_other_thresholds"]
+    noticed = [row["attacks_noticed"]["value"] for row in rows]  # type: ignore[attr-defined]
+    assert noticed == sorted(noticed, reverse=True)
+
+
+def test_tables_are_for_people() -> None:
+    for arguments in (["simulate", *QUICK[:-1]], [*PRICE, *QUICK[:-1]]):
+        shown = CliRunner().invoke(app, arguments, catch_exceptions=False)
+        assert shown.exit_code == 0 and "simulated" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "wrong", [(0, 0.1, 40), (500, 0, 40), (500, 1, 40), (500, 0.1, 0), (float("nan"), 0.1, 40)]
+)
+def test_impossible_traffic_is_refused(wrong: tuple[float, float, float]) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Traffic(*wrong)
+    assert refused.value.code == "price_traffic"
+
+
+def test_a_switch_after_the_end_and_models_without_scores_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        run("simulate", "--length-s", "10", "--switch-s", "11", "--json")
+    assert refused.value.code == "simulate_calls"
