@@ -10,7 +10,8 @@ from guard.clock import Clock
 from guard.errors import ConfigError
 from guard.signalling.actions import Actions
 from guard.signalling.connections import Connections, ConnectionsConfig
-from guard.signalling.ports import ActionSink, MediaPlane, VoicePort
+from guard.signalling.messages import DeviceMessage
+from guard.signalling.ports import ActionSink, EnrolmentPort, MediaPlane
 from guard.signalling.rooms import Rooms, RoomsConfig
 from guard.signalling.sdp import MAX_SDP_BYTES
 from guard.signalling.sessions import Sessions
@@ -68,7 +69,8 @@ class Services:
     connections: Connections
     actions: Actions
     rooms: Rooms
-    voices: VoicePort
+    voices: EnrolmentPort
+    faces: EnrolmentPort
     ready: Ready
     metrics: MetricsPage
     config: ApiConfig = field(default_factory=ApiConfig)
@@ -82,18 +84,21 @@ class Services:
         sessions: Sessions,
         media: MediaPlane,
         sink: ActionSink,
-        voices: VoicePort,
+        voices: EnrolmentPort,
+        faces: EnrolmentPort,
         ready: Ready,
         metrics: MetricsPage,
         config: ApiConfig | None = None,
         connections_config: ConnectionsConfig | None = None,
         rooms_config: RoomsConfig | None = None,
         on_page: Callable[[str, str, bool], None] = lambda *_: None,
+        on_device: Callable[[str, str, DeviceMessage], None] = lambda *_: None,
     ) -> Services:
         """Wire signalling to a media plane and to whoever takes the actions.
 
         Args:
             on_page: told (session, participant, open) when somebody's page has joined or gone.
+            on_device: told (session, participant, report) what somebody's page says of its camera.
         """
         settings = config or ApiConfig()
         connections = Connections(media, sessions, connections_config)
@@ -106,5 +111,7 @@ class Services:
             clock=clock,
             config=rooms_config or RoomsConfig(ice_servers=settings.ice_servers),
             on_page=on_page,
+            on_device=on_device,
         )
-        return cls(clock, tokens, sessions, connections, actions, rooms, voices, ready, metrics, settings)
+        parts = (clock, tokens, sessions, connections, actions, rooms, voices, faces)
+        return cls(*parts, ready, metrics, settings)

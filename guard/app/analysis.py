@@ -11,17 +11,33 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from guard.app.enrolment import answer_message, describe_voice, read_vector, refusal_message
+from guard.app.enrolment import (
+    FACE,
+    VOICE,
+    answer_message,
+    describe_photo,
+    describe_voice,
+    read_vector,
+    refusal_message,
+)
 from guard.app.parts import Models, PipelineConfig, build_pipeline
 from guard.clock import Clock
 from guard.codec.receive import ReceiveConfig, TrackReceiver
-from guard.detectors.speaker import Speaker
+from guard.detectors.virtual_camera import read_report
 from guard.errors import GuardError
 from guard.fusion.config import Thresholds
 from guard.inference.lanes import ScoreSink
 from guard.types import AudioFrame, Score, State, TapPacket, TrackKey, Verdict, VideoFrame
+from guard.windows.face_models import FaceModels
 from guard.workers.link import Link, open_link
-from guard.workers.wire import EncodedPicture, Message, Record, VoiceRecording, encode_message
+from guard.workers.wire import (
+    EncodedPicture,
+    FacePhoto,
+    Message,
+    Record,
+    VoiceRecording,
+    encode_message,
+)
 
 HEARTBEAT_S = 0.3
 VERDICT_EVERY_S = 0.2
@@ -132,39 +148,58 @@ class AnalysisWorker:
         """Take one record from the relay process."""
         if isinstance(record, TapPacket):
             self._packet(record)
-        elif isinstance(record, VoiceRecording):
-            self._recording(record)
+        elif isinstance(record, VoiceRecording | FacePhoto):
+            self._enrolment(record)
         elif not isinstance(record, EncodedPicture):
             self._message(record)
 
-    def _recording(self, recording: VoiceRecording) -> None:
-        """Describe a voice in a thread: decoding and the model take a second, and packets go on coming."""
-        task = asyncio.create_task(asyncio.to_thread(self._described, recording))
+    def _enrolment(self, sent: VoiceRecording | FacePhoto) -> None:
+        """Describe it in a thread: decoding and the model may take a second, and packets go on coming."""
+        describe = self._voice if isinstance(sent, VoiceRecording) else self._face
+        task = asyncio.create_task(asyncio.to_thread(describe, sent.number, sent.content))
         self._recordings.add(task)
         task.add_done_callback(self._answer)
 
-    def _described(self, recording: VoiceRecording) -> Message:
+    def _voice(self, number: int, content: bytes) -> Message:
         speaker = self._models.speaker
         if speaker is None:
-            return refusal_message(recording.number, "model_unusable", "the speaker model is not in use")
+            return refusal_message(VOICE, number, "model_unusable", "the speaker model is not in use")
         try:
-            vector = describe_voice(recording.content, speaker)
+            vector = describe_voice(content, speaker)
         except GuardError as error:
-            return refusal_message(recording.number, error.code, error.message)
-        return answer_message(recording.number, vector, speaker.card.sha256)
+            return refusal_message(VOICE, number, error.code, error.message)
+        return answer_message(VOICE, number, vector, speaker.card.sha256)
+
+    def _face(self, number: int, content: bytes) -> Message:
+        identity = self._models.identity
+        if identity is None:
+            return refusal_message(FACE, number, "model_unusable", "the face identity model is not in use")
+        try:
+            # networks of its own: those of the calls are in use in another thread
+            faces = FaceModels(*self._models.faces.cards)
+            vector = describe_photo(content, identity.detector, faces)
+        except GuardError as error:
+            return refusal_message(FACE, number, error.code, error.message)
+        return answer_message(FACE, number, vector, identity.card.sha256)
 
     def _answer(self, task: asyncio.Task[Message]) -> None:
         self._recordings.discard(task)
         if not task.cancelled() and task.exception() is None:
             self._send(task.result())
 
-    def _about_voice(self, message: Message, speaker: Speaker) -> None:
-        """Take or drop the voice of a participant; one of another model is as good as none."""
+    def _about_enrolled(self, message: Message) -> None:
+        """Take or drop the voice or face of a participant; one of another model is as good as none."""
         session, participant = str(message.get("session")), str(message.get("participant"))
-        if message.get("type") == "voice_withdrawn":
-            speaker.match.withdraw(session, participant)
-        elif message.get("model") == speaker.card.sha256:
-            speaker.match.enrol(session, participant, read_vector(message))
+        speaker, identity = self._models.speaker, self._models.identity
+        match message.get("type"):
+            case VOICE.withdrawn if speaker is not None:
+                speaker.match.withdraw(session, participant)
+            case FACE.withdrawn if identity is not None:
+                identity.detector.withdraw(session, participant)
+            case VOICE.reference if speaker is not None and message.get("model") == speaker.card.sha256:
+                speaker.match.enrol(session, participant, read_vector(message))
+            case FACE.reference if identity is not None and message.get("model") == identity.card.sha256:
+                identity.detector.enrol(session, participant, read_vector(message))
 
     def _packet(self, packet: TapPacket) -> None:
         self._packets += 1
@@ -195,9 +230,10 @@ class AnalysisWorker:
             self._thresholds.pop(session, None)
             if self._models.speaker is not None:
                 self._models.speaker.match.withdraw(session)
-        elif message.get("type") in ("voice_reference", "voice_withdrawn"):
-            if self._models.speaker is not None:
-                self._about_voice(message, self._models.speaker)
+            if self._models.identity is not None:
+                self._models.identity.detector.withdraw(session)
+        elif message.get("type") in (VOICE.reference, VOICE.withdrawn, FACE.reference, FACE.withdrawn):
+            self._about_enrolled(message)
         else:
             self._about_participant(message)
 
@@ -205,6 +241,8 @@ class AnalysisWorker:
         who = (str(message.get("session")), str(message.get("participant")))
         if message.get("type") == "acknowledge":
             self._pipeline.acknowledge(*who)
+        elif message.get("type") == "device":
+            self._models.cameras.report(*who, read_report(message["report"]))
         elif message.get("type") == "forget":
             self._pipeline.forget(*who)
             self._times.forget(*who)

@@ -35,6 +35,7 @@ from guard.relay.events import (
     TrackPublished,
 )
 from guard.signalling.actions import Actions
+from guard.signalling.messages import DeviceMessage
 from guard.signalling.ports import Action, ActionKind
 from guard.signalling.session import Participant, Session
 from guard.signalling.sessions import Sessions
@@ -130,6 +131,13 @@ class Calls:
         policy = self._policies.get(session)
         if policy is not None:
             self._carry_out(policy.has_page(participant, is_open, self._clock.now()))
+
+    def device(self, session: str, participant: str, report: DeviceMessage) -> None:
+        """A participant's page says what camera it uses; of people who are not analysed it is not kept."""
+        policy = self._policies.get(session)
+        if policy is not None and policy.suspectable(participant):
+            who = {"session": session, "participant": participant}
+            self._analysis.send({"type": "device", **who, "report": report.model_dump(exclude={"v", "type"})})
 
     # -- the session's life
 

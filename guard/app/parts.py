@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from guard.app.model_files import NETWORKS, in_use, load_detector
@@ -14,6 +14,7 @@ from guard.detectors.speaker import Speaker, load_speaker
 from guard.detectors.speaker_card import SIGNALS
 from guard.detectors.table import DETECTORS
 from guard.detectors.tflite import load_network_card
+from guard.detectors.virtual_camera import VirtualCamera
 from guard.errors import ModelError
 from guard.fusion.config import FusionConfig, Thresholds
 from guard.fusion.engine import Fusion
@@ -57,11 +58,13 @@ class Models:
     """Everything loaded from the folder of models, and what could not be.
 
     Args:
-        detectors: one per line of the detector table, in its order, and the two of the speaker model.
+        detectors: one per line of the detector table, in its order, the two of the speaker model, and
+            ``cameras``.
         faces: BlazeFace and FaceMesh.
         sha256: of every model file in use, by name.
         errors: why a detector's model is not in use, by signal.
         speaker: what takes the voices that are enrolled; None where its model is not in use.
+        cameras: what takes the pages' reports of their cameras; it has no model.
     """
 
     detectors: tuple[Detector, ...]
@@ -69,6 +72,7 @@ class Models:
     sha256: Mapping[str, str]
     errors: Mapping[Signal, ModelError]
     speaker: Speaker | None = None
+    cameras: VirtualCamera = field(default_factory=VirtualCamera)
 
 
 def load_models(folder: Path | None) -> Models:
@@ -103,7 +107,8 @@ def load_models(folder: Path | None) -> Models:
     except ModelError as error:
         detectors += [UnusableDetector(signal) for signal in SIGNALS]
         errors |= dict.fromkeys(SIGNALS, error)
-    return Models(tuple(detectors), faces, sha256, errors, speaker)
+    cameras = VirtualCamera()
+    return Models((*detectors, cameras), faces, sha256, errors, speaker, cameras)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from guard.api.tls import host_addresses, own_certificate
 from guard.api.webhook import WebhookSender
 from guard.app.calls import Calls
 from guard.app.deliver import Deliverer, Ports
-from guard.app.enrolment import Enrolments
+from guard.app.enrolment import FACE, VOICE, Enrolments
 from guard.app.injection import Injection
 from guard.app.preflight import configured_certificate, webhook_config
 from guard.app.tap_pump import TapPump
@@ -95,6 +95,7 @@ class Application:
             media=self.relay,
             sink=self.calls,
             voices=self.voices,
+            faces=self.faces,
             ready=self.not_ready,
             metrics=MetricsPage(
                 self.metrics,
@@ -105,6 +106,7 @@ class Application:
                 pump=self.pump,
             ).render,
             on_page=self.calls.page,
+            on_device=self.calls.device,
             config=settings.api,
             connections_config=settings.connections,
             rooms_config=settings.rooms,
@@ -196,8 +198,10 @@ class Application:
             on_writable=self.pump.resume,
             arguments=self._arguments,
         )
-        self.voices = Enrolments(self.analysis.write)
+        self.voices = Enrolments(self.analysis.write, VOICE)
+        self.faces = Enrolments(self.analysis.write, FACE)
         self.sessions.listen(ended=lambda session: self.voices.withdraw(session.id))
+        self.sessions.listen(ended=lambda session: self.faces.withdraw(session.id))
         self.pump.add(self.analysis, lambda _: True)
         self.pump.add(self.injection.worker, self.injection.wants)
 
@@ -233,11 +237,14 @@ class Application:
             self.relay.request_keyframe(key)
         elif record.get("type") == "voice":
             self.voices.answered(record)
+        elif record.get("type") == "face":
+            self.faces.answered(record)
         else:
             self.calls.on_analysis(record)
 
     def _analysis_writable(self) -> None:
         self.voices.flush()
+        self.faces.flush()
         self.pump.resume()
 
     def _analysis_up(self) -> None:
@@ -245,11 +252,13 @@ class Application:
         self.pump.restart(self.analysis)
         self.calls.analysis_up()
         self.voices.analysis_up()
+        self.faces.analysis_up()
 
     def _analysis_down(self, reason: str) -> None:
         log.error("analysis_down", reason=reason, restarts=self.analysis.restarts)
         self.calls.analysis_down(reason)
         self.voices.analysis_down()
+        self.faces.analysis_down()
 
 
 async def serve(config: Path | None, *, host: str | None, port: int | None) -> int:

@@ -58,7 +58,71 @@ class Leave(_Message):
     type: Literal["leave"]
 
 
-Message = Join | OfferMessage | Candidate | Ack | Leave
+Side = Annotated[int, Field(ge=1, le=16384)]
+Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(ge=0, le=600_000, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+class _Strict(BaseModel):
+    # strict: a text is no number, and a number no truth value
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class PictureFormat(_Strict):
+    """Size and rate of a camera's pictures; None where the browser does not say."""
+
+    width: Side | None
+    height: Side | None
+    rate_hz: Rate | None
+
+
+class CameraRange(_Strict):
+    """The most a camera can do by the browser's account, and how many of its image settings it has."""
+
+    max_width: Side | None
+    max_height: Side | None
+    max_rate_hz: Rate | None
+    controls: Annotated[int, Field(ge=0, le=64)]
+
+
+class DeviceMessage(_Strict):
+    """What the page says of its own camera; never its name, only what kind the name stands for.
+
+    Args:
+        kind: as in ``guard.detectors.virtual_camera.CameraKind``.
+        automated: ``navigator.webdriver``.
+        has_id: whether the browser gives the camera an id; the id itself is not sent.
+        facing: ``facingMode``; None where the browser gives none.
+        changes: how often the page's camera became another one.
+        requested: what the page asked for.
+        reported: what the browser's settings say.
+        actual: what arrived, the rate as counted.
+        range: None where the browser does not say.
+        first_picture_ms: from asking for the camera to its first picture; None where none came.
+        resize_ms: how long the browser took to take another size; None where it took none.
+        jitter_ms: standard deviation of the time between pictures; None before there were enough.
+        pictures: how many of them were counted.
+    """
+
+    v: Literal[1] = 1
+    type: Literal["device"]
+    kind: Literal["physical", "virtual", "effects", "bridge", "capture", "test", "hidden"]
+    automated: bool
+    has_id: bool
+    facing: Literal["user", "environment", "left", "right"] | None
+    changes: Count
+    requested: PictureFormat
+    reported: PictureFormat
+    actual: PictureFormat
+    range: CameraRange | None
+    first_picture_ms: Milliseconds | None
+    resize_ms: Milliseconds | None
+    jitter_ms: Milliseconds | None
+    pictures: Count
+
+
+Message = Join | OfferMessage | Candidate | Ack | Leave | DeviceMessage
 
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 

@@ -68,19 +68,19 @@ class Action:
     reason: str | None = None
 
 
-class VoicePort(Protocol):
-    """Keeps the voices that participants should have, for as long as their session."""
+class EnrolmentPort(Protocol):
+    """Keeps the voices, or the faces, that participants should have, for as long as their session."""
 
     async def enrol(self, session: str, participant: str, content: bytes) -> None:
-        """Compare a participant with the voice in an audio file from now on.
+        """Compare a participant with the voice in an audio file, or the face in a photo, from now on.
 
         Raises:
-            MediaError: ``voice_unreadable`` or ``voice_too_short``.
+            MediaError: the file is no good; docs/errors.md, "Enrolled voices" and "Enrolled faces".
             Overload: ``analysis_unavailable``.
         """
 
     def withdraw(self, session: str, participant: str | None = None) -> None:
-        """Forget the voice of a participant, or of everybody in the session."""
+        """Forget what was enrolled for a participant, or for everybody in the session."""
 
 
 class ActionSink(Protocol):

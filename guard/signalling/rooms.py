@@ -20,7 +20,16 @@ from guard.signalling.actions import Actions
 from guard.signalling.closing import CLOSE_LEFT, Budget, close, close_code
 from guard.signalling.connections import Connection, Connections, Via
 from guard.signalling.hub import Subscription
-from guard.signalling.messages import Ack, Candidate, Join, Leave, Message, OfferMessage, parse_message
+from guard.signalling.messages import (
+    Ack,
+    Candidate,
+    DeviceMessage,
+    Join,
+    Leave,
+    Message,
+    OfferMessage,
+    parse_message,
+)
 from guard.signalling.ports import ActionKind
 from guard.signalling.sdp import Offer, read_offer
 from guard.signalling.session import Participant, Session
@@ -83,11 +92,13 @@ class Rooms:
         clock: Clock,
         config: RoomsConfig | None = None,
         on_page: Callable[[str, str, bool], None] = lambda *_: None,
+        on_device: Callable[[str, str, DeviceMessage], None] = lambda *_: None,
     ) -> None:
         """Serve no page yet.
 
         Args:
             on_page: told (session, participant, open) when somebody's page has joined or gone.
+            on_device: told (session, participant, report) what somebody's page says of its camera.
         """
         self._tokens = tokens
         self._sessions = sessions
@@ -96,6 +107,7 @@ class Rooms:
         self._clock = clock
         self._config = config or RoomsConfig()
         self._on_page = on_page
+        self._on_device = on_device
         self._pages: dict[tuple[str, str], _Page] = {}
 
     def __len__(self) -> int:
@@ -269,6 +281,8 @@ class Rooms:
                 await self._actions.perform(
                     page.access, page.session.id, ActionKind.ACKNOWLEDGE, alert=message.id, reason=None
                 )
+            case DeviceMessage():
+                self._on_device(page.session.id, page.person.id, message)
             case _:
                 raise PeerError("message_unexpected", "already joined")
 

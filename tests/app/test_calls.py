@@ -19,6 +19,7 @@ from guard.policy.profile import load_profile
 from guard.policy.texts import load_texts
 from guard.relay.events import ChannelMessage, ChannelOpen, TrackEnded
 from guard.signalling.actions import Actions
+from guard.signalling.messages import DeviceMessage, parse_message
 from guard.signalling.ports import Action, ActionKind
 from guard.signalling.session import NewParticipant, Session
 from guard.signalling.sessions import Sessions
@@ -138,6 +139,35 @@ async def test_a_spoof_reaches_the_agents_channel_and_never_the_suspects(house: 
     assert (body["v"], body["participant"], body["state"]) == (1, "mallory", "spoof")
     assert set(body["advice"]) == {"kk", "ru", "en"}
     assert house.outside.webhook[0]["id"] == body["id"]
+
+
+async def test_what_a_page_says_of_its_camera_goes_to_analysis_for_those_who_are_analysed(
+    house: House,
+) -> None:
+    what = {"width": 640, "height": 360, "rate_hz": 30.0}
+    report: dict[str, Any] = {
+        "kind": "virtual",
+        "automated": False,
+        "has_id": True,
+        "facing": None,
+        "changes": 0,
+        "requested": what,
+        "reported": what,
+        "actual": what,
+        "range": None,
+        "first_picture_ms": 12.5,
+        "resize_ms": None,
+        "jitter_ms": None,
+        "pictures": 90,
+    }
+    message = parse_message(json.dumps({"v": 1, "type": "device", **report}))
+    assert isinstance(message, DeviceMessage)
+    before = len(house.outside.analysis)
+    for who in ("alice", "nobody", "mallory"):
+        house.calls.device(house.session.id, who, message)
+    house.calls.device("gone", "mallory", message)
+    about = {"session": house.session.id, "participant": "mallory"}
+    assert house.outside.analysis[before:] == [{"type": "device", **about, "report": report}]
 
 
 async def test_a_verdict_on_somebody_not_suspectable_changes_nothing(house: House) -> None:

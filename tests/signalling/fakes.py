@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from guard.api import ApiConfig, Services
 from guard.clock import ManualClock
 from guard.errors import GuardError
+from guard.signalling.messages import DeviceMessage
 from guard.signalling.ports import Action
 from guard.signalling.sessions import Sessions, SessionsConfig
 from guard.signalling.tokens import Tokens
@@ -83,8 +84,8 @@ class ActionLog:
 
 
 @dataclass
-class ScriptedVoices:
-    """Takes every voice, or raises what the test put there."""
+class ScriptedEnrolments:
+    """Takes every voice or photo, or raises what the test put there."""
 
     enrolled: dict[tuple[str, str], bytes] = field(default_factory=dict)
     refusal: GuardError | None = None
@@ -110,7 +111,9 @@ class House:
     sessions: Sessions
     failing: dict[str, str]
     services: Services
-    voices: ScriptedVoices
+    voices: ScriptedEnrolments
+    faces: ScriptedEnrolments
+    devices: list[tuple[str, str, DeviceMessage]]
 
     def token(self, session: str, participant: str, role: Role, ttl_s: float = 3600.0) -> str:
         return self.tokens.issue(session, participant, role, ttl_s=ttl_s)
@@ -124,7 +127,8 @@ def house(config: ApiConfig | None = None, sessions_config: SessionsConfig | Non
     tokens = Tokens(KEY, clock)
     sessions = Sessions(clock, sessions_config, profiles=("meeting", "kz-ardfm"))
     failing: dict[str, str] = {}
-    voices = ScriptedVoices()
+    voices, faces = ScriptedEnrolments(), ScriptedEnrolments()
+    devices: list[tuple[str, str, DeviceMessage]] = []
     services = Services.build(
         clock=clock,
         tokens=tokens,
@@ -132,10 +136,12 @@ def house(config: ApiConfig | None = None, sessions_config: SessionsConfig | Non
         media=media,
         sink=log,
         voices=voices,
+        faces=faces,
         ready=lambda: failing,
         metrics=lambda: b"guard_up 1\n",
         config=config,
+        on_device=lambda *told: devices.append(told),
     )
     # the relay reports every end, also those that were asked for
     media.on_closed = services.rooms.media_lost
-    return House(clock, media, log, tokens, sessions, failing, services, voices)
+    return House(clock, media, log, tokens, sessions, failing, services, voices, faces, devices)

@@ -26,6 +26,7 @@ from guard.signalling.sessions import SessionsConfig
 from guard.signalling.tokens import Access
 from guard.types import Alert, Role, State
 from tests.signalling.fakes import ANSWER, PUBLISH, House, house, offer
+from tests.signalling.test_device_message import REPORT
 
 JOIN = {"v": 1, "type": "join", "consent": True, "language": "kk"}
 WATCH = offer(("audio", "0", "sendonly"), ("audio", "2", "recvonly"), ("video", "3", "recvonly"))
@@ -486,3 +487,20 @@ def test_any_json_object_is_a_message_or_a_peer_error(kind: str, fields: dict[st
         assert len(error.message) <= 200
     else:
         assert message.type == kind
+
+
+async def test_what_a_page_says_of_its_camera_is_handed_on_and_nothing_else_is_taken_for_it(
+    hall: Building,
+) -> None:
+    cust, _ = await hall.join("cust", Role.CUSTOMER)
+    await cust.send(REPORT)
+    await cust.send({"type": "offer", "id": 1, "sdp": PUBLISH})
+    await cust.until("answer")
+    told = hall.home.devices
+    assert [(session, who, message.kind) for session, who, message in told] == [
+        (hall.session.id, "cust", "physical")
+    ]
+    assert not any(message["type"] == "device" for message in cust.seen)
+    await cust.send(REPORT | {"label": "Somebody's camera"})
+    assert await cust.closed() == 4400
+    assert len(told) == 1

@@ -13,6 +13,7 @@ const RETRY_MS = 2000;
 export class Call {
   #access;
   #local;
+  #camera;
   #room;
   #media = null;
   #tiles = new Tiles(byId("tiles"));
@@ -24,10 +25,11 @@ export class Call {
   #onOver;
   #stopped = new AbortController();
 
-  /** `onOver(why)` is called once when the call is over for this page. */
-  constructor(access, local, onOver) {
+  /** `camera` watches the camera of `local` and may be null; `onOver(why)` is called once when the call is over for this page. */
+  constructor(access, local, camera, onOver) {
     this.#access = access;
     this.#local = local;
+    this.#camera = camera;
     this.#onOver = onOver;
     this.#alerts = new Alerts(byId("alerts"), (id, reason) => this.#acknowledge(id, reason));
     this.#room = new Room(access, language);
@@ -59,6 +61,7 @@ export class Call {
     byId("link-state").hidden = true;
     this.#people(message.participants, false);
     this.#connect(this.#media !== null);
+    this.#camera?.start((report) => this.#room.send({ type: "device", ...report }));
   }
 
   #message(message) {
@@ -189,6 +192,7 @@ export class Call {
 
   #over(why) {
     this.#stopped.abort();
+    this.#camera?.stop();
     this.#media?.close();
     this.#alerts.clear();
     for (const track of this.#local?.getTracks() ?? []) track.stop();

@@ -2,8 +2,9 @@
 
 import { takeAccess } from "./access.js";
 import { Call } from "./call.js";
+import { CameraWatch } from "./device.js";
 import { byId, show } from "./dom.js";
-import { openCamera } from "./media.js";
+import { openCamera, WANTED_VIDEO } from "./media.js";
 import { operate } from "./operator.js";
 import { offerLanguages, onLanguage, speak, t } from "./texts.js";
 
@@ -11,6 +12,7 @@ const CAN_RETRY = new Set(["left", "replaced", "lost", "full"]);
 const ADVICE = { left: "over.close", ended: "over.close", replaced: "over.close", full: "over.retry", lost: "over.retry" };
 
 let local = null;
+let camera = null;
 let call = null;
 let why = null;
 
@@ -20,7 +22,11 @@ window.guard = { stats: async () => (call ? call.stats() : null) };
 async function preview() {
   const note = byId("preview-note");
   byId("camera-again").hidden = true;
+  const askedAt = performance.now();
   local = await openCamera();
+  camera?.stop();
+  camera = local ? new CameraWatch(local, WANTED_VIDEO, askedAt) : null;
+  camera?.probe();
   byId("preview").srcObject = local;
   note.hidden = Boolean(local?.getVideoTracks().length);
   note.dataset.t = local ? "join.preview" : "join.no_camera";
@@ -40,7 +46,7 @@ function askToJoin(access) {
     show("call");
     byId("main").focus();
     byId("preview").srcObject = null;
-    call = new Call(access, local, over);
+    call = new Call(access, local, camera, over);
   });
   preview();
 }

@@ -153,10 +153,13 @@ export class Media extends EventTarget {
 
 const pick = (report, names) => Object.fromEntries(names.map((name) => [name, report[name] ?? null]));
 
+/** What the camera is asked for. */
+export const WANTED_VIDEO = { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 30, max: 30 } };
+
 /** Opens camera and microphone; null where neither can be used. */
 export async function openCamera() {
   if (!navigator.mediaDevices) return null; // not a secure address
-  const video = { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 30, max: 30 } };
+  const video = WANTED_VIDEO;
   const attempts = [{ audio: true, video }, { audio: true }, { video }];
   for (const wanted of attempts) {
     try {
