@@ -1,20 +1,23 @@
-"""What a call does to a picture: camera, codec, scaling, cut-out. The same for both classes.
+"""What a call does to a picture: codec, scaling, cut-out. The same for both classes.
 
 Drawn once per pair and applied to the real picture and to its forgery alike, so that nothing but
-the forgery tells them apart. The camera comes before the forgery (a live tool works on what the
-camera gave, its noise included), the rest after it.
+the forgery tells them apart. The camera (camera.py) comes before the forgery (a live tool works on
+what the camera gave, its noise included), the call after it.
 """
 
 from __future__ import annotations
 
 import fractions
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import av
 import cv2
 import numpy as np
+from camera import camera, unseen_camera
 from data import ROOT
+from finish import jpeg
 
 sys.path.insert(0, str(ROOT))
 from guard.media.align import align_matrix_from
@@ -22,6 +25,10 @@ from guard.media.warp import warp
 
 INPUT_PX = 128
 LEFT_PX, TOP_PX = 48, 51  # of the input in the 224 px crop: what a tight training picture covers
+# eyes 82 px apart in a 200 px training picture: 0.36 is a face just large enough to be judged
+_SCALES = (0.36, 1.0)
+
+Camera = Callable[[np.ndarray, np.random.Generator, np.ndarray | None], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -39,14 +46,37 @@ class Call:
     flip: bool
 
 
-def draw_call(rng: np.random.Generator) -> Call:
-    """Return one random call."""
-    codec = str(rng.choice(["none", "jpeg", "vp8", "h264"], p=[0.15, 0.2, 0.4, 0.25]))
-    ranges = {"none": (0, 1), "jpeg": (35, 96), "vp8": (6, 50), "h264": (18, 38)}
+@dataclass(frozen=True)
+class Surroundings:
+    """A family of cameras and of calls.
+
+    Args:
+        camera: picture, generator and landmarks to the camera's picture.
+        codecs: codec names of ``draw_call`` and how often each is drawn.
+    """
+
+    camera: Camera
+    codecs: dict[str, float]
+
+    def call(
+        self, points: np.ndarray, indices: list[int], rng: np.random.Generator
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """Draw a call and return what it makes of a picture: uint8 (128, 128, 3)."""
+        drawn = draw_call(rng, self.codecs)
+        return lambda picture: through_call(picture, points, indices, drawn)
+
+
+SEEN = Surroundings(camera, {"none": 0.12, "jpeg": 0.18, "vp8": 0.42, "h264": 0.28})
+UNSEEN = Surroundings(unseen_camera, {"mpeg4": 0.5, "vp9": 0.5})
+
+
+def draw_call(rng: np.random.Generator, codecs: dict[str, float]) -> Call:
+    """Return one random call with one of ``codecs``."""
+    codec = str(rng.choice(list(codecs), p=list(codecs.values())))
     return Call(
-        scale=float(rng.uniform(0.5, 1.0)),
+        scale=float(rng.uniform(*_SCALES)),
         codec=codec,
-        quality=int(rng.integers(*ranges[codec])),
+        quality=int(rng.integers(*_QUALITIES[codec])),
         second_jpeg=int(rng.integers(50, 96)) if rng.random() < 0.15 else 0,
         rescale=float(rng.uniform(0.55, 1.0)) if rng.random() < 0.2 else 1.0,
         shift=(float(rng.normal(0, 1.5)), float(rng.normal(0, 1.5))),
@@ -56,32 +86,9 @@ def draw_call(rng: np.random.Generator) -> Call:
     )
 
 
-def camera(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return what a webcam would give: white balance, exposure, low light, noise, beauty filter, blur."""
-    out = picture.astype(np.float32) / 255
-    out = out * (1 + rng.uniform(-0.12, 0.12, 3)).astype(np.float32)
-    out = np.clip(out, 0, 1) ** float(rng.uniform(0.75, 1.35))
-    if rng.random() < 0.2:
-        out = out * float(rng.uniform(0.35, 0.8))
-    noise = float(rng.choice([0.0, rng.uniform(0.002, 0.03)]))
-    if noise:
-        grain = rng.normal(0, noise, out.shape).astype(np.float32)
-        out = out + (cv2.GaussianBlur(grain, (0, 0), 0.7) * 1.6 if rng.random() < 0.5 else grain)
-    out = np.clip(out * 255, 0, 255).astype(np.uint8)
-    kind = rng.random()
-    if kind < 0.15:
-        out = cv2.bilateralFilter(out, 7, float(rng.uniform(15, 50)), 4.0)
-    elif kind < 0.35:
-        out = cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.4, 1.6)))
-    elif kind < 0.45:
-        soft = cv2.GaussianBlur(out, (0, 0), 1.0)
-        out = cv2.addWeighted(out, 1.8, soft, -0.8, 0)
-    return out
-
-
 def through_call(picture: np.ndarray, points: np.ndarray, indices: list[int], call: Call) -> np.ndarray:
     """Return uint8 (128, 128, 3): ``picture`` as the detector sees it at the other end of ``call``."""
-    side = max(96, int(picture.shape[0] * call.scale) // 2 * 2)
+    side = max(72, int(picture.shape[0] * call.scale) // 2 * 2)
     how = cv2.INTER_AREA
     out = cv2.resize(picture, (side, side), interpolation=how)
     out = _compress(out, call)
@@ -89,7 +96,7 @@ def through_call(picture: np.ndarray, points: np.ndarray, indices: list[int], ca
         small = max(64, int(side * call.rescale))
         out = cv2.resize(cv2.resize(out, (small, small), interpolation=how), (side, side))
     if call.second_jpeg:
-        out = _jpeg(out, call.second_jpeg)
+        out = jpeg(out, call.second_jpeg)
     matrix = align_matrix_from((points * (side / picture.shape[0])).astype(np.float32), indices)
     return cut_input(out, _jitter(matrix, call), flip=call.flip)
 
@@ -114,28 +121,23 @@ def _jitter(matrix: np.ndarray, call: Call) -> np.ndarray:
     return np.column_stack([linear @ matrix[:, :2], linear @ matrix[:, 2] + shift]).astype(np.float32)
 
 
-def _jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
-    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
-
-
 def _compress(picture: np.ndarray, call: Call) -> np.ndarray:
     if call.codec == "jpeg":
-        return _jpeg(picture, call.quality)
+        return jpeg(picture, call.quality)
     if call.codec == "none":
         return picture
     return through_codec(picture, call.codec, call.quality)
 
 
 def through_codec(picture: np.ndarray, codec: str, quality: int) -> np.ndarray:
-    """Return the last of three frames, each moved by a pixel, after real VP8 or H.264 at one quantiser."""
-    name, options = _CODECS[codec]
+    """Return the last of three frames, each moved by a pixel, after a real codec at one quantiser."""
+    name, decoder_name, options = _CODECS[codec]
     encoder = av.CodecContext.create(name, "w")
     encoder.width, encoder.height = picture.shape[1], picture.shape[0]
     encoder.pix_fmt, encoder.time_base, encoder.framerate = "yuv420p", fractions.Fraction(1, 25), 25
     encoder.thread_count = 1
     encoder.options = {key: value.format(q=quality) for key, value in options.items()}
-    decoder = av.CodecContext.create("vp8" if codec == "vp8" else "h264", "r")
+    decoder = av.CodecContext.create(decoder_name, "r")
     decoder.thread_count = 1
     packets = []
     for index, (dx, dy) in enumerate(((2, 1), (1, 0), (0, 0))):
@@ -147,10 +149,18 @@ def through_codec(picture: np.ndarray, codec: str, quality: int) -> np.ndarray:
     return frames[-1].to_ndarray(format="rgb24")
 
 
+_REALTIME = {"deadline": "realtime", "cpu-used": "8", "qmin": "{q}", "qmax": "{q}", "b": "1000000"}
 _CODECS = {
-    "vp8": (
-        "libvpx",
-        {"deadline": "realtime", "cpu-used": "8", "qmin": "{q}", "qmax": "{q}", "b": "1000000"},
-    ),
-    "h264": ("libx264", {"preset": "ultrafast", "tune": "zerolatency", "crf": "{q}"}),
+    "vp8": ("libvpx", "vp8", _REALTIME),
+    "h264": ("libx264", "h264", {"preset": "ultrafast", "tune": "zerolatency", "crf": "{q}"}),
+    "vp9": ("libvpx-vp9", "vp9", {**_REALTIME, "lag-in-frames": "0"}),
+    "mpeg4": ("mpeg4", "mpeg4", {"qmin": "{q}", "qmax": "{q}", "b": "1000000"}),
+}
+_QUALITIES = {
+    "none": (0, 1),
+    "jpeg": (35, 96),
+    "vp8": (6, 50),
+    "h264": (18, 38),
+    "vp9": (10, 52),
+    "mpeg4": (2, 14),
 }

@@ -1,4 +1,4 @@
-"""Calibrates a trained net on faces and a forgery it never saw, and writes model.onnx and card.toml.
+"""Calibrates a trained net on faces, forgeries and cameras it never saw; writes model.onnx and card.toml.
 
     GUARD_DATA=... python export.py --folder CHECKPOINTS [--out models/face_frame]
 
@@ -17,16 +17,17 @@ import cv2
 import numpy as np
 import onnx
 import torch
-from data import ROOT, load
+from data import ROOT
 from forge import HELD_OUT, TRAINED
+from measure import rank_auc
 from net import FaceNet
-from rebuild import load_rebuilder
-from train import AUTOENCODERS, SEED, held_out_pairs, logits, rank_auc, to_input
+from pool import read_pool
+from train import PAIRS_PER_STEP, held_out_pairs, logits, to_input
 
 sys.path.insert(0, str(ROOT))
 from guard.fusion.calibration import fit_logistic
 
-PER_METHOD = 240
+PER_METHOD = 60  # in each of the two families of cameras and codecs
 # One frame of a camera never seen in training cannot support a stronger claim than about 1 in 12.
 LIMIT_LLR = 2.5
 
@@ -42,16 +43,21 @@ def main() -> None:
     net = FaceNet()
     net.load_state_dict(torch.load(args.folder / "net.pt", weights_only=True))
     net.eval()
-    faces = load(held_out=False)
-    held = held_out_pairs(faces, load_rebuilder(args.folder / AUTOENCODERS, faces, SEED), PER_METHOD)
-    real, fake = logits(net, held.real), logits(net, held.fake)
-    methods = np.array(held.methods)
+    seen, unseen = (held_out_pairs(args.folder, family, PER_METHOD) for family in ("seen", "unseen"))
+    real, fake = (
+        np.concatenate([logits(net, pictures) for pictures in both])
+        for both in ((seen.real, unseen.real), (seen.fake, unseen.fake))
+    )
+    methods = np.array(seen.methods + unseen.methods)
     a, b = _calibrate(real, fake, methods)
     aucs = {method: rank_auc(real, fake[methods == method]) for method in (*TRAINED, *HELD_OUT)}
     path = args.out / "model.onnx"
     _export(net, path)
     last = json.loads((args.folder / "curve.jsonl").read_text().splitlines()[-1])
-    (args.out / "card.toml").write_text(_card(path, a, b, aucs, last["step"], len(real)), encoding="utf-8")
+    card = _card(
+        path, aucs, a=a, b=b, steps=last["step"], held=len(real), pool=len(read_pool(args.folder).rows)
+    )
+    (args.out / "card.toml").write_text(card, encoding="utf-8")
     print({"a": a, "b": b, **aucs})
 
 
@@ -81,17 +87,19 @@ def _export(net: FaceNet, path: Path) -> None:
     onnx.checker.check_model(onnx.load(str(path)))
 
 
-def _card(path: Path, a: float, b: float, aucs: dict[str, float], steps: int, count: int) -> str:
+def _card(path: Path, aucs: dict[str, float], *, a: float, b: float, steps: int, held: int, pool: int) -> str:
     template = (Path(__file__).parent / "card.template.toml").read_text(encoding="utf-8")
     return template.format(
-        version=f"0.2.{steps}",
+        version=f"0.3.{steps}",
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         a=a,
         b=b,
         limit_llr=LIMIT_LLR,
-        pairs=count,
+        pairs=held,
+        pool=pool,
         steps=steps,
-        held_out=" and ".join(HELD_OUT),
+        seen=steps * PAIRS_PER_STEP,
+        held_out=", ".join(HELD_OUT),
         forgeries=", ".join(f'"{method}"' for method in TRAINED),
         aucs="\n".join(f"{method} = {value:.3f}" for method, value in aucs.items()),
     )

@@ -8,15 +8,21 @@ Most forgeries keep hair, neck and background of the real picture and replace th
 - ``bottleneck``: the face squeezed through few pixels and brought back, as autoencoders do.
 - ``swap_bottleneck``: both, the nearest to what DeepFaceLive and its like send into a call.
 - ``decoded``: another person's face, or the same one, as a small autoencoder gives it (rebuild.py).
+- ``recoded``: the face itself, coded, scaled, cleaned or sharpened apart from its surroundings.
 
 One replaces the whole picture, as generators and face animation do, so that there is no seam:
 
-- ``generated``: everything as a small autoencoder gives it, then often sharpened or made grainy.
+- ``generated``: everything as a small autoencoder gives it, with what generators leave.
 
-Two are never trained on, only calibrated and measured with:
+Three are never trained on, only calibrated, chosen and measured with:
 
 - ``pca``: the inner face rebuilt from principal components.
+- ``morph``: the inner face half another person's, half its own.
 - ``generated_unseen``: like ``generated``, from autoencoders whose decoders grow in another way.
+
+Every forgery is finished in a way drawn apart from its method, and named with it: ``as_is`` (mostly
+softer than the real picture), ``even`` (its detail made like the real one's, sharper or softer by
+chance), ``grainy`` or ``clean`` (noise added, or taken away, in the forged part only).
 """
 
 from __future__ import annotations
@@ -25,16 +31,19 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from bend import bend, laid_on, normalised
 from data import Face, Faces
+from finish import denoise, fit_detail, generator_traces, grain, other_history, resample, unsharp
+from masks import OVAL, hull_mask, swap_mask
 from rebuild import Rebuilder
 
 FIRST_TRAINED = ("blend", "swap", "bottleneck", "swap_bottleneck")
-TRAINED = (*FIRST_TRAINED, "decoded", "generated")
-HELD_OUT = ("pca", "generated_unseen")
+TRAINED = (*FIRST_TRAINED, "decoded", "recoded", "generated")
+HELD_OUT = ("pca", "morph", "generated_unseen")
 WHOLE = ("generated", "generated_unseen")
-_OVAL = 36  # the first landmarks of the file run round the face
+FINISHES = ("as_is", "even", "grainy", "clean")
+_SHARES = (0.4, 0.4, 0.1, 0.1)
 _INNER = 112
-_GRID = 21
 
 
 @dataclass(frozen=True)
@@ -57,33 +66,55 @@ class Forger:
     def __init__(self, faces: Faces, rebuilder: Rebuilder, pca: FacePca | None = None) -> None:
         self._faces = faces.faces
         self._rows = {index: row for row, index in enumerate(faces.indices)}
-        self._shapes = np.stack([_normalised(face.points) for face in faces.faces])
+        self._shapes = np.stack([normalised(face.points) for face in faces.faces])
         self._rebuilder = rebuilder
         self._pca = pca
 
     def forge(self, face: Face, picture: np.ndarray, method: str, rng: np.random.Generator) -> np.ndarray:
-        """Return ``picture`` (a camera's view of ``face``) with its face replaced by ``method``."""
+        """Return ``picture`` (a camera's view of ``face``) forged by ``method``."""
+        return self.forge_and_name(face, picture, method, rng)[0]
+
+    def forge_and_name(
+        self, face: Face, picture: np.ndarray, method: str, rng: np.random.Generator
+    ) -> tuple[np.ndarray, str]:
+        """Return what ``forge`` returns and how the forgery was finished."""
+        finish = str(rng.choice(FINISHES, p=_SHARES))
+        mask = swap_mask(face.points, self._rows, method.startswith("swap"), rng)
+        source = self._source(face, picture, method, rng)
+        inside = mask > 0.5 if method not in WHOLE else np.ones(mask.shape, bool)
+        if finish == "even" and inside.any():
+            source = fit_detail(source, picture, inside, rng)
+        elif finish == "grainy":
+            source = grain(source, float(rng.uniform(1.5, 7)), rng)
+        elif finish == "clean":
+            source = denoise(source, rng)
+        return (source if method in WHOLE else _mix(picture, source, mask)), finish
+
+    def _source(self, face: Face, picture: np.ndarray, method: str, rng: np.random.Generator) -> np.ndarray:
+        """Return the picture that is laid on, before it is finished."""
         if method in WHOLE:
-            return _finish(self._rebuilder(picture, method == "generated", rng), rng)
-        source = picture.copy()
+            return generator_traces(self._rebuilder(picture, method == "generated", rng), rng)
+        if method == "blend":
+            return _resharpen(_nudge(_recolour(picture, 1.0, rng), rng), rng)
+        if method == "recoded":
+            return _recolour(other_history(picture, rng), float(rng.uniform(0.0, 0.5)), rng)
+        if method == "pca":
+            return self._from_components(picture, face.points, rng)
+        if method == "morph":
+            other = self._other_face(face, picture, rng).astype(np.float32)
+            share = float(rng.uniform(0.35, 0.65))
+            return np.round(other * share + picture * (1 - share)).astype(np.uint8)
+        source = picture
         if method.startswith("swap") or (method == "decoded" and rng.random() < 0.5):
             source = self._other_face(face, picture, rng)
         if method.endswith("bottleneck"):
             source = _bottleneck(source, face.points, rng)
-        if method == "blend":
-            source = _nudge(_recolour(source, 1.0, rng), rng)
-            source = _resharpen(source, rng)
-        elif method == "bottleneck":
-            source = _recolour(source, float(rng.uniform(0.0, 0.7)), rng)
-        elif method == "decoded":
-            source = _recolour(self._rebuilder(source, True, rng), float(rng.uniform(0.0, 0.7)), rng)
-        elif method == "pca":
-            source = self._rebuild(source, face.points, rng)
-        mask = self._mask(face.points, method, rng)
-        return _mix(picture, source, mask)
+        if method == "decoded":
+            source = self._rebuilder(source, True, rng)
+        return source if method.startswith("swap") else _recolour(source, float(rng.uniform(0.0, 0.7)), rng)
 
     def _other_face(self, face: Face, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        shape = _normalised(face.points)
+        shape = normalised(face.points)
         pool = rng.choice(len(self._faces), size=min(40, len(self._faces)), replace=False)
         distance = ((self._shapes[pool] - shape) ** 2).sum(axis=(1, 2))
         order = pool[np.argsort(distance)]
@@ -91,12 +122,14 @@ class Forger:
         if donor.name == face.name:
             donor = self._faces[int(order[-1])]
         keep = float(rng.uniform(0.0, 0.25))  # live tools leave a little of the donor's own shape
-        target = face.points * (1 - keep) + _laid_on(donor.points, face.points) * keep
+        target = face.points * (1 - keep) + laid_on(donor.points, face.points) * keep
         bent = bend(donor.image, donor.points, target)
-        inside = hull_mask(face.points[:_OVAL], bent.shape[0]) > 0.5
+        inside = hull_mask(face.points[:OVAL], bent.shape[0]) > 0.5
         return _match_colour(bent, picture, inside, rng)
 
-    def _rebuild(self, picture: np.ndarray, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _from_components(
+        self, picture: np.ndarray, points: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
         if self._pca is None:
             raise ValueError("the pca forgery needs its components")
         matrix = inner_matrix(points)
@@ -107,42 +140,13 @@ class Forger:
         rebuilt = (self._pca.mean + weights @ basis).reshape(_INNER, _INNER, 3)
         rebuilt = np.clip(rebuilt, 0, 255).astype(np.uint8)
         if rng.random() < 0.5:
-            rebuilt = _unsharp(rebuilt, float(rng.uniform(0.3, 1.2)))
+            rebuilt = unsharp(rebuilt, float(rng.uniform(0.3, 1.2)))
         return _lay_back(picture, rebuilt, matrix, cv2.INTER_CUBIC)
-
-    def _mask(self, points: np.ndarray, method: str, rng: np.random.Generator) -> np.ndarray:
-        oval = points[:_OVAL]
-        kind = rng.random()
-        if kind < 0.45:
-            outline = oval
-        elif kind < 0.7:  # brows to chin: forehead stays the victim's
-            row = self._rows
-            brows = points[[row[i] for i in (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)]]
-            low = oval[oval[:, 1] > brows[:, 1].mean()]
-            outline = np.concatenate([brows - (0, rng.uniform(0, 8)), low])
-        elif kind < 0.85 or method.startswith("swap"):  # a box's inscribed ellipse
-            centre, radius = oval.mean(axis=0), np.ptp(oval, axis=0) / 2 * rng.uniform(0.8, 1.05, 2)
-            turn = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-            outline = centre + np.stack([np.cos(turn), np.sin(turn)], axis=1) * radius
-        else:  # mouth and chin only, as dubbing tools do
-            mouth = points[_OVAL : _OVAL + 20]
-            radius = np.ptp(mouth, axis=0) * rng.uniform(0.7, 1.3, 2) + 6
-            turn = np.linspace(0, 2 * np.pi, 32, endpoint=False)
-            outline = mouth.mean(axis=0) + np.stack([np.cos(turn), np.sin(turn)], axis=1) * radius
-        return _soften(hull_mask(outline, 200), rng)
-
-
-def hull_mask(outline: np.ndarray, size: int) -> np.ndarray:
-    """Return float32 (size, size): 1 inside the convex hull of ``outline`` (N, 2), else 0."""
-    mask = np.zeros((size, size), np.float32)
-    hull = cv2.convexHull(outline.astype(np.float32))
-    cv2.fillConvexPoly(mask, np.round(hull * 8).astype(np.int32), 1.0, lineType=cv2.LINE_AA, shift=3)
-    return np.minimum(mask, 1.0)
 
 
 def inner_matrix(points: np.ndarray) -> np.ndarray:
     """Return the (2, 3) matrix that lays the face oval's box on the 112 x 112 inner face."""
-    low, high = points[:_OVAL].min(axis=0), points[:_OVAL].max(axis=0)
+    low, high = points[:OVAL].min(axis=0), points[:OVAL].max(axis=0)
     scale = _INNER / float((high - low).max() * 1.04)
     shift = _INNER / 2 - (low + high) / 2 * scale
     return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
@@ -168,49 +172,6 @@ def fit_pca(faces: Faces, count: int, seed: int) -> FacePca:
     return FacePca(mean, np.ascontiguousarray(basis.T, dtype=np.float32))
 
 
-def bend(image: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return ``image`` bent so that ``source`` (P, 2) comes to lie on ``target`` (P, 2).
-
-    A thin-plate spline (Bookstein, PAMI 1989, section III) maps the target's grid back.
-    """
-    size = image.shape[0]
-    scale = 1.0 / size
-    knots, values = target[::2] * scale, source[::2] * scale
-    distance = np.linalg.norm(knots[:, None] - knots[None], axis=2)
-    count = len(knots)
-    system = np.zeros((count + 3, count + 3))
-    system[:count, :count] = _radial(distance) + np.eye(count) * 1e-4
-    system[:count, count:] = np.column_stack([np.ones(count), knots])
-    system[count:, :count] = system[:count, count:].T
-    right = np.zeros((count + 3, 2))
-    right[:count] = values
-    weights = np.linalg.solve(system, right)
-    axis = (np.arange(_GRID) / (_GRID - 1)).astype(np.float64)
-    grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    reach = _radial(np.linalg.norm(grid[:, None] - knots[None], axis=2))
-    back = reach @ weights[:count] + np.column_stack([np.ones(len(grid)), grid]) @ weights[count:]
-    coarse = (back.reshape(_GRID, _GRID, 2) * size).astype(np.float32)
-    pixel = (np.arange(size, dtype=np.float32) / size) * (_GRID - 1)
-    x, y = np.meshgrid(pixel, pixel)
-    dense = cv2.remap(coarse, x, y, cv2.INTER_LINEAR)
-    return cv2.remap(image, dense[..., 0], dense[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-
-
-def _radial(distance: np.ndarray) -> np.ndarray:
-    squared = distance**2
-    return squared * np.log(squared + 1e-12)
-
-
-def _normalised(points: np.ndarray) -> np.ndarray:
-    centred = points - points.mean(axis=0)
-    return centred / max(float(np.linalg.norm(centred)), 1e-6)
-
-
-def _laid_on(points: np.ndarray, target: np.ndarray) -> np.ndarray:
-    size = np.linalg.norm(target - target.mean(axis=0))
-    return _normalised(points) * size + target.mean(axis=0)
-
-
 def _match_colour(
     source: np.ndarray, target: np.ndarray, inside: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
@@ -233,7 +194,7 @@ def _bottleneck(picture: np.ndarray, points: np.ndarray, rng: np.random.Generato
     cut = cv2.warpAffine(
         picture, matrix, (_INNER, _INNER), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
     )
-    side = int(rng.integers(40, 105))
+    side = int(rng.integers(40, 113))
     small = cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA)
     smoothing = rng.random()
     if smoothing < 0.3:
@@ -245,7 +206,7 @@ def _bottleneck(picture: np.ndarray, points: np.ndarray, rng: np.random.Generato
     up = int(rng.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4]))
     large = cv2.resize(small, (_INNER * 2, _INNER * 2), interpolation=up)
     if rng.random() < 0.5:
-        large = _unsharp(large, float(rng.uniform(0.3, 1.8)))
+        large = unsharp(large, float(rng.uniform(0.3, 1.8)))
     scale = np.array([[2.0], [2.0]], np.float32)
     return _lay_back(picture, large, (matrix * scale).astype(np.float32), cv2.INTER_LINEAR)
 
@@ -278,49 +239,18 @@ def _nudge(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     )
 
 
-def _resharpen(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    kind = rng.random()
-    if kind < 0.35:
-        side = int(picture.shape[0] / rng.uniform(1.3, 3.0))
-        small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
-        return cv2.resize(small, picture.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-    if kind < 0.55:
-        return _unsharp(picture, float(rng.uniform(0.3, 1.2)))
-    if kind < 0.75:
-        return cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.5, 1.5)))
-    return picture
-
-
-def _finish(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Sharpen or add grain now and then: a generated picture need not be softer than a real one."""
-    kind = rng.random()
-    if kind < 0.45:
-        picture = _unsharp(picture, float(rng.uniform(0.3, 1.5)))
-    if 0.3 < kind < 0.65:
-        grain = rng.normal(0, float(rng.uniform(1, 6)), picture.shape)
-        picture = np.clip(picture + grain, 0, 255).astype(np.uint8)
-    return picture
-
-
-def _unsharp(picture: np.ndarray, amount: float) -> np.ndarray:
-    soft = cv2.GaussianBlur(picture, (0, 0), 1.2)
-    return cv2.addWeighted(picture, 1 + amount, soft, -amount, 0)
-
-
-def _soften(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    if rng.random() < 0.5:  # an uneven outline, as segmentation nets draw it
-        coarse = rng.normal(0, 1, (6, 6, 2)).astype(np.float32) * float(rng.uniform(0, 4))
-        push = cv2.resize(coarse, mask.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-        y, x = np.mgrid[0 : mask.shape[0], 0 : mask.shape[1]].astype(np.float32)
-        mask = cv2.remap(mask, x + push[..., 0], y + push[..., 1], cv2.INTER_LINEAR)
-    grow = int(rng.integers(-12, 5))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(grow) + 1, 2 * abs(grow) + 1))
-    mask = cv2.erode(mask, kernel) if grow < 0 else cv2.dilate(mask, kernel)
-    mask = cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(1.0, 9.0)))
-    return mask * float(rng.choice([1.0, 1.0, 1.0, 0.85]))
-
-
 def _mix(picture: np.ndarray, source: np.ndarray, mask: np.ndarray) -> np.ndarray:
     weight = mask[..., None]
     out = source.astype(np.float32) * weight + picture.astype(np.float32) * (1 - weight)
     return np.clip(np.round(out), 0, 255).astype(np.uint8)
+
+
+def _resharpen(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    kind = rng.random()
+    if kind < 0.35:
+        return resample(picture, 1 / float(rng.uniform(1.3, 3.0)), rng)
+    if kind < 0.55:
+        return unsharp(picture, float(rng.uniform(0.3, 1.2)))
+    if kind < 0.75:
+        return cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.5, 1.5)))
+    return picture

@@ -10,7 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-CARD = Path(__file__).resolve().parents[1] / "card.toml"
+CARD = Path(__file__).resolve().parents[2] / "face_frame" / "card.toml"
 _HEAD = "\n[[measured.eval]]\n"
 
 

@@ -1,11 +1,14 @@
-"""Trains the face frame detector in two turns, each with a learning rate that falls to nothing.
+"""Trains the face frame detector on a pool of pairs, with a learning rate that falls at the end.
 
-The first turn (1,200 steps) starts with the head on the frozen trunk and knows swaps only; the
-second starts again at a high rate and adds what autoencoders rebuild. Every batch is made of fresh
-pairs, drawn from a seed that depends on the step alone, so a run cut off goes on from its last
-checkpoint as if nothing had happened.
+The head starts alone on the frozen trunk. The loss is the cross entropy of every picture and, for
+every pair, the cost of ranking the forgery below the picture it was made from: two pictures of one
+camera and one call, so that cameras cannot be what is learned. What a step sees depends on the seed
+and the step alone, so a run cut off goes on from its last checkpoint as if nothing had happened.
 
-    GUARD_DATA=... python train.py --folder CHECKPOINTS [--steps N]   # N counts both turns
+    GUARD_DATA=... python train.py --folder CHECKPOINTS [--out TURN] [--start NET] [--steps N]
+
+Two turns (models/face/Makefile): the first from ImageNet's weights trains every layer, the second goes
+on from the first's trunk, keeps its first layers and starts with a new head.
 """
 
 from __future__ import annotations
@@ -13,96 +16,146 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from data import Faces, load
-from forge import FIRST_TRAINED, HELD_OUT, TRAINED, Forger, fit_pca
+from chain import SEEN, UNSEEN
+from data import load
+from forge import HELD_OUT, TRAINED, Forger, fit_pca
+from measure import rank_auc
 from net import FaceNet, pretrained
 from pairs import Pairs, draw_pairs
-from rebuild import Rebuilder, load_rebuilder
+from pool import AUTOENCODERS, SEED, Pool, read_pool
+from rebuild import load_rebuilder
 
-SEED = 20261122
-HEAD_STEPS = 80
-FIRST_STEPS = 1200
-PAIRS_PER_STEP = 24
-AUTOENCODERS = "autoencoders.pt"  # in the folder of checkpoints
-_FIRST_SHARES = (0.25, 0.2, 0.25, 0.3)  # blend, swap, bottleneck, swap_bottleneck
-_SHARES = (0.18, 0.14, 0.18, 0.2, 0.12, 0.18)  # the same, decoded, generated
-_EMA = 0.995
+HEAD_STEPS = 60
+PAIRS_PER_STEP = 16
+_EMA = 0.99
+_FIRST_LAYERS = ("_conv_stem", "_bn0", *(f"_blocks.{number}." for number in range(5)))
+_FALLING = 0.5  # of the steps
+_TRUNK_RATE, _HEAD_RATE = 5e-4, 1.5e-3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One training run.
+
+    Args:
+        steps: of 16 pairs each.
+        relative: whether the head compares regions (net.py).
+        rank_share: of the ranking of pairs in the loss.
+        without: methods and finishes of the pool that are left out.
+        start: a net of an earlier run whose trunk is gone on with, or none: ImageNet's.
+    """
+
+    steps: int
+    relative: bool = True
+    rank_share: float = 0.5
+    without: frozenset[str] = frozenset()
+    start: Path | None = None
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The first layers of a trunk that has seen forgeries stay as they are: most of a step's cost."""
+        return _FIRST_LAYERS if self.start else ()
 
 
 def main() -> None:
     """Train, or go on training, and leave ``net.pt`` (averaged weights) in the folder."""
-    args = _arguments()
-    args.folder.mkdir(parents=True, exist_ok=True)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="holds pool and autoencoders")
+    parser.add_argument("--out", type=Path, help="for the checkpoints; else the folder")
+    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--start", type=Path, help="a net.pt whose trunk is gone on with; else ImageNet's")
+    parser.add_argument("--every", type=int, default=200, help="steps between checkpoints")
+    args = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    out_folder = args.out or args.folder
+    out_folder.mkdir(parents=True, exist_ok=True)
+    held = {name: held_out_pairs(args.folder, name, 30) for name in ("seen", "unseen")}
+    started = time.monotonic()
+
+    def note(step: int, loss: float, net: FaceNet) -> None:
+        row = {"step": step, "loss": round(loss, 4), "s": round(time.monotonic() - started)}
+        for name, pairs in held.items():
+            row |= {f"{name}.{method}": auc for method, auc in aucs(net, pairs).items()}
+        with (out_folder / "curve.jsonl").open("a") as out:
+            out.write(json.dumps(row) + "\n")
+        print(row, flush=True)
+
+    train(Plan(args.steps, start=args.start), args.folder, out_folder, every=args.every, note=note)
+
+
+def train(
+    plan: Plan,
+    folder: Path,
+    out: Path,
+    *,
+    every: int,
+    note: Callable[[int, float, FaceNet], None],
+) -> FaceNet:
+    """Train by ``plan`` on the pool of ``folder``; checkpoints and the net go to ``out``.
+
+    Args:
+        plan: the run.
+        folder: holds the pool.
+        out: where ``last.pt`` and ``net.pt`` are written, and read again when a run goes on.
+        every: steps between checkpoints.
+        note: called at each with step, mean loss since the last and the averaged net.
+
+    Returns:
+        the net of averaged weights.
+    """
     torch.manual_seed(SEED)
-    faces = load(held_out=False)
-    rebuilder = load_rebuilder(args.folder / AUTOENCODERS, faces, SEED)
-    print(f"{len(faces.faces)} faces to train on", flush=True)
-    net = pretrained().to(memory_format=torch.channels_last)
+    pool = read_pool(folder, plan.without)
+    print(f"{len(pool.rows)} pairs to train on", flush=True)
+    net = pretrained(plan.relative, plan.start).to(memory_format=torch.channels_last)
     mean = {k: v.clone() for k, v in net.state_dict().items()}
     optimiser = _optimiser(net)
-    step = _resume(args.folder / "last.pt", net, mean, optimiser)
-    held = held_out_pairs(faces, rebuilder, 80)
     losses: list[float] = []
-    started = time.monotonic()
-    for pairs in _batches(Batches(faces, rebuilder, args.steps), step):
-        _set_rates(optimiser, step, args.steps)
-        losses.append(_step(net, optimiser, pairs, step))
+    for step in range(_resume(out / "last.pt", net, mean, optimiser), plan.steps):
+        _set_rates(optimiser, step, plan.steps)
+        losses.append(_step(net, optimiser, _batch(pool, step), step, plan))
+        keep = min(_EMA, (step + 1) / (step + 20))
         for key, value in net.named_parameters():  # batch statistics stay ImageNet's
-            mean[key].mul_(_EMA).add_(value.detach(), alpha=1 - _EMA)
-        step += 1
-        if step in (HEAD_STEPS, args.steps) or step % args.every == 0:
-            state = {"step": step, "net": net.state_dict(), "mean": mean, "opt": optimiser.state_dict()}
-            torch.save(state, args.folder / "last.pt")
-            averaged = FaceNet()
-            averaged.load_state_dict(mean if step > HEAD_STEPS * 4 else net.state_dict())
-            torch.save(averaged.state_dict(), args.folder / "net.pt")
-            row = {"step": step, "loss": float(np.mean(losses)), "s": round(time.monotonic() - started)}
-            row |= _held_out_auc(averaged, held)
+            mean[key].mul_(keep).add_(value.detach(), alpha=1 - keep)
+        if step + 1 == plan.steps or (step + 1) % every == 0:
+            state = {"step": step + 1, "net": net.state_dict(), "mean": mean, "opt": optimiser.state_dict()}
+            torch.save(state, out / "last.pt")
+            torch.save(mean, out / "net.pt")
+            note(step + 1, float(np.mean(losses)), _loaded(mean, plan.relative))
             losses.clear()
-            _note(args.folder / "curve.jsonl", row)
+    return _loaded(mean, plan.relative)
 
 
-class Batches(torch.utils.data.Dataset):
-    """The pairs of every step; a second process draws them while this one trains."""
-
-    def __init__(self, faces: Faces, rebuilder: Rebuilder, steps: int) -> None:
-        self._faces = faces
-        self._forger = Forger(faces, rebuilder)
-        self._steps = steps
-
-    def __len__(self) -> int:
-        return self._steps
-
-    def __getitem__(self, step: int) -> Pairs:
-        rng = np.random.default_rng((SEED, step))
-        if step < FIRST_STEPS:
-            methods = rng.choice(FIRST_TRAINED, PAIRS_PER_STEP, p=_FIRST_SHARES)
-        else:
-            methods = rng.choice(TRAINED, PAIRS_PER_STEP, p=_SHARES)
-        return draw_pairs(self._forger, self._faces, [str(method) for method in methods], rng)
+def _loaded(weights: dict, relative: bool) -> FaceNet:
+    net = FaceNet(relative)
+    net.load_state_dict(weights)
+    return net.eval()
 
 
-def _batches(batches: Batches, first: int) -> torch.utils.data.DataLoader:
-    return torch.utils.data.DataLoader(
-        batches,
-        batch_size=None,
-        sampler=range(first, len(batches)),
-        num_workers=1,
-        collate_fn=lambda pairs: pairs,
-    )
-
-
-def _note(path: Path, row: dict[str, float]) -> None:
-    with path.open("a") as out:
-        out.write(json.dumps(row) + "\n")
-    print(row, flush=True)
+def _batch(pool: Pool, step: int) -> np.ndarray:
+    """Return uint8 (16, 2, 128, 128, 3): the step's pairs, each mirrored, lit or partly hidden by chance."""
+    epoch, place = divmod(step * PAIRS_PER_STEP, len(pool.rows))
+    order = np.random.default_rng((SEED, epoch)).permutation(len(pool.rows))
+    pairs = pool.take(np.take(order, range(place, place + PAIRS_PER_STEP), mode="wrap"))
+    rng = np.random.default_rng((SEED, step))
+    for row in range(len(pairs)):
+        if rng.random() < 0.5:
+            pairs[row] = pairs[row, :, :, ::-1]
+        if rng.random() < 0.4:
+            lit = pairs[row].astype(np.float32) * rng.uniform(0.8, 1.2) + rng.uniform(-15, 15)
+            pairs[row] = np.clip(lit, 0, 255).astype(np.uint8)
+        if rng.random() < 0.15:  # a hand, a microphone: the same spot of both
+            top, left = rng.integers(0, 96, 2)
+            high, wide = rng.integers(12, 40, 2)
+            pairs[row, :, top : top + high, left : left + wide] = rng.integers(0, 256, 3)
+    return pairs
 
 
 def to_input(pictures: np.ndarray) -> torch.Tensor:
@@ -119,53 +172,67 @@ def logits(net: FaceNet, pictures: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def rank_auc(real: np.ndarray, fake: np.ndarray) -> float:
-    """Return the chance that a forgery scores above a real face; ties count half."""
-    return float((fake[:, None] > real[None]).mean() + 0.5 * (fake[:, None] == real[None]).mean())
+def aucs(net: FaceNet, held: Pairs) -> dict[str, float]:
+    """Return the AUC of every method against all real pictures of ``held``."""
+    real, fake = logits(net, held.real), logits(net, held.fake)
+    methods = np.array(held.methods)
+    return {m: round(rank_auc(real, fake[methods == m]), 4) for m in dict.fromkeys(held.methods)}
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--folder", type=Path, required=True, help="checkpoints; keep it outside the repository"
-    )
-    parser.add_argument("--steps", type=int, default=2000, help="of both turns")
-    parser.add_argument("--every", type=int, default=200, help="steps between checkpoints")
-    return parser.parse_args()
+def held_out_pairs(folder: Path, surroundings: str, per_method: int, seed: int = SEED) -> Pairs:
+    """Return pairs of faces never trained on, every method in turn, the never trained ones last.
+
+    Args:
+        folder: holds the autoencoders.
+        surroundings: ``seen`` (training's cameras and codecs) or ``unseen`` (others).
+        per_method: pairs of each method.
+        seed: of the draw.
+    """
+    trained_on, faces = load(held_out=False), load(held_out=True)
+    rebuilder = load_rebuilder(folder / AUTOENCODERS, trained_on, SEED)
+    forger = Forger(faces, rebuilder, fit_pca(trained_on, 200, SEED))
+    methods = [method for method in (*TRAINED, *HELD_OUT) for _ in range(per_method)]
+    family = {"seen": SEEN, "unseen": UNSEEN}[surroundings]
+    return draw_pairs(forger, faces, methods, np.random.default_rng(seed), family)
 
 
 def _optimiser(net: FaceNet) -> torch.optim.AdamW:
-    head = [*net.head.parameters(), *net.out.parameters()]
+    head = [p for name, p in net.named_parameters() if name.startswith(("head", "out"))]
     own = {id(p) for p in head}
     trunk = [p for p in net.parameters() if id(p) not in own]
     return torch.optim.AdamW(
-        [{"params": trunk, "peak": 5e-4}, {"params": head, "peak": 1.5e-3}], weight_decay=0.02
+        [{"params": trunk, "peak": _TRUNK_RATE}, {"params": head, "peak": _HEAD_RATE}], weight_decay=0.02
     )
 
 
 def _set_rates(optimiser: torch.optim.AdamW, step: int, steps: int) -> None:
+    """The rate rises, stays, and falls over the last half: until then a run may still be made longer."""
     for index, group in enumerate(optimiser.param_groups):
         if step < HEAD_STEPS:
             group["lr"] = group["peak"] if index == 1 else 0.0
             continue
-        first, last = (HEAD_STEPS, FIRST_STEPS) if step < FIRST_STEPS else (FIRST_STEPS, steps)
-        done = (step - first) / max(1, last - first)
-        warm = min(1.0, (step - first + 1) / 60)
-        group["lr"] = float(group["peak"] * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * done))))
+        warm = min(1.0, (step - HEAD_STEPS + 1) / 40)
+        left = min(1.0, (steps - step) / (steps * _FALLING))
+        group["lr"] = float(group["peak"] * warm * max(left, 0.02))
 
 
-def _step(net: FaceNet, optimiser: torch.optim.AdamW, pairs: Pairs, step: int) -> float:
+def _step(net: FaceNet, optimiser: torch.optim.AdamW, pairs: np.ndarray, step: int, plan: Plan) -> float:
     net.train()
     for module in net.modules():  # batches are small: keep ImageNet's statistics
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eval()
     for name, parameter in net.named_parameters():
-        parameter.requires_grad_(step >= HEAD_STEPS or name.startswith(("head", "out")))
-    target = torch.cat([torch.zeros(PAIRS_PER_STEP), torch.ones(PAIRS_PER_STEP)])
-    seen = net.look(to_input(np.concatenate([pairs.real, pairs.fake])))
-    with torch.autocast("cpu", dtype=torch.bfloat16):  # a third less time on processors that know it
-        judged = net.judge(seen)
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(judged.float(), target)
+        learns = step >= HEAD_STEPS and not name.startswith(plan.kept)
+        parameter.requires_grad_(learns or name.startswith(("head", "out")))
+    target = torch.cat([torch.zeros(len(pairs)), torch.ones(len(pairs))])
+    seen, measures = net.look(to_input(np.concatenate([pairs[:, 0], pairs[:, 1]])))
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # half the time, on processors that know it
+        fine = net.early(seen)
+    judged = net.judge(fine.float(), measures)
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(judged, target)
+    real, fake = judged.chunk(2)
+    ranked = torch.nn.functional.softplus(real - fake).mean()
+    loss = (1 - plan.rank_share) * loss + plan.rank_share * ranked
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_([p for p in net.parameters() if p.grad is not None], 2.0)
@@ -183,20 +250,6 @@ def _resume(path: Path, net: FaceNet, mean: dict, optimiser: torch.optim.AdamW) 
     optimiser.load_state_dict(state["opt"])
     print(f"going on from step {state['step']}", flush=True)
     return int(state["step"])
-
-
-def held_out_pairs(trained_on: Faces, rebuilder: Rebuilder, per_method: int, seed: int = SEED) -> Pairs:
-    """Return pairs of faces never trained on, every method in turn, the never trained ones last."""
-    faces = load(held_out=True)
-    methods = [method for method in (*TRAINED, *HELD_OUT) for _ in range(per_method)]
-    forger = Forger(faces, rebuilder, fit_pca(trained_on, 200, SEED))
-    return draw_pairs(forger, faces, methods, np.random.default_rng(seed))
-
-
-def _held_out_auc(net: FaceNet, held: Pairs) -> dict[str, float]:
-    real, fake = logits(net, held.real), logits(net, held.fake)
-    methods = np.array(held.methods)
-    return {m: round(rank_auc(real, fake[methods == m]), 4) for m in dict.fromkeys(held.methods)}
 
 
 if __name__ == "__main__":
