@@ -246,11 +246,19 @@ def eval_voice(
 
 
 @eval_app.command("face")
-def eval_face(folders: list[Path], as_json: AsJson = False) -> None:
-    """Measure the face detector on folders with a manifest.csv."""
+def eval_face(
+    folders: Annotated[list[Path], typer.Argument(help="Folders with a manifest.csv.")],
+    as_json: AsJson = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Only the conditions that have bars.")] = False,
+    config: Config = None,
+    models_folder: ModelsFolder = None,
+) -> None:
+    """Measure the face signals on folders with a manifest.csv."""
+    from guard.config import load_settings
     from guard.evaluation.face import run
 
-    raise typer.Exit(run(folders, as_json))
+    chosen = models_folder or load_settings(config).analysis.models_dir
+    raise typer.Exit(run(folders, as_json, quick=quick, models_dir=chosen))
 
 
 Calls = Annotated[int, typer.Option(min=1, max=100_000, help="Simulated calls of each kind.")]

@@ -63,17 +63,17 @@ def show(report: Mapping[str, Any]) -> None:
         own = {n: c for n, c in report["conditions"].items() if c["group"] == group}
         if own:
             console.print(_figures(words, own))
-    console.print(_rows("bars", ["condition", "figure", "found", "bar"], _bars(report)))
+    console.print(rows_table("bars", ["condition", "figure", "found", "bar"], _bars(report)))
     durations = {f"{s} s": d for s, d in report["durations"].items() if d is not None}
     if durations:
         console.print(_figures("by seconds of speech, clean", durations))
     conditions = list(report["conditions"])
     titles = ["engine", "clips", "EER clean", "TPR at 5 % FA clean", *conditions]
-    console.print(_rows("by engine: mean llr, share above 0", titles, _systems(report, conditions)))
+    console.print(rows_table("by engine: mean llr, share above 0", titles, _systems(report, conditions)))
     titles = ["language", "bona fide", "spoof", "EER", "TPR at 5 % FA", "FA above 0", "FA above threshold"]
-    console.print(_rows("by language, clean", titles, _languages(report)))
+    console.print(rows_table("by language, clean", titles, _languages(report)))
     titles = ["condition", "FA above 0", f"FA above {report['threshold_llr']:.2f}", "mean llr", "coverage"]
-    console.print(_rows("false alarms on genuine clips", titles, _alarms(report)))
+    console.print(rows_table("false alarms on genuine clips", titles, _alarms(report)))
 
 
 def _figures(title: str, conditions: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -86,7 +86,7 @@ def _figures(title: str, conditions: Mapping[str, Mapping[str, Any]]) -> Table:
     for name in ("eer", "tpr_at_5_fa"):
         only = [cell(name, (c.get("covered_only") or {}).get(name)) for c in conditions.values()]
         rows.append([f"{TITLES[name]}, covered only", *only])
-    return _rows(title, ["figure", *conditions], rows)
+    return rows_table(title, ["figure", *conditions], rows)
 
 
 def _bars(report: Mapping[str, Any]) -> list[list[str]]:
@@ -138,7 +138,8 @@ def _alarms(report: Mapping[str, Any]) -> list[list[str]]:
     ]
 
 
-def _rows(title: str, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def rows_table(title: str, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table of plain text."""
     table = Table(title=title, title_justify="left")
     for name in titles:
         table.add_column(Text(name))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from guard.evaluation.channels import KEY, Channel, clean
 from guard.evaluation.clips import Clip, check_classes, read_clips, read_manifests, with_speech
 from guard.evaluation.conditions import BARRED, full
 from guard.evaluation.figures import Scores, scores_of
+from guard.evaluation.progress import Progress, say, steps
 from guard.inference.lanes import run_detector
 from guard.types import AudioWindow, Detector, FloatArray, Signal
 from guard.windows.audio import AudioWindows
@@ -34,8 +34,6 @@ from guard.windows.audio import AudioWindows
 DURATIONS_S = (1, 2, 4, 8, 15)
 """Seconds of speech; at the first only coverage is reported."""
 _POOL_CLIPS = 40
-
-Progress = Callable[[str], None]
 
 
 def run(
@@ -70,7 +68,7 @@ def run(
     for error in errors:
         sys.stderr.write(f"{error['path']}: {error['message']} [{error['code']}]\n")
     check_classes([clip.item for clip in clips])
-    report, results = measure_all(clips, detector, quick=quick, progress=_progress)
+    report, results = measure_all(clips, detector, quick=quick, progress=say)
     model = {"name": card.name, "version": card.version, "sha256": card.sha256}
     report = {"v": 1, "model": model, "clips": len(clips), "failed": len(errors), "errors": errors, **report}
     if as_json:
@@ -98,7 +96,7 @@ def measure_all(
     for n, condition in enumerate(conditions, 1):
         own = clips if condition.both_classes else genuine
         scores = measure(
-            own, condition.channel, detector, _step(progress, n, len(conditions), condition.label)
+            own, condition.channel, detector, steps(progress, n, len(conditions), condition.label)
         )
         alarms[condition.name] = scores.rows((~scores.is_spoof).nonzero()[0])
         if condition.both_classes:
@@ -187,7 +185,7 @@ def _durations(clips: Sequence[Clip], detector: Detector, progress: Progress) ->
         made = with_speech(clips, float(seconds))
         classes = {clip.item.is_spoof for clip in made}
         label = f"{seconds} s of speech, {len(made)} clips"
-        scores = measure(made, clean, detector, _step(progress, n, len(DURATIONS_S), label)) if made else None
+        scores = measure(made, clean, detector, steps(progress, n, len(DURATIONS_S), label)) if made else None
         if scores is None or len(classes) < 2:
             out[str(seconds)] = None
         elif seconds == DURATIONS_S[0]:
@@ -198,25 +196,3 @@ def _durations(clips: Sequence[Clip], detector: Detector, progress: Progress) ->
         else:
             out[str(seconds)] = figures.summary(scores)
     return out
-
-
-def _step(progress: Progress, number: int, of: int, label: str) -> Callable[[], None]:
-    """Say that a condition begins; return what is called after each of its clips."""
-    started = time.monotonic()
-    progress(f"[{number}/{of}] {label}")
-    told = started
-    count = 0
-
-    def step() -> None:
-        nonlocal told, count
-        count += 1
-        now = time.monotonic()
-        if now - told >= 10.0:
-            told = now
-            progress(f"[{number}/{of}] {label}: {count} clips, {now - started:.0f} s")
-
-    return step
-
-
-def _progress(line: str) -> None:
-    sys.stderr.write(line + "\n")

@@ -3,24 +3,74 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from guard.app.parts import PipelineConfig, settings_config
+from guard.config import load_settings
 from guard.errors import ConfigError
-from guard.evaluation.face import Item, Measured, read_manifest, report_of, run
+from guard.evaluation.face import run
+from guard.evaluation.face_data import KEY, Item, read_manifest
+from guard.evaluation.face_figures import signal_block, visible
+from guard.evaluation.face_fusion import fuse
+from guard.evaluation.face_measure import Cost, Measured
+from guard.evaluation.face_report import report_of
+from guard.types import Score, Signal, State
 
 ASTRONAUT = Path(__file__).parents[1] / "fixtures" / "astronaut.jpg"
+NUMBERS = iter(range(10_000))
+
+
+@pytest.fixture(scope="module")
+def config() -> PipelineConfig:
+    return settings_config(load_settings(None))
+
+
+def scores_of(llr: float | None, looks: int, signal: Signal = Signal.FACE_FRAME) -> list[Score]:
+    reason = "face_dark" if llr is None else None
+    return [Score(KEY, signal, 0.2 * n, 0.2 * n + 0.2, llr, reason, 0) for n in range(looks)]
 
 
 def measured(
-    llr: float | None, *, spoof: bool, method: str = "m", video: str = "", pair: str = ""
+    llr: float | None,
+    *,
+    spoof: bool,
+    method: str = "m",
+    video: str = "",
+    pair: str = "",
+    looks: int = 15,
+    suffix: str = "mp4",
+    scores: Sequence[Score] | None = None,
+    **other: Any,
 ) -> Measured:
-    item = Item(Path(f"{spoof}{method}{video}{pair}{llr}.png"), spoof, method, video, pair)
-    return Measured(item, llr, 1, 0 if llr is None else 1, Counter(), 0.001)
+    """One file whose every look has the same llr; its name is of no one else."""
+    item = Item(Path(f"{next(NUMBERS)}.{suffix}"), spoof, method, video, pair)
+    own = scores_of(llr, looks) if scores is None else list(scores)
+    fused = fuse(own, settings_config(load_settings(None)).fusion)
+    found = Measured(
+        item=item,
+        scores=tuple(own),
+        fused=fused,
+        worst=State.UNDECIDED,
+        looks=looks,
+        visible_s=0.2 * looks,
+        eye_px=60.0,
+        scene=np.arange(26.0) + len(item.path.name),
+        cost=Cost(0.1, {Signal.FACE_FRAME: 0.015}, 0.2 * looks),
+        fps=25.0,
+        kbit_s=None,
+    )
+    return replace(found, **other)
+
+
+def frame_block(files: Sequence[Measured]) -> dict[str, Any]:
+    return signal_block(files, "face_frame", visible(files), rounds=50)
 
 
 def write_manifest(folder: Path, *lines: str) -> Path:
@@ -50,45 +100,48 @@ def test_manifest_without_a_usable_label_is_refused(tmp_path: Path, lines: tuple
 
 
 def test_pictures_of_one_video_are_averaged_before_anything_is_counted() -> None:
-    report = report_of(
+    block = frame_block(
         [
             measured(5.0, spoof=True, video="v"),
             measured(-3.0, spoof=True, video="v"),
             measured(0.5, spoof=False, video="w"),
         ]
     )
-    assert report["videos"] == 2
-    assert report["auc"]["value"] == 1.0  # 1.0 against 0.5
+    assert block["videos"] == {"bona_fide": 1, "spoof": 1}
+    assert block["auc"]["value"] == 1.0  # 1.0 against 0.5
 
 
-def test_a_file_the_detector_abstained_on_counts_with_llr_0() -> None:
-    report = report_of(
+def test_a_video_the_detector_abstained_on_counts_with_llr_0_and_is_no_detection() -> None:
+    block = frame_block(
         [
             measured(None, spoof=True, video="v"),
             measured(2.0, spoof=True, video="u"),
-            measured(1.0, spoof=False, video="w"),
+            measured(-2.0, spoof=False, video="w"),
             measured(-1.0, spoof=False, video="x"),
         ]
     )
-    assert report["coverage"] == 0.75
-    assert report["auc"]["value"] == 0.75  # 0 lies between -1 and 1, 2 above both
-    assert report["covered_only"]["auc"]["value"] == 1.0
+    assert block["coverage"] == 0.75
+    assert block["abstained_videos"] == 1
+    assert block["abstained"] == {"face_dark": 15}
+    assert block["auc"]["value"] == 1.0  # 0 lies above both genuine videos
+    assert block["tpr_at_5fa"]["value"] == 0.5  # but nothing was detected
+    assert block["covered_only"]["tpr_at_5fa"]["value"] == 1.0
 
 
 def test_macro_auc_takes_methods_of_five_or_more_videos() -> None:
     rows = [measured(-1.0, spoof=False, video=f"r{i}") for i in range(4)]
     rows += [measured(1.0, spoof=True, method="large", video=f"l{i}") for i in range(5)]
     rows += [measured(-2.0, spoof=True, method="small", video="s")]
-    report = report_of(rows)
-    assert report["methods"] == {
+    block = frame_block(rows)
+    assert block["methods"] == {
         "large": {"videos": 5, "auc": 1.0},
         "small": {"videos": 1, "auc": 0.0},
     }
-    assert report["macro_auc"] == 1.0
+    assert block["macro_auc"] == 1.0
 
 
 def test_pairs_compare_the_same_clip_before_and_after_the_swap() -> None:
-    report = report_of(
+    block = frame_block(
         [
             measured(3.0, spoof=True, pair="a"),
             measured(2.0, spoof=False, pair="a"),
@@ -96,19 +149,86 @@ def test_pairs_compare_the_same_clip_before_and_after_the_swap() -> None:
             measured(-1.0, spoof=False, pair="b"),
         ]
     )
-    assert report["pairs"] == {"pairs": 2, "swap_scores_higher": 0.5, "mean_gap_llr": 0.0}
+    pairs = block["pairs"]
+    assert (pairs["pairs"], pairs["swap_scores_higher"], pairs["mean_gap_llr"]) == (2, 0.5, 0.0)
 
 
-def test_one_class_only_is_refused() -> None:
-    with pytest.raises(ConfigError, match="both labels"):
-        report_of([measured(1.0, spoof=True)])
+def test_looks_are_counted_singly_and_abstained_ones_not_at_all() -> None:
+    mixed = [*scores_of(1.0, 3), *scores_of(None, 2), *scores_of(-4.0, 1)]
+    block = frame_block(
+        [measured(None, spoof=True, scores=mixed), measured(-2.0, spoof=False, looks=4)],
+    )
+    assert block["looks"]["scored"] == 8
+    assert block["looks"]["auc"]["value"] == 0.75  # three looks above all four, one below
+
+
+def test_of_several_faces_the_highest_counts_unless_it_was_hardly_seen() -> None:
+    stranger = [replace(score, face=1) for score in scores_of(2.0, 2)]
+    guest = [replace(score, face=2) for score in scores_of(1.0, 9)]
+    file = measured(None, spoof=False, scores=[*scores_of(-1.0, 10), *guest, *stranger])
+    assert file.llr(Signal.FACE_FRAME) == pytest.approx(1.0)
+
+
+def test_coverage_of_videos_with_three_seconds_of_face_leaves_out_the_shorter_ones() -> None:
+    files = [
+        measured(1.0, spoof=True),
+        measured(None, spoof=True),
+        measured(None, spoof=True, looks=14),  # 2.8 s
+        measured(-1.0, spoof=False),
+    ]
+    found = frame_block(files)["coverage_visible"]
+    assert (found["videos"], found["value"]) == (3, pytest.approx(2 / 3, abs=1e-4))
+
+
+def test_visible_seconds_are_those_of_the_clean_file_under_every_condition() -> None:
+    clean = [measured(1.0, spoof=True), measured(-1.0, spoof=False)]
+    dark = [replace(m, scores=(), looks=15, visible_s=0.0) for m in clean]
+    block = signal_block(dark, "face_frame", visible(clean), rounds=50)
+    assert block["coverage_visible"]["videos"] == 2
+    assert block["coverage_visible"]["value"] == 0.0
+
+
+def test_report_holds_what_docs_and_recipes_read(config: PipelineConfig) -> None:
+    clean = [measured(2.0, spoof=True, pair="a"), measured(-2.0, spoof=False, pair="a")]
+    report = report_of({"clean": clean}, [], config)
+    assert report["files"] == report["videos"] == 2
+    assert report["faces_scored"] == 30
+    assert report["cpu_ms_per_face"] == pytest.approx(1.0)
+    assert report["auc"]["value"] == report["conditions"]["clean"]["signals"]["fused"]["auc"]["value"] == 1.0
+    assert set(report["methods"]) == {"m"}
+    assert report["pairs"]["pairs"] == 1
+
+
+def test_alarms_count_clips_by_the_worst_state_they_reached(config: PipelineConfig) -> None:
+    clean = [
+        measured(2.0, spoof=True, worst=State.SUSPECT),
+        measured(2.0, spoof=True, worst=State.SPOOF),
+        measured(-2.0, spoof=False, worst=State.BONA_FIDE),
+        measured(-2.0, spoof=False, suffix="png", worst=State.SPOOF),  # a picture is no clip
+    ]
+    report = report_of({"clean": clean}, [], config)
+    assert report["alarms"]["clean"]["spoof"] == {"clips": 2, "amber": 1, "red": 1}
+    assert report["alarms"]["clean"]["genuine"] == {"clips": 1, "amber": 0, "red": 0}
+    bars = {bar["figure"]: bar for bar in report["bars"]}
+    assert bars["genuine clips red (0 of 22)"]["met"]
+    assert bars["spoof clips amber or red (8 of 22)"]["value"] == 1.0
+
+
+def test_bars_of_coverage_and_pairs_tell_what_was_missed(config: PipelineConfig) -> None:
+    clean = [measured(2.0, spoof=False, pair="a"), measured(-2.0, spoof=True, pair="a")]
+    clean += [measured(None, spoof=True)]
+    bars = {bar["figure"]: bar for bar in report_of({"clean": clean}, [], config)["bars"]}
+    assert not bars["paired clips, fused AUC"]["met"]
+    assert bars["coverage, 3 s of visible face"]["value"] == pytest.approx(2 / 3, abs=1e-4)
+    assert not bars["coverage, 3 s of visible face"]["met"]
+    assert bars["cores per participant at 5 looks a second"]["value"] == pytest.approx(0.345 / 9, abs=1e-4)
 
 
 def test_run_prints_one_json_object_a_folder_and_reports_what_it_could_not_read(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with Image.open(ASTRONAUT) as picture:
-        face = picture.convert("RGB")
+        face = picture.convert("RGB").crop((100, 0, 400, 300))  # small enough for a call's picture
         face.save(tmp_path / "real.png")
         face.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "fake.png")
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "empty.png")
@@ -118,21 +238,36 @@ def test_run_prints_one_json_object_a_folder_and_reports_what_it_could_not_read(
         "path,label,method",
         *("real.png,real,camera", "fake.png,fake,mirror", "empty.png,real,camera", "broken.png,fake,mirror"),
     )
-    assert run([tmp_path], as_json=True) == 1
-    report = json.loads(capfd.readouterr().out)
+    assert run([tmp_path], as_json=True, quick=True) == 1
+    found = capfd.readouterr()
+    report = json.loads(found.out)
     assert report["videos"] == 3
     assert report["faces_scored"] == 2
     assert report["abstained"] == {"no_face": 1}
     assert [error["code"] for error in report["errors"]] == ["file_unreadable"]
-    assert set(report["models"]) == {"face_frame"}
+    assert "broken.png" in found.err
+    assert {"face_frame", "blazeface", "facemesh"} <= set(report["models"])
+    assert list(report["conditions"]) == ["clean", "vp8_500k"]
+    assert report["conditions"]["vp8_500k"]["signals"]["face_frame"]["looks"]["scored"] == 2
+    assert report["alarms"] is None  # pictures are no clips
 
 
-def test_report_for_people_names_every_method(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_one_class_only_is_refused(tmp_path: Path) -> None:
+    with Image.open(ASTRONAUT) as picture:
+        picture.save(tmp_path / "real.png")
+    write_manifest(tmp_path, "path,label,method", "real.png,real,camera")
+    with pytest.raises(ConfigError, match="both labels"):
+        run([tmp_path], as_json=True, quick=True)
+
+
+def test_report_for_people_names_methods_signals_and_bars(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with Image.open(ASTRONAUT) as picture:
         picture.convert("RGB").save(tmp_path / "real.png")
         picture.convert("RGB").save(tmp_path / "fake.png")
     write_manifest(tmp_path, "path,label,method", "real.png,real,camera", "fake.png,fake,copyist")
-    assert run([tmp_path], as_json=False) == 0
+    assert run([tmp_path], as_json=False, quick=True) == 0
     printed = capfd.readouterr().out
-    assert "AUC copyist" in printed
-    assert "0.500" in printed  # the same picture on both sides
+    for words in ("copyist", "fused", "face_frame alone", "0.500", "without the face"):
+        assert words in printed, words

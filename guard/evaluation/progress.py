@@ -1,0 +1,33 @@
+"""Tells on stderr how far an evaluation is."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+Progress = Callable[[str], None]
+_TELL_EVERY_S = 10.0
+
+
+def say(line: str) -> None:
+    """Write one line to stderr."""
+    sys.stderr.write(line + "\n")
+
+
+def steps(progress: Progress, number: int, of: int, label: str) -> Callable[[], None]:
+    """Say that a part begins; return what is called after each of its clips."""
+    started = time.monotonic()
+    progress(f"[{number}/{of}] {label}")
+    told = started
+    count = 0
+
+    def step() -> None:
+        nonlocal told, count
+        count += 1
+        now = time.monotonic()
+        if now - told >= _TELL_EVERY_S:
+            told = now
+            progress(f"[{number}/{of}] {label}: {count} clips, {now - started:.0f} s")
+
+    return step
