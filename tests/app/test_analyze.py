@@ -97,7 +97,7 @@ def test_seconds_of_a_spliced_voice_show_in_the_voice_and_nowhere_else(
 
 def test_a_signal_without_a_model_says_so_and_gives_no_llr(models: Models) -> None:
     found = analyze_file(CLIP, models, settings_config(Settings(), "meeting"))
-    assert found["signals"]["lip_sync"] == {"llr": None, "coverage": 0.0, "reason": "no_model"}
+    assert found["signals"]["screen_light"] == {"llr": None, "coverage": 0.0, "reason": "no_model"}
 
 
 def test_a_voice_only_file_has_no_face(models: Models) -> None:

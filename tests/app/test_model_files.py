@@ -84,7 +84,7 @@ def test_a_voice_card_under_a_face_models_name_is_refused(tmp_path: Path) -> Non
 
 
 def test_signals_without_a_detector_are_refused(tmp_path: Path) -> None:
-    placed(tmp_path / "own", "toy", signal="lip_sync")
+    placed(tmp_path / "own", "toy", signal="screen_light")
     with pytest.raises(ModelError) as error:
         in_use(tmp_path / "own")
     assert error.value.code == "model_signal"

@@ -256,7 +256,7 @@ def test_half_a_pair_is_no_pair() -> None:
         ({}, [("[calibration]", "[other]")], "card_invalid"),
         ({}, [("[data]", "x = " + "[" * 5000)], "card_invalid"),
         ({"signal": "face_frame"}, [], "model_signal"),
-        ({"signal": "lip_sync"}, [], "model_signal"),
+        ({"signal": "screen_light"}, [], "model_signal"),
         ({"sha256": "0" * 64}, [], "model_hash"),
         ({}, [("rate_hz = 16000", "rate_hz = 44100")], "model_contract"),
     ],
