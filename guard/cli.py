@@ -116,6 +116,10 @@ def analyze(
         Path | None,
         typer.Option(help="Recording of the person who should speak in every file; see voice_match."),
     ] = None,
+    face_reference: Annotated[
+        Path | None,
+        typer.Option(help="Photo of the person who should be seen in every file; see face_identity."),
+    ] = None,
     seconds: Annotated[
         bool, typer.Option("--seconds", help="With --json, show the single seconds of a voice, too.")
     ] = False,
@@ -123,7 +127,7 @@ def analyze(
     models_folder: ModelsFolder = None,
 ) -> None:
     """Analyse files through the same pipeline as calls."""
-    from guard.app.analyze import analyze_all, expect_voice
+    from guard.app.analyze import analyze_all, expect_face, expect_voice
     from guard.app.parts import load_models, settings_config
     from guard.app.report import print_analysis
     from guard.config import load_settings
@@ -132,6 +136,8 @@ def analyze(
     models = load_models(models_folder or settings.analysis.models_dir)
     if voice_reference is not None:
         expect_voice(voice_reference, models)
+    if face_reference is not None:
+        expect_face(face_reference, models)
     good = True
     pipeline = settings_config(settings, profile)
     for found, ok in analyze_all(paths, models, pipeline, with_seconds=seconds):

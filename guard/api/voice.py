@@ -14,10 +14,11 @@ from guard.errors import PeerError
 from guard.signalling.tokens import Access, Tokens, forbidden
 from guard.types import Role
 
+# of a recording or a photo
 MAX_VOICE_BYTES = 5 * 1024 * 1024
 
-_PATH = re.compile(r"/api/v1/sessions/[^/]+/participants/[^/]+/voice")
-_BODY = {
+_PATH = re.compile(r"/api/v1/sessions/[^/]+/participants/[^/]+/(?:voice|face)")
+BINARY_BODY = {
     "requestBody": {
         "required": True,
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
@@ -31,7 +32,7 @@ def voice_router(services: Services) -> APIRouter:
     token = from_header(services.tokens)
     sessions = services.sessions
 
-    @router.put("/voice", status_code=204, openapi_extra=_BODY)
+    @router.put("/voice", status_code=204, openapi_extra=BINARY_BODY)
     async def enrol(
         session: str, participant: str, access: Annotated[Access, Depends(token)], request: Request
     ) -> None:
@@ -41,7 +42,7 @@ def voice_router(services: Services) -> APIRouter:
         this person alone. A new file takes the place of the one before. The recording is not kept; the
         numbers that describe the voice are, in memory, until they are deleted or the session ends.
         """
-        _require_operator(access, session)
+        require_operator(access, session)
         person = sessions.get(session).participant(participant)
         if not person.suspectable:
             raise PeerError(
@@ -55,7 +56,7 @@ def voice_router(services: Services) -> APIRouter:
     @router.delete("/voice", status_code=204)
     async def withdraw(session: str, participant: str, access: Annotated[Access, Depends(token)]) -> None:
         """Forget the voice of a participant (operators); having none is no error."""
-        _require_operator(access, session)
+        require_operator(access, session)
         sessions.get(session).participant(participant)
         services.voices.withdraw(session, participant)
 
@@ -63,7 +64,7 @@ def voice_router(services: Services) -> APIRouter:
 
 
 def larger_body(scope: Scope, tokens: Tokens) -> int | None:
-    """Return how large the body of a voice may be, None for any other request.
+    """Return how large the body of a voice or a photo may be, None for any other request.
 
     Only for an operator's token: nobody else can make this process hold megabytes.
 
@@ -79,7 +80,7 @@ def larger_body(scope: Scope, tokens: Tokens) -> int | None:
     return MAX_VOICE_BYTES if access.role is Role.OPERATOR else None
 
 
-def _require_operator(access: Access, session: str) -> None:
+def require_operator(access: Access, session: str) -> None:
     """Raise unless the token is an operator's, of this session or of all.
 
     Raises:
@@ -87,4 +88,4 @@ def _require_operator(access: Access, session: str) -> None:
     """
     access.require_session(session)
     if access.role is not Role.OPERATOR:
-        raise forbidden("only an operator may enrol or withdraw a voice")
+        raise forbidden("only an operator may enrol or withdraw a voice or a face")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from guard.app.enrolment import describe_voice
+from guard.app.enrolment import describe_photo, describe_voice
 from guard.app.parts import Built, Models, PipelineConfig, build_pipeline
 from guard.codec.files import MEDIA_EXTENSIONS, FileInfo, read_file
 from guard.errors import GuardError, MediaError
@@ -20,7 +20,8 @@ from guard.types import AudioFrame, Kind, Score, Signal, State, Verdict, VideoFr
 from guard.windows.vad import FRAME_S, FRAME_SAMPLES, SpeechDetector
 
 SESSION, PARTICIPANT = "file", "file"
-MAX_VOICE_BYTES = 5 * 1024 * 1024
+# of a recording or a photo to compare with
+MAX_REFERENCE_BYTES = 5 * 1024 * 1024
 _WORST = (State.BONA_FIDE, State.UNDECIDED, State.SUSPECT, State.SPOOF)
 
 
@@ -234,18 +235,45 @@ def expect_voice(path: Path, models: Models) -> None:
     """
     if models.speaker is None:
         raise models.errors[Signal.VOICE_MATCH]
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_VOICE_BYTES + 1)  # a pipe or a device tells no size and may not end
-    except OSError as error:
-        raise MediaError("file_not_found", f"{path} cannot be read: {error.strerror}") from error
-    if len(content) > MAX_VOICE_BYTES:
-        raise MediaError("voice_too_large", f"{path} has more than {MAX_VOICE_BYTES} bytes; cut it")
+    content = _reference(path, "voice_too_large", "cut it")
     try:
         vector = describe_voice(content, models.speaker)
     except MediaError as error:
         raise MediaError(error.code, f"{path}: {error.message}") from error
     models.speaker.match.enrol(SESSION, PARTICIPANT, vector)
+
+
+def expect_face(path: Path, models: Models) -> None:
+    """Compare every face in the files that follow with the one in this photo.
+
+    Raises:
+        MediaError: ``file_not_found``, or one of ``describe_photo``.
+        ModelError: the face identity model is not in use, or failed.
+    """
+    if models.identity is None:
+        raise models.errors[Signal.FACE_IDENTITY]
+    content = _reference(path, "photo_too_large", "send a smaller one")
+    try:
+        vector = describe_photo(content, models.identity.detector, models.faces)
+    except MediaError as error:
+        raise MediaError(error.code, f"{path}: {error.message}") from error
+    models.identity.detector.enrol(SESSION, PARTICIPANT, vector)
+
+
+def _reference(path: Path, too_large: str, advice: str) -> bytes:
+    """Return the bytes of a file to compare with.
+
+    Raises:
+        MediaError: ``file_not_found`` or the code ``too_large``.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_REFERENCE_BYTES + 1)  # a pipe or a device tells no size and may not end
+    except OSError as error:
+        raise MediaError("file_not_found", f"{path} cannot be read: {error.strerror}") from error
+    if len(content) > MAX_REFERENCE_BYTES:
+        raise MediaError(too_large, f"{path} has more than {MAX_REFERENCE_BYTES} bytes; {advice}")
+    return content
 
 
 def analyze_all(

@@ -1,10 +1,10 @@
-"""Enrolled voices: bytes of a recording in, a vector out (analysis process); who has one (relay process).
+"""Enrolled voices and faces: a file in, a vector out (analysis process); who has one (relay process).
 
     PUT bytes -> relay process -> analysis process: decode, describe -> vector -> relay process keeps it
                                                 <- vector, also after every restart of the analysis process
 
-The relay process decodes nothing. It keeps the vector, not the recording: a kilobyte instead of
-megabytes, and no speech is held longer than it takes to describe it. Neither is written or logged.
+The relay process decodes nothing. It keeps the vector, not the recording or photo: a kilobyte instead of
+megabytes, and neither is held longer than it takes to describe it. Nothing is written or logged.
 """
 
 from __future__ import annotations
@@ -16,11 +16,32 @@ from dataclasses import dataclass
 import numpy as np
 
 from guard.codec.voice import read_voice
-from guard.detectors.speaker import Speaker, mean_voice
+from guard.detectors.face_identity import FaceIdentity
+from guard.detectors.person_memory import mean_vector
+from guard.detectors.speaker import Speaker
 from guard.errors import MediaError, Overload
-from guard.types import AudioWindow, FloatArray, Kind, TrackKey, WindowSkip
+from guard.media.photo import read_photo
+from guard.types import (
+    Abstain,
+    AudioWindow,
+    FaceWindow,
+    FloatArray,
+    Kind,
+    TrackKey,
+    VideoFrame,
+    WindowSkip,
+)
 from guard.windows.audio import AudioWindows
-from guard.workers.wire import Message, VoiceRecording, encode_message, encode_voice
+from guard.windows.face_models import FaceModels
+from guard.windows.faces import FaceWindowConfig, FaceWindows
+from guard.workers.wire import (
+    FacePhoto,
+    Message,
+    VoiceRecording,
+    encode_message,
+    encode_photo,
+    encode_voice,
+)
 
 MIN_SPEECH_S = 5.0
 # more of a recording is not read: it would describe the voice no better
@@ -54,13 +75,89 @@ def describe_voice(content: bytes, speaker: Speaker) -> FloatArray:
             f"{speech_s:.1f} s of clear speech were found, {MIN_SPEECH_S:.0f} s are needed; "
             "send a longer or cleaner recording of this person alone",
         )
-    return mean_voice(vectors)
+    return mean_vector(vectors)
 
 
-def reference_message(session: str, participant: str, vector: list[float], model: str) -> Message:
-    """Return what tells the analysis process whose voice to expect; ``model`` made the vector (sha256)."""
-    who = {"session": session, "participant": participant}
-    return {"type": "voice_reference", **who, "vector": vector, "model": model}
+_WHY_POOR = {
+    "face_too_small": "the face is too small",
+    "face_dark": "the face is too dark",
+    "face_turned": "the head is turned away",
+    "face_blurred": "the face is blurred",
+    "face_cut_off": "part of the face lies outside the picture",
+}
+
+
+def describe_photo(content: bytes, detector: FaceIdentity, models: FaceModels) -> FloatArray:
+    """Return the vector, float32 (D,) of length 1, of the one face in a photo.
+
+    Args:
+        content: the bytes of a JPEG, PNG or WebP file.
+        detector: describes the face, and refuses what it would not compare in a call either.
+        models: find it; not those of a call that is running in another thread.
+
+    Raises:
+        MediaError: ``photo_unreadable``, ``photo_too_large``, ``photo_no_face``, ``photo_several_faces``, or
+            ``photo_poor``: the face is too small, dark, blurred, turned or cut off.
+        ModelError: a model failed.
+    """
+    frame = VideoFrame(TrackKey("photo", "photo", Kind.VIDEO), 0.0, read_photo(content))
+    found = [
+        item
+        for item in FaceWindows(frame.key, FaceWindowConfig(), models).push(frame)
+        if isinstance(item, FaceWindow) or item.face is not None
+    ]
+    if len(found) != 1:
+        raise _not_one_face(len(found))
+    row = detector.prepare(found[0]) if isinstance(found[0], FaceWindow) else Abstain(found[0].reason)
+    if isinstance(row, Abstain):
+        why = _WHY_POOR.get(row.reason, row.reason)
+        raise MediaError("photo_poor", f"{why}; send a sharp photo of this person looking at the camera")
+    (vector,) = detector.describe(row[None])
+    return np.asarray(vector, np.float32)
+
+
+def _not_one_face(count: int) -> MediaError:
+    if count:
+        text = f"{count} faces were found, one is needed; cut out the person who should be in the call"
+        return MediaError("photo_several_faces", text)
+    return MediaError("photo_no_face", "no face was found; send a photo of this person looking at the camera")
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What is enrolled, a voice or a face, and how the two processes talk of it.
+
+    Args:
+        name: the word in the messages' types.
+        encode: makes the record that carries the bytes to the analysis process, from number and bytes.
+        refusals: error codes that its answer may give and that are told to whoever sent the file.
+    """
+
+    name: str
+    encode: Callable[[int, bytes], bytes]
+    refusals: frozenset[str]
+
+    @property
+    def reference(self) -> str:
+        """The type of the message that tells whom to expect."""
+        return f"{self.name}_reference"
+
+    @property
+    def withdrawn(self) -> str:
+        """The type of the message that nobody particular is expected any more."""
+        return f"{self.name}_withdrawn"
+
+
+VOICE = Enrolment(
+    "voice",
+    lambda number, content: encode_voice(VoiceRecording(number, content)),
+    frozenset({"voice_unreadable", "voice_too_short"}),
+)
+FACE = Enrolment(
+    "face",
+    lambda number, content: encode_photo(FacePhoto(number, content)),
+    frozenset({"photo_unreadable", "photo_too_large", "photo_no_face", "photo_several_faces", "photo_poor"}),
+)
 
 
 def read_vector(message: Message) -> FloatArray:
@@ -77,36 +174,40 @@ def read_vector(message: Message) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A voice the relay process keeps: the vector and the sha256 of the model that made it."""
+    """What the relay process keeps of a voice or face: the vector, the sha256 of the model that made it."""
 
     vector: list[float]
     model: str
 
 
 class Enrolments:
-    """The voices of the running sessions, in the relay process.
+    """The voices, or the faces, of the running sessions, in the relay process.
 
     Args:
         write: hands whole records to the analysis process; False where it is down or behind.
+        kind: VOICE or FACE.
         timeout_s: how long an answer is waited for.
     """
 
-    def __init__(self, write: Callable[[bytes], bool], *, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+    def __init__(
+        self, write: Callable[[bytes], bool], kind: Enrolment, *, timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> None:
         self._write = write
+        self._kind = kind
         self._timeout_s = timeout_s
-        self._voices: dict[tuple[str, str], Enrolled] = {}
+        self._kept: dict[tuple[str, str], Enrolled] = {}
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._whose: dict[int, tuple[str, str]] = {}
         self._unsent: dict[tuple[str, str], Message] = {}
         self._number = 0
 
     async def enrol(self, session: str, participant: str, content: bytes) -> None:
-        """Have a recording described and the participant compared with it from now on.
+        """Have a recording or photo described and the participant compared with it from now on.
 
-        Withdrawn meanwhile, or the session over, the voice is dropped as if it had been there before.
+        Withdrawn meanwhile, or the session over, it is dropped as if it had been there before.
 
         Raises:
-            MediaError: ``voice_unreadable`` or ``voice_too_short``.
+            MediaError: one of the kind's refusals.
             Overload: ``analysis_unavailable``; the analysis process is down, or did not answer.
         """
         self._number += 1
@@ -115,28 +216,28 @@ class Enrolments:
         self._waiting[number] = answer
         self._whose[number] = (session, participant)
         try:
-            if not self._write(encode_voice(VoiceRecording(number, content))):
-                raise _unavailable()
+            if not self._write(self._kind.encode(number, content)):
+                raise self._unavailable()
             async with asyncio.timeout(self._timeout_s):
                 message = await answer
         except TimeoutError:
-            raise _unavailable() from None
+            raise self._unavailable() from None
         finally:
             self._waiting.pop(number, None)
             who = self._whose.pop(number, None)
         if message.get("error") is not None:
-            raise _error(message)
+            raise self._error(message)
         if who is not None:
-            self._voices[who] = Enrolled(list(message["vector"]), str(message["model"]))
+            self._kept[who] = Enrolled(list(message["vector"]), str(message["model"]))
             self._send(who, self._reference(*who))
 
     def withdraw(self, session: str, participant: str | None = None) -> None:
-        """Drop the voice of a participant, or of everybody in the session; nothing there is no error."""
+        """Drop what a participant, or everybody in the session, has; nothing there is no error."""
         for number in [n for n, w in self._whose.items() if w[0] == session and participant in (None, w[1])]:
             del self._whose[number]  # one that is still being described is not kept either
-        for who in [w for w in self._voices if w[0] == session and participant in (None, w[1])]:
-            del self._voices[who]
-            self._send(who, {"type": "voice_withdrawn", "session": session, "participant": who[1]})
+        for who in [w for w in self._kept if w[0] == session and participant in (None, w[1])]:
+            del self._kept[who]
+            self._send(who, {"type": self._kind.withdrawn, "session": session, "participant": who[1]})
 
     def answered(self, message: Message) -> None:
         """Take an answer of the analysis process; one that nobody waits for any more is dropped."""
@@ -145,17 +246,17 @@ class Enrolments:
             answer.set_result(message)
 
     def analysis_up(self) -> None:
-        """The analysis process has started (again): tell it every voice."""
+        """The analysis process has started (again): tell it everything that is kept."""
         self._unsent.clear()
-        for who in self._voices:
+        for who in self._kept:
             self._send(who, self._reference(*who))
 
     def analysis_down(self) -> None:
-        """The analysis process is gone, with the recordings it had in hand."""
+        """The analysis process is gone, with what it had in hand."""
         self._unsent.clear()
         for answer in self._waiting.values():
             if not answer.done():
-                answer.set_exception(_unavailable())
+                answer.set_exception(self._unavailable())
 
     def flush(self) -> None:
         """The analysis process takes records (again): tell it what it has missed."""
@@ -164,34 +265,30 @@ class Enrolments:
             self._send(who, message)
 
     def _reference(self, session: str, participant: str) -> Message:
-        voice = self._voices[session, participant]
-        return reference_message(session, participant, voice.vector, voice.model)
+        kept = self._kept[session, participant]
+        who = {"session": session, "participant": participant}
+        return {"type": self._kind.reference, **who, "vector": kept.vector, "model": kept.model}
 
     def _send(self, who: tuple[str, str], message: Message) -> None:
-        """Send the newest word on somebody's voice, or keep it until it can be sent."""
+        """Send the newest word on somebody, or keep it until it can be sent."""
         self._unsent.pop(who, None)
         if not self._write(encode_message(message)):
             self._unsent[who] = message
 
+    def _error(self, message: Message) -> MediaError | Overload:
+        code, text = str(message["error"]), str(message["message"])
+        return MediaError(code, text) if code in self._kind.refusals else self._unavailable()
 
-def answer_message(number: int, vector: FloatArray, model: str) -> Message:
-    """Return the analysis process's answer to a recording it could describe."""
-    return {"type": "voice", "number": number, "error": None, "vector": vector.tolist(), "model": model}
-
-
-def refusal_message(number: int, code: str, text: str) -> Message:
-    """Return the analysis process's answer to a recording it could not describe."""
-    return {"type": "voice", "number": number, "error": code, "message": text}
+    def _unavailable(self) -> Overload:
+        text = f"the analysis process cannot take a {self._kind.name} now; send it again later"
+        return Overload("analysis_unavailable", text)
 
 
-def _error(message: Message) -> MediaError | Overload:
-    code, text = str(message["error"]), str(message["message"])
-    if code in ("voice_unreadable", "voice_too_short"):
-        return MediaError(code, text)
-    return _unavailable()
+def answer_message(kind: Enrolment, number: int, vector: FloatArray, model: str) -> Message:
+    """Return the analysis process's answer to what it could describe; ``model`` made the vector (sha256)."""
+    return {"type": kind.name, "number": number, "error": None, "vector": vector.tolist(), "model": model}
 
 
-def _unavailable() -> Overload:
-    return Overload(
-        "analysis_unavailable", "the analysis process cannot take a voice now; send it again later"
-    )
+def refusal_message(kind: Enrolment, number: int, code: str, text: str) -> Message:
+    """Return the analysis process's answer to what it could not describe."""
+    return {"type": kind.name, "number": number, "error": code, "message": text}

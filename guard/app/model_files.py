@@ -2,8 +2,8 @@
 
 The shipped models are in use as they are, except where the operator's folder (``analysis.models_dir``)
 holds another one: a folder there with a ``card.toml`` takes the place of the shipped model of the same
-signal, or of the network or speaker model of the same name. Nothing falls back: a damaged model of the
-operator leaves its signal without a model.
+signal, or of the network, speaker or face identity model of the same name. Nothing falls back: a damaged
+model of the operator leaves its signal without a model.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from guard.detectors.card import Card, load_card
+from guard.detectors.face_identity import load_face_identity, load_face_identity_card
 from guard.detectors.speaker import load_speaker
-from guard.detectors.speaker_card import SpeakerCard, load_speaker_card
-from guard.detectors.table import DETECTORS, SPEAKER, DetectorEntry
+from guard.detectors.speaker_card import load_speaker_card
+from guard.detectors.table import DETECTORS, FACE_IDENTITY, SPEAKER, DetectorEntry
 from guard.detectors.tflite import NetworkCard, load_network, load_network_card
+from guard.detectors.vector_card import VectorCard
 from guard.errors import ConfigError, ModelError
 from guard.resources import models_dir
 from guard.types import Detector, Signal
@@ -37,11 +39,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class InUse:
-    """The place of each network by its name, of each detector's model by its signal, of the speaker model."""
+    """The place of each network by its name, of each detector's model by its signal, of two that tell who."""
 
     networks: Mapping[str, Place]
     detectors: Mapping[Signal, Place]
     speaker: Place
+    face_identity: Place
 
 
 def in_use(folder: Path | None) -> InUse:
@@ -54,14 +57,14 @@ def in_use(folder: Path | None) -> InUse:
     root = models_dir()
     networks = {name: Place(root / name, PACKAGED) for name in NETWORKS}
     detectors = {entry.signal: Place(root / entry.model, PACKAGED) for entry in DETECTORS}
-    speaker = Place(root / SPEAKER, PACKAGED)
+    people = {name: Place(root / name, PACKAGED) for name in (SPEAKER, FACE_IDENTITY)}
     taken: dict[Signal, Path] = {}
     for model in _operators(folder):
         if model.name in NETWORKS:
             networks[model.name] = Place(model, IMPORTED)
             continue
-        if model.name == SPEAKER:
-            speaker = Place(model, IMPORTED)
+        if model.name in people:
+            people[model.name] = Place(model, IMPORTED)
             continue
         signal = signal_of(model)
         if signal in taken:
@@ -71,7 +74,7 @@ def in_use(folder: Path | None) -> InUse:
             )
         taken[signal] = model
         detectors[signal] = Place(model, IMPORTED)
-    return InUse(networks, detectors, speaker)
+    return InUse(networks, detectors, people[SPEAKER], people[FACE_IDENTITY])
 
 
 def signal_of(folder: Path) -> Signal:
@@ -134,8 +137,9 @@ def describe(folder: Path | None = None) -> list[dict[str, Any]]:
     found = in_use(folder)
     networks = [{**_network(load_network_card(p.folder)), **_where(p)} for p in found.networks.values()]
     detectors = [{**_detector(load_card(p.folder)), **_where(p)} for p in found.detectors.values()]
-    speaker = {**_speaker(load_speaker_card(found.speaker.folder)), **_where(found.speaker)}
-    return [*networks, *detectors, speaker]
+    speaker = {**_vectors(load_speaker_card(found.speaker.folder)), **_where(found.speaker)}
+    identity = _vectors(load_face_identity_card(found.face_identity.folder))
+    return [*networks, *detectors, speaker, {**identity, **_where(found.face_identity)}]
 
 
 def verify(folder: Path | None = None) -> list[dict[str, Any]]:
@@ -152,14 +156,13 @@ def verify(folder: Path | None = None) -> list[dict[str, Any]]:
         _check(place, partial(_load_detector, entries[signal], place.folder))
         for signal, place in found.detectors.items()
     ]
-    return [*networks, *detectors, _check(found.speaker, partial(_load_speaker, found.speaker.folder))]
+    speaker = _check(found.speaker, lambda: _vectors(load_speaker(found.speaker.folder).card))
+    folder = found.face_identity.folder
+    identity = _check(found.face_identity, lambda: _vectors(load_face_identity(folder).card))
+    return [*networks, *detectors, speaker, identity]
 
 
-def _load_speaker(folder: Path) -> dict[str, Any]:
-    return _speaker(load_speaker(folder).card)
-
-
-def _speaker(card: SpeakerCard) -> dict[str, Any]:
+def _vectors(card: VectorCard) -> dict[str, Any]:
     return {
         "name": card.name,
         "version": card.version,

@@ -10,6 +10,7 @@ from pathlib import Path
 from guard.app.model_files import NETWORKS, in_use, load_detector
 from guard.clock import Clock
 from guard.config import Settings, thresholds
+from guard.detectors.face_identity import Identity, load_face_identity
 from guard.detectors.speaker import Speaker, load_speaker
 from guard.detectors.speaker_card import SIGNALS
 from guard.detectors.table import DETECTORS
@@ -65,6 +66,7 @@ class Models:
         errors: why a detector's model is not in use, by signal.
         speaker: what takes the voices that are enrolled; None where its model is not in use.
         cameras: what takes the pages' reports of their cameras; it has no model.
+        identity: what takes the photos that are enrolled; None where its model is not in use.
     """
 
     detectors: tuple[Detector, ...]
@@ -73,6 +75,7 @@ class Models:
     errors: Mapping[Signal, ModelError]
     speaker: Speaker | None = None
     cameras: VirtualCamera = field(default_factory=VirtualCamera)
+    identity: Identity | None = None
 
 
 def load_models(folder: Path | None) -> Models:
@@ -107,8 +110,16 @@ def load_models(folder: Path | None) -> Models:
     except ModelError as error:
         detectors += [UnusableDetector(signal) for signal in SIGNALS]
         errors |= dict.fromkeys(SIGNALS, error)
+    identity = None
+    try:
+        identity = load_face_identity(places.face_identity.folder)
+        detectors.append(identity.detector)
+        sha256[identity.card.name] = identity.card.sha256
+    except ModelError as error:
+        detectors.append(UnusableDetector(Signal.FACE_IDENTITY))
+        errors[Signal.FACE_IDENTITY] = error
     cameras = VirtualCamera()
-    return Models((*detectors, cameras), faces, sha256, errors, speaker, cameras)
+    return Models((*detectors, cameras), faces, sha256, errors, speaker, cameras, identity)
 
 
 @dataclass(frozen=True, slots=True)

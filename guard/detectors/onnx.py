@@ -12,7 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from guard.detectors.card import Card, read_model
-from guard.detectors.speaker_card import SpeakerCard, read_speaker_model
+from guard.detectors.vector_card import VectorCard, read_vector_model
 from guard.errors import ModelError
 from guard.types import FloatArray
 
@@ -157,15 +157,15 @@ class OnnxModel:
 
 
 class OnnxEmbedder:
-    """The speaker model with its card, loaded and dry-run: vectors out, no scores.
+    """A model that describes voices or faces, with its card, loaded and dry-run: vectors out, no scores.
 
     Raises:
         ModelError: the file, its hash, its runtime, or the shapes it works on are not the card's.
     """
 
-    def __init__(self, card: SpeakerCard) -> None:
+    def __init__(self, card: VectorCard) -> None:
         self._card = card
-        self._session = _open(card.folder / card.file, read_speaker_model(card))
+        self._session = _open(card.folder / card.file, read_vector_model(card))
         inputs, outputs = (
             [n.name for n in nodes()] for nodes in (self._session.get_inputs, self._session.get_outputs)
         )
@@ -176,22 +176,23 @@ class OnnxEmbedder:
                 f"the file has {inputs} and {outputs}; correct the card",
             )
         for rows in (1, 2):
-            self.embed(np.full((rows, card.samples), 0.01, np.float32))
+            self.embed(np.full((rows, *card.shape), 0.01, np.float32))
 
     def embed(self, batch: FloatArray) -> FloatArray:
         """Return one vector per row, float32 (B, D), of length 1.
 
         Args:
-            batch: float32 (B, 64000), mono 16 kHz samples in [-1, 1].
+            batch: float32 (B, *card.shape), scaled as the card says.
 
         Raises:
             ModelError: ``model_input``, ``model_run``, ``model_output`` or ``model_not_finite``.
         """
         card = self._card
-        if batch.shape[1:] != (card.samples,) or batch.dtype != np.float32:
+        if batch.shape[1:] != card.shape or batch.dtype != np.float32:
             raise ModelError(
                 "model_input",
-                f"{card.name} wants float32 (B, {card.samples}), got {batch.shape} {batch.dtype}; "
+                f"{card.name} wants float32 (B, {', '.join(map(str, card.shape))}), "
+                f"got {batch.shape} {batch.dtype}; "
                 "the caller's windows do not fit this model",
             )
         try:

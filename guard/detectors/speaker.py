@@ -3,7 +3,7 @@
 ``speaker_change`` compares the newest window with the voice heard earlier in the call, ``voice_match`` with
 a voice that was enrolled for the participant. Both say "another person" or "the same person", which is not
 "spoof" or "bona fide": a second person may honestly take over the microphone, and a clone has the right
-voice. How much either weighs: ``speaker_card.VoiceCalibration``, docs/voice-companions.md.
+voice. How much either weighs: ``vector_card.PersonCalibration``, docs/voice-companions.md.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from guard.detectors.onnx import OnnxEmbedder
-from guard.detectors.speaker_card import SpeakerCard, VoiceCalibration, load_speaker_card
-from guard.detectors.speaker_memory import MemoryConfig, VoiceMemory
+from guard.detectors.person_memory import Enrolled, MemoryConfig, PersonMemory
+from guard.detectors.speaker_card import load_speaker_card
 from guard.detectors.speech import SpeechLimits
+from guard.detectors.vector_card import PersonCalibration, VectorCard
 from guard.types import (
     Abstain,
     AudioWindow,
@@ -114,10 +115,10 @@ class Voices:
 class SpeakerChange:
     """Another voice than earlier in the call? A ``types.Detector`` with a memory of each track."""
 
-    def __init__(self, voices: Voices, calibration: VoiceCalibration) -> None:
+    def __init__(self, voices: Voices, calibration: PersonCalibration) -> None:
         self._voices = voices
         self._calibration = calibration
-        self._memories: OrderedDict[TrackKey, VoiceMemory] = OrderedDict()
+        self._memories: OrderedDict[TrackKey, PersonMemory] = OrderedDict()
 
     @property
     def signal(self) -> Signal:
@@ -150,17 +151,22 @@ class SpeakerChange:
     def _compare(self, window: Window, vector: FloatArray) -> Finding | Abstain:
         assert isinstance(window, AudioWindow)
         memory = self._memory(window.key)
-        reference = memory.reference(window)
+        reference = memory.reference(window.start_s)
         if reference is None:
-            memory.keep(window, vector, same=True)
+            self._keep(memory, window, vector, same=True)
             return Abstain("no_reference_yet")
         other_llr = self._calibration.other_llr(np.array([1 - vector @ reference], np.float32))
-        memory.keep(window, vector, same=bool(other_llr[0] <= 0))
+        self._keep(memory, window, vector, same=bool(other_llr[0] <= 0))
         return Finding(float(self._calibration.llr(other_llr)[0]))
 
-    def _memory(self, key: TrackKey) -> VoiceMemory:
+    @staticmethod
+    def _keep(memory: PersonMemory, window: AudioWindow, vector: FloatArray, *, same: bool) -> None:
+        share = window.quality.speech_ratio
+        memory.keep(window.start_s, window.end_s, vector, share=share, same=same)
+
+    def _memory(self, key: TrackKey) -> PersonMemory:
         if key not in self._memories:
-            self._memories[key] = VoiceMemory(self._voices.config.memory)
+            self._memories[key] = PersonMemory(self._voices.config.memory)
         self._memories.move_to_end(key)
         while len(self._memories) > MAX_TRACKS:
             self._memories.popitem(last=False)
@@ -174,10 +180,10 @@ class VoiceMatch:
     still the same participant.
     """
 
-    def __init__(self, voices: Voices, calibration: VoiceCalibration) -> None:
+    def __init__(self, voices: Voices, calibration: PersonCalibration) -> None:
         self._voices = voices
         self._calibration = calibration
-        self._enrolled: dict[tuple[str, str], FloatArray] = {}
+        self._enrolled = Enrolled()
 
     @property
     def signal(self) -> Signal:
@@ -186,17 +192,15 @@ class VoiceMatch:
 
     def enrol(self, session: str, participant: str, vector: FloatArray) -> None:
         """Compare the participant with this voice from now on."""
-        self._enrolled[session, participant] = vector
+        self._enrolled.enrol(session, participant, vector)
 
     def withdraw(self, session: str, participant: str | None = None) -> None:
         """Drop the voice of a participant, or of everybody in the session."""
-        for who in list(self._enrolled):
-            if who[0] == session and participant in (None, who[1]):
-                del self._enrolled[who]
+        self._enrolled.withdraw(session, participant)
 
     def prepare(self, window: Window) -> FloatArray | Abstain:
         """Return the samples as float32 (64000,), or why they are not compared."""
-        if (window.key.session, window.key.participant) not in self._enrolled:
+        if self._enrolled.of(window.key) is None:
             return Abstain("no_enrolment")
         return self._voices.prepare(window)
 
@@ -210,7 +214,7 @@ class VoiceMatch:
         return [self._compare(w.key, v) for w, v in zip(windows, vectors, strict=True)]
 
     def _compare(self, key: TrackKey, vector: FloatArray) -> Finding | Abstain:
-        enrolled = self._enrolled.get((key.session, key.participant))
+        enrolled = self._enrolled.of(key)
         if enrolled is None:  # withdrawn while the model ran
             return Abstain("no_enrolment")
         other_llr = self._calibration.other_llr(np.array([1 - vector @ enrolled], np.float32))
@@ -221,7 +225,7 @@ class VoiceMatch:
 class Speaker:
     """The two signals over one loaded model, and what they share."""
 
-    card: SpeakerCard
+    card: VectorCard
     voices: Voices
     change: SpeakerChange
     match: VoiceMatch
@@ -237,12 +241,6 @@ def load_speaker(folder: Path, lock: AbstractContextManager[object] | None = Non
     voices = Voices(OnnxEmbedder(card), lock=lock)
     change = SpeakerChange(voices, card.calibrations[Signal.SPEAKER_CHANGE])
     return Speaker(card, voices, change, VoiceMatch(voices, card.calibrations[Signal.VOICE_MATCH]))
-
-
-def mean_voice(vectors: Sequence[FloatArray]) -> FloatArray:
-    """Return the mean of vectors (D,), of length 1: one voice out of many windows of it."""
-    mean = np.mean(vectors, axis=0)
-    return np.asarray(mean / (np.linalg.norm(mean) + 1e-9), np.float32)
 
 
 def _drop(table: OrderedDict[TrackKey, Any], session: str, participant: str) -> None:

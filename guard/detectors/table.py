@@ -22,9 +22,10 @@ class DetectorEntry:
     load: Callable[[Card], Detector]
 
 
-# The folder of the speaker model. It is no line of the table: its card names no signal, because two signals,
-# ``speaker_change`` and ``voice_match``, share its one session (guard.detectors.speaker).
-SPEAKER = "speaker"
+# Folders of models that are no line of the table: their cards name no signal, because they describe a person
+# by a vector. Two signals, ``speaker_change`` and ``voice_match``, share the speaker model's one session
+# (guard.detectors.speaker); ``face_identity`` has two calibrations and takes enrolled photos.
+SPEAKER, FACE_IDENTITY = "speaker", "face_identity"
 
 DETECTORS: tuple[DetectorEntry, ...] = (
     DetectorEntry(Signal.VOICE_SPOOF, "voice_spoof", VoiceSpoof.from_card),

@@ -19,13 +19,13 @@ from typing import Any
 from guard.errors import GuardError
 from guard.types import Kind, TapPacket, TrackKey
 
-# a voice of 5 MiB, the largest body the HTTP layer takes, with room for its head
+# a voice or photo of 5 MiB, the largest body the HTTP layer takes, with room for its head
 MAX_RECORD_BYTES = 6 * 1024 * 1024
 
 _PREFIX = struct.Struct("!IB")
 _TAP = struct.Struct("!HIdBBBBB")
 _FRAME = struct.Struct("!IBBBB")
-_VOICE = struct.Struct("!Q")
+_NUMBER = struct.Struct("!Q")
 _CODECS = ("opus", "vp8", "h264")
 _KINDS = (Kind.AUDIO, Kind.VIDEO)
 
@@ -41,6 +41,7 @@ class RecordType(IntEnum):
     MESSAGE = 2
     ENCODED_FRAME = 3
     VOICE = 4
+    PHOTO = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,21 @@ class VoiceRecording:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class FacePhoto:
+    """A photo of a face on its way to the analysis process, which decodes it.
+
+    Args:
+        number: given back in the answer.
+        content: the bytes of a picture file, as somebody sent them.
+    """
+
+    number: int
+    content: bytes
+
+
 Message = dict[str, Any]
-Record = TapPacket | EncodedPicture | VoiceRecording | Message
+Record = TapPacket | EncodedPicture | VoiceRecording | FacePhoto | Message
 
 
 def _record(kind: RecordType, body: bytes) -> bytes:
@@ -120,7 +134,12 @@ def encode_picture(picture: EncodedPicture) -> bytes:
 
 def encode_voice(recording: VoiceRecording) -> bytes:
     """Return the record of one recording of a voice."""
-    return _record(RecordType.VOICE, _VOICE.pack(recording.number) + recording.content)
+    return _record(RecordType.VOICE, _NUMBER.pack(recording.number) + recording.content)
+
+
+def encode_photo(photo: FacePhoto) -> bytes:
+    """Return the record of one photo of a face."""
+    return _record(RecordType.PHOTO, _NUMBER.pack(photo.number) + photo.content)
 
 
 def encode_message(message: Message) -> bytes:
@@ -149,8 +168,13 @@ def _decode_picture(body: bytes) -> EncodedPicture:
 
 
 def _decode_voice(body: bytes) -> VoiceRecording:
-    (number,) = _VOICE.unpack_from(body)
-    return VoiceRecording(number, body[_VOICE.size :])
+    (number,) = _NUMBER.unpack_from(body)
+    return VoiceRecording(number, body[_NUMBER.size :])
+
+
+def _decode_photo(body: bytes) -> FacePhoto:
+    (number,) = _NUMBER.unpack_from(body)
+    return FacePhoto(number, body[_NUMBER.size :])
 
 
 def _decode_message(body: bytes) -> Message:
@@ -165,6 +189,7 @@ _DECODERS: dict[RecordType, Callable[[bytes], Record]] = {
     RecordType.MESSAGE: _decode_message,
     RecordType.ENCODED_FRAME: _decode_picture,
     RecordType.VOICE: _decode_voice,
+    RecordType.PHOTO: _decode_photo,
 }
 
 

@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from guard.app.analyze import MAX_VOICE_BYTES, analyze_all, analyze_file, expand, expect_voice
+from guard.app.analyze import (
+    MAX_REFERENCE_BYTES,
+    analyze_all,
+    analyze_file,
+    expand,
+    expect_face,
+    expect_voice,
+)
 from guard.app.parts import Models, load_models, settings_config
 from guard.codec.files import read_file
 from guard.config import Settings
@@ -180,7 +187,7 @@ def test_nothing_of_a_file_is_remembered_for_the_next(models: Models) -> None:
 def test_a_voice_reference_that_is_none_is_refused_by_name(models: Models, tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("no voice")
     with (tmp_path / "large.wav").open("wb") as file:
-        file.truncate(MAX_VOICE_BYTES + 1)
+        file.truncate(MAX_REFERENCE_BYTES + 1)
     wanted = {"missing.wav": "file_not_found", "text.wav": "voice_unreadable", "large.wav": "voice_too_large"}
     for name, code in wanted.items():
         with pytest.raises(MediaError) as refused:

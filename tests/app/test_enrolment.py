@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.app.enrolment import (
+    VOICE,
     Enrolments,
     answer_message,
     describe_voice,
@@ -29,8 +30,8 @@ from guard.types import AudioFrame
 from guard.workers.wire import Decoder, Message, VoiceRecording
 
 VECTOR = np.eye(4, dtype=np.float32)[0]
-VOICE = (clips_dir() / "voices" / "customer_genuine.opus").read_bytes()
-OTHER = (clips_dir() / "voices" / "agent_genuine.opus").read_bytes()
+CUSTOMER = (clips_dir() / "voices" / "customer_genuine.opus").read_bytes()
+AGENT = (clips_dir() / "voices" / "agent_genuine.opus").read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +53,11 @@ def wav(seconds: float, rate_hz: int = 16_000) -> bytes:
 
 
 def test_a_recording_becomes_a_vector_of_its_voice(speaker: Speaker) -> None:
-    mine, again, hers = (describe_voice(x, speaker) for x in (VOICE, wav(12.0), OTHER))
+    mine, again, hers = (describe_voice(x, speaker) for x in (CUSTOMER, wav(12.0), AGENT))
     assert mine.shape == (256,)
     assert np.linalg.norm(mine) == pytest.approx(1.0, abs=1e-4)
     assert mine @ again > mine @ hers + 0.1
-    assert np.array_equal(mine, describe_voice(VOICE, speaker))
+    assert np.array_equal(mine, describe_voice(CUSTOMER, speaker))
 
 
 def test_under_five_seconds_of_speech_is_refused(speaker: Speaker) -> None:
@@ -93,10 +94,10 @@ def test_a_rate_that_no_recording_has_is_refused(rate_hz: int) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, len(VOICE)), st.binary(min_size=1, max_size=40))
+@given(st.integers(0, len(CUSTOMER)), st.binary(min_size=1, max_size=40))
 def test_a_damaged_recording_gives_frames_or_is_refused(at: int, rubbish: bytes) -> None:
     try:
-        frames = list(read_voice(VOICE[:at] + rubbish + VOICE[at + len(rubbish) :], max_s=60.0))
+        frames = list(read_voice(CUSTOMER[:at] + rubbish + CUSTOMER[at + len(rubbish) :], max_s=60.0))
     except MediaError as error:
         assert error.code == "voice_unreadable"
     else:
@@ -104,7 +105,7 @@ def test_a_damaged_recording_gives_frames_or_is_refused(at: int, rubbish: bytes)
 
 
 def test_no_more_of_a_recording_is_read_than_is_used() -> None:
-    frames = list(read_voice(VOICE, max_s=2.0))
+    frames = list(read_voice(CUSTOMER, max_s=2.0))
     assert 2.0 <= sum(len(f.samples) / f.rate_hz for f in frames) < 2.2
 
 
@@ -133,13 +134,13 @@ async def enrolled(analysis: Analysis, voices: Enrolments, participant: str = "c
     await asyncio.sleep(0)
     recording = analysis.records.pop()
     assert recording == VoiceRecording(recording.number, b"bytes")
-    voices.answered(answer_message(recording.number, VECTOR, "model-1"))
+    voices.answered(answer_message(VOICE, recording.number, VECTOR, "model-1"))
     await task
 
 
 async def test_the_vector_comes_back_and_is_sent_as_the_reference() -> None:
     analysis = Analysis()
-    voices = Enrolments(analysis.write)
+    voices = Enrolments(analysis.write, VOICE)
     await enrolled(analysis, voices)
     (message,) = analysis.messages()
     assert (message["type"], message["session"], message["participant"]) == (
@@ -153,7 +154,7 @@ async def test_the_vector_comes_back_and_is_sent_as_the_reference() -> None:
 
 async def test_a_restarted_analysis_process_is_told_every_voice_again() -> None:
     analysis = Analysis()
-    voices = Enrolments(analysis.write)
+    voices = Enrolments(analysis.write, VOICE)
     await enrolled(analysis, voices)
     await enrolled(analysis, voices, "guest")
     analysis.messages()
@@ -168,7 +169,7 @@ async def test_a_restarted_analysis_process_is_told_every_voice_again() -> None:
 
 async def test_what_could_not_be_sent_is_sent_later_and_only_the_newest_word() -> None:
     analysis = Analysis()
-    voices = Enrolments(analysis.write)
+    voices = Enrolments(analysis.write, VOICE)
     await enrolled(analysis, voices)
     analysis.messages()
     analysis.up = False
@@ -192,10 +193,10 @@ async def test_a_refusal_reaches_the_caller_and_nothing_is_kept(
     code: str, kind: type[Exception], shown: str
 ) -> None:
     analysis = Analysis()
-    voices = Enrolments(analysis.write)
+    voices = Enrolments(analysis.write, VOICE)
     task = asyncio.ensure_future(voices.enrol("s", "customer", b"bytes"))
     await asyncio.sleep(0)
-    voices.answered(refusal_message(analysis.records.pop().number, code, "why"))
+    voices.answered(refusal_message(VOICE, analysis.records.pop().number, code, "why"))
     with pytest.raises(kind) as refused:
         await task
     assert getattr(refused.value, "code", None) == shown
@@ -207,11 +208,11 @@ async def test_analysis_that_is_down_dies_or_is_silent_is_an_overload() -> None:
     analysis = Analysis()
     analysis.up = False
     with pytest.raises(Overload, match="cannot take a voice now"):
-        await Enrolments(analysis.write).enrol("s", "customer", b"bytes")
+        await Enrolments(analysis.write, VOICE).enrol("s", "customer", b"bytes")
     analysis.up = True
     with pytest.raises(Overload):
-        await Enrolments(analysis.write, timeout_s=0.01).enrol("s", "customer", b"bytes")
-    voices = Enrolments(analysis.write)
+        await Enrolments(analysis.write, VOICE, timeout_s=0.01).enrol("s", "customer", b"bytes")
+    voices = Enrolments(analysis.write, VOICE)
     task = asyncio.ensure_future(voices.enrol("s", "customer", b"bytes"))
     await asyncio.sleep(0)
     voices.analysis_down()
@@ -222,12 +223,12 @@ async def test_analysis_that_is_down_dies_or_is_silent_is_an_overload() -> None:
 @pytest.mark.parametrize("participant", ["customer", None])
 async def test_a_voice_withdrawn_while_it_is_described_is_not_kept(participant: str | None) -> None:
     analysis = Analysis()
-    voices = Enrolments(analysis.write)
+    voices = Enrolments(analysis.write, VOICE)
     task = asyncio.ensure_future(voices.enrol("s", "customer", b"bytes"))
     await asyncio.sleep(0)
     number = analysis.records.pop().number
     voices.withdraw("s", participant)  # None: the session ends
-    voices.answered(answer_message(number, VECTOR, "model-1"))
+    voices.answered(answer_message(VOICE, number, VECTOR, "model-1"))
     await task
     voices.analysis_up()
     assert analysis.messages() == []
@@ -237,8 +238,8 @@ async def test_a_voice_withdrawn_while_it_is_described_is_not_kept(participant: 
 
 async def test_an_answer_nobody_waits_for_is_dropped() -> None:
     analysis = Analysis()
-    voices = Enrolments(analysis.write)
-    voices.answered(answer_message(77, VECTOR, "m"))
+    voices = Enrolments(analysis.write, VOICE)
+    voices.answered(answer_message(VOICE, 77, VECTOR, "m"))
     voices.analysis_up()
     assert analysis.messages() == []
 
