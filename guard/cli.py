@@ -255,7 +255,13 @@ def eval_voice(
 def eval_face(
     folders: Annotated[list[Path], typer.Argument(help="Folders with a manifest.csv.")],
     as_json: AsJson = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for report.html, report.json, plots and scores.csv.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Only the conditions that have bars.")] = False,
+    no_pictures: Annotated[
+        bool, typer.Option("--no-pictures", help="Show no faces of the data in report.html.")
+    ] = False,
     config: Config = None,
     models_folder: ModelsFolder = None,
 ) -> None:
@@ -264,7 +270,8 @@ def eval_face(
     from guard.evaluation.face import run
 
     chosen = models_folder or load_settings(config).analysis.models_dir
-    raise typer.Exit(run(folders, as_json, quick=quick, models_dir=chosen))
+    code = run(folders, as_json, out=out, quick=quick, models_dir=chosen, pictures=not no_pictures)
+    raise typer.Exit(code)
 
 
 Calls = Annotated[int, typer.Option(min=1, max=100_000, help="Simulated calls of each kind.")]

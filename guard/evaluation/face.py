@@ -19,6 +19,7 @@ from guard.config import load_settings
 from guard.errors import ConfigError, MediaError
 from guard.evaluation.face_conditions import BARRED, CLEAN, CONDITIONS, STILL_FPS, Condition
 from guard.evaluation.face_data import Item, read_manifest
+from guard.evaluation.face_heat import LOOKS_AT, Example, examples
 from guard.evaluation.face_measure import Bench, Measured
 from guard.evaluation.face_report import report_of
 from guard.evaluation.progress import Progress, say, steps
@@ -46,33 +47,40 @@ def run(
     folders: Sequence[Path],
     as_json: bool,
     *,
+    out: Path | None = None,
     quick: bool = False,
     models_dir: Path | None = None,
+    pictures: bool = True,
 ) -> int:
     """Measure every folder for itself and report; return 1 where a file could not be read.
 
     Args:
         folders: each with a manifest.
         as_json: print one line of JSON a folder, not tables.
+        out: folder for report.json, report.html, the plots and scores.csv.
         quick: only the conditions that have bars.
         models_dir: the operator's models, laid over the shipped ones.
+        pictures: whether report.html may show faces of the data.
 
     Raises:
-        ConfigError: a manifest cannot be used or a class is missing.
+        ConfigError: a manifest cannot be used, a class is missing, or ``out`` cannot be written.
         ModelError: the face models or ``face_frame`` cannot be loaded.
     """
+    from guard.evaluation.face_output import Done, write_folder
     from guard.evaluation.face_tables import show
+    from guard.evaluation.report import prepare_folder
 
+    if out is not None:
+        prepare_folder(out)
     data = [(folder, read_manifest(folder)) for folder in folders]
     models = loaded(models_dir)
     config = settings_config(load_settings(None))
-    failed = False
+    done: list[Done] = []
     for folder, items in data:
         say(f"{folder}: {len(items)} files")
         results = measure_all(items, models, config, quick=quick, progress=say)
         for error in results.errors:
             say(f"{error['path']}: {error['message']} [{error['code']}]")
-        failed = failed or bool(results.errors)
         report = {"v": 1, "folder": str(folder), "models": face_models(models), "quick": quick}
         report |= report_of(results.conditions, results.masked, config)
         report["errors"] = results.errors
@@ -80,7 +88,11 @@ def run(
             sys.stdout.write(json.dumps(report, allow_nan=False) + "\n")
         else:
             show(report)
-    return 1 if failed else 0
+        faces = face_examples(results, models, config) if out is not None and pictures else []
+        done.append(Done(report, results.conditions, faces))
+    if out is not None:
+        write_folder(out, done)
+    return 1 if any(own.report["errors"] for own in done) else 0
 
 
 def loaded(models_dir: Path | None) -> Models:
@@ -96,6 +108,13 @@ def loaded(models_dir: Path | None) -> Models:
         if signal.kind is Kind.VIDEO:
             say(f"{signal}: {error.message} [{error.code}]")
     return models
+
+
+def face_examples(results: Results, models: Models, config: PipelineConfig) -> list[Example]:
+    """Return faces that the frame detector got most right and most wrong, with heat maps."""
+    say("heat maps")
+    detector = next(own for own in models.detectors if own.signal is LOOKS_AT)
+    return examples(results.conditions["clean"], detector, models.faces, config.face)
 
 
 def face_models(models: Models) -> dict[str, str]:

@@ -33,16 +33,19 @@ def show(report: Mapping[str, Any]) -> None:
     for own in report["conditions"].values():
         console.print(rows_table(f"{report['folder']}, {own['label']}", SIGNAL_HEADS, signal_rows(own)))
         console.print(rows_table("fusion ablation", ABLATION_HEADS, ablation_rows(own)))
-    console.print(rows_table("bars", ["condition", "figure", "found", "bar"], bar_rows(report)))
+    console.print(rows_table("bars", BAR_HEADS, bar_rows(report)))
     console.print(rows_table("clean, by method", *method_table(report)))
     console.print(rows_table("clean, by distance between the eyes", SIZE_HEADS, size_rows(report)))
     if report["alarms"]:
         console.print(rows_table("at the shipped thresholds", ALARM_HEADS, alarm_rows(report)))
-    console.print(rows_table("without the face", ["what", "coverage", "AUC"], scene_rows(report)))
-    console.print(rows_table("cost", ["part", "CPU-ms per face", "cores per participant"], cost_rows(report)))
+    console.print(rows_table("without the face", SCENE_HEADS, scene_rows(report)))
+    console.print(rows_table("cost", COST_HEADS, cost_rows(report)))
 
 
 SIGNAL_HEADS = ["signal", *TITLES.values(), "AUC covered", "AUC looks", "coverage", "3 s visible", "pairs"]
+BAR_HEADS = ["condition", "figure", "found", "bar"]
+SCENE_HEADS = ["what", "coverage", "AUC"]
+COST_HEADS = ["part", "CPU-ms per face", "cores per participant"]
 ABLATION_HEADS = ["signals", *TITLES.values(), "coverage", "pairs"]
 SIZE_HEADS = ["signal", "eyes", "videos", "coverage", "AUC", "EER"]
 ALARM_HEADS = ["condition", "genuine amber", "genuine red", "of", "spoof amber", "spoof red", "of"]

@@ -66,24 +66,29 @@ def page(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
         f"<p>{report['clips']} clips, {report['failed']} could not be read; {kind}. Model file sha256 "
         f"<code>{escape(model['sha256'])}</code>. Percent where the head says so; 95 % intervals below each "
         "figure.</p>",
-        _section("Bars", _bars(report["bars"], report["conditions"])),
-        _section("Detection error trade-off", _image(pictures["det"], "DET curves of all conditions")),
-        _section("By codec", _conditions(_group(report, "codec"))),
-        _section("By signal-to-noise ratio, pink noise", _conditions(_group(report, "snr"))),
-        _section("By seconds of speech, clean", _durations(report["durations"])),
-        _section("By engine", _engines(report)),
-        _section("By language", _languages(report)),
-        _section("False alarms on genuine clips", _alarms(report, pictures["alarms"])),
-        _section("Scores", _image(pictures["histograms"], "llr of genuine and spoof clips by condition")),
-        _section("What the figures mean", _definitions()),
-        _section("Clips that could not be read", _errors(report["errors"])),
+        section("Bars", _bars(report["bars"], report["conditions"])),
+        section("Detection error trade-off", image(pictures["det"], "DET curves of all conditions")),
+        section("By codec", _conditions(_group(report, "codec"))),
+        section("By signal-to-noise ratio, pink noise", _conditions(_group(report, "snr"))),
+        section("By seconds of speech, clean", _durations(report["durations"])),
+        section("By engine", _engines(report)),
+        section("By language", _languages(report)),
+        section("False alarms on genuine clips", _alarms(report, pictures["alarms"])),
+        section("Scores", image(pictures["histograms"], "llr of genuine and spoof clips by condition")),
+        section("What the figures mean", _definitions()),
+        section("Clips that could not be read", errors_table(report["errors"])),
     ]
-    body = "\n".join(part for part in parts if part)
+    return document(title, parts)
+
+
+def document(title: str, parts: Iterable[str]) -> str:
+    """Return a whole page of parts that are already HTML."""
     head = f"<title>{escape(title)}</title><style>{_STYLE}</style>"
-    return _FRAME.format(head=head, body=body)
+    return _FRAME.format(head=head, body="\n".join(part for part in parts if part))
 
 
-def _section(title: str, content: str) -> str:
+def section(title: str, content: str) -> str:
+    """Return content that is already HTML under a heading; nothing where there is none."""
     return f"<h2>{escape(title)}</h2>\n{content}" if content else ""
 
 
@@ -102,7 +107,7 @@ def _bars(bars: Sequence[Mapping[str, Any]], conditions: Mapping[str, Mapping[st
             for figure in shown
         ]
         rows.append([escape(conditions[name]["label"]), *cells])
-    return _table(["condition", *(_head(figure) for figure in shown)], rows)
+    return table(["condition", *(_head(figure) for figure in shown)], rows)
 
 
 def _conditions(conditions: Mapping[str, Mapping[str, Any]]) -> str:
@@ -117,7 +122,7 @@ def _conditions(conditions: Mapping[str, Mapping[str, Any]]) -> str:
         covered = own.get("covered_only")
         if covered:
             rows.append(["<small>covered clips only</small>", *(_cell(n, covered.get(n)) for n in shown)])
-    return _table(["condition", *(_head(name) for name in shown)], rows)
+    return table(["condition", *(_head(name) for name in shown)], rows)
 
 
 def _durations(durations: Mapping[str, Mapping[str, Any] | None]) -> str:
@@ -142,7 +147,7 @@ def _engines(report: Mapping[str, Any]) -> str:
             [escape(name), str(own["clips"]), *(_cell(figure, own[figure][c]) for c in conditions)]
             for name, own in shown
         ]
-        detail += f"<p>{_head(figure)}, of each engine against all genuine clips:</p>{_table(heads, rows)}"
+        detail += f"<p>{_head(figure)}, of each engine against all genuine clips:</p>{table(heads, rows)}"
     means = "<p>Mean llr, share above 0 and coverage of all systems.</p>"
     plain = [
         [
@@ -155,7 +160,7 @@ def _engines(report: Mapping[str, Any]) -> str:
         ]
         for name, own in [*genuine, *shown]
     ]
-    return detail + means + _table(heads, plain)
+    return detail + means + table(heads, plain)
 
 
 def _languages(report: Mapping[str, Any]) -> str:
@@ -172,7 +177,7 @@ def _languages(report: Mapping[str, Any]) -> str:
                 f"{escape(language)}, {label}<small>{own['bona_fide']} genuine, {own['spoof']} spoof</small>"
             )
             rows.append([about, *cells])
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _alarms(report: Mapping[str, Any], picture: bytes) -> str:
@@ -190,7 +195,7 @@ def _alarms(report: Mapping[str, Any], picture: bytes) -> str:
         for own in report["false_alarms"].values()
     ]
     heads = ["condition", "above 0, %", "above threshold, %", "mean llr", "coverage, %"]
-    return words + _image(picture, "false alarms by condition") + _table(heads, rows)
+    return words + image(picture, "false alarms by condition") + table(heads, rows)
 
 
 def _definitions() -> str:
@@ -198,10 +203,11 @@ def _definitions() -> str:
     return f"<dl>{rows}</dl>"
 
 
-def _errors(errors: Sequence[Mapping[str, str]]) -> str:
+def errors_table(errors: Sequence[Mapping[str, str]]) -> str:
+    """Return a table of the files that could not be read, nothing without any."""
     if not errors:
         return ""
-    return _table(
+    return table(
         ["file", "code", "message"],
         [[escape(e["path"]), escape(e["code"]), escape(e["message"])] for e in errors],
     )
@@ -220,11 +226,12 @@ def _cell(name: str, figure: Mapping[str, float] | None) -> str:
     return f"{figure['value']:.2f}<small>{figure['low']:.2f} to {figure['high']:.2f}</small>"
 
 
-def _image(png: bytes, words: str) -> str:
+def image(png: bytes, words: str) -> str:
+    """Return a picture within the page; ``words`` stand for it where it is not seen."""
     return f'<img alt="{escape(words)}" src="data:image/png;base64,{b64encode(png).decode()}">'
 
 
-def _table(heads: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+def table(heads: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table of cells that are already HTML."""
     head = "".join(f"<th>{cell}</th>" for cell in heads)
     body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)

@@ -11,7 +11,7 @@ import numpy as np
 
 from guard.errors import ConfigError
 from guard.evaluation.figures import Scores
-from guard.evaluation.metrics import FloatVector, error_rates
+from guard.evaluation.metrics import FloatVector, auc, error_rates
 
 try:
     from matplotlib.axes import Axes
@@ -62,6 +62,34 @@ def det(results: Mapping[str, Scores], conditions: Mapping[str, Mapping[str, Any
     axes.set_ylabel("misses: spoof clips not noticed, %")
     axes.set_title("Detection error trade-off, abstained clips at llr 0")
     axes.legend(loc="upper right", fontsize=9, framealpha=0.95)
+    return _png(figure)
+
+
+def roc(curves: Mapping[str, Scores]) -> bytes:
+    """Return a PNG of the ROC, a curve a name, its AUC in the legend; false alarms on a root scale.
+
+    The root scale gives room to few false alarms, where a service has to work.
+    """
+    figure = Figure(figsize=(8.2, 7.2), layout="constrained")
+    axes = figure.subplots()
+    for n, (name, scores) in enumerate(curves.items()):
+        p_miss, p_fa = error_rates(scores.llr, scores.is_spoof)
+        label = f"{name}: AUC {auc(scores.llr, scores.is_spoof):.2f}"
+        style = "-" if n < len(_COLOURS) else "--"
+        colour = _COLOURS[n % len(_COLOURS)]
+        axes.plot(np.sqrt(p_fa), 1 - p_miss, style, color=colour, linewidth=1.6, label=label)
+    chance = np.linspace(0, 1, 101)
+    axes.plot(np.sqrt(chance), chance, ":", color=_LINE, linewidth=0.8)
+    ticks = np.array([0, 1, 5, 10, 20, 40, 60, 80, 100])
+    axes.set_xticks(np.sqrt(ticks / 100), [str(tick) for tick in ticks])
+    axes.set_yticks(np.linspace(0, 1, 11), [str(tick) for tick in range(0, 101, 10)])
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.01)
+    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.set_xlabel("false alarms: genuine videos taken for spoof, %")
+    axes.set_ylabel("spoof videos noticed, %")
+    axes.set_title("ROC, abstained videos at llr 0")
+    axes.legend(loc="lower right", fontsize=9, framealpha=0.95)
     return _png(figure)
 
 

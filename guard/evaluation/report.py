@@ -57,6 +57,15 @@ def write_folder(
         "det.png": det,
         "scores.csv": scores_csv(clips, results).encode(),
     }
+    write_files(folder, files)
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into a folder; those of the same names are replaced.
+
+    Raises:
+        ConfigError: ``out_folder``.
+    """
     try:
         for name, content in files.items():
             (folder / name).write_bytes(content)

@@ -1,0 +1,128 @@
+"""guard eval face --out: the page, the plots, the scores, the heat maps."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from guard.errors import ConfigError
+from guard.evaluation.face import run
+from guard.evaluation.face_data import KEY
+from guard.evaluation.face_heat import PATCH_PX, changes, heat_map
+from guard.types import Abstain, FaceQuality, FaceWindow, Finding, FloatArray, Signal, Window
+
+ASTRONAUT = Path(__file__).parents[1] / "fixtures" / "astronaut.jpg"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data <b>")
+    with Image.open(ASTRONAUT) as picture:
+        face = picture.convert("RGB").crop((100, 0, 400, 300))
+    face.save(folder / "real.png")
+    face.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "fake.png")
+    lines = "path,label,method,pair\nreal.png,real,camera,p\nfake.png,fake,<script>,p\n"
+    (folder / "manifest.csv").write_text(lines, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def written(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out")
+    assert run([data], as_json=True, out=out, quick=True) == 0
+    return out
+
+
+def test_page_stands_alone_and_escapes_what_the_manifest_says(written: Path) -> None:
+    html = (written / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+    assert "http:" not in html
+    assert "https:" not in html
+    assert html.count("data:image/png;base64,") == 5 + 2  # plots, and one face of each class
+    for words in ("Bars", "fused", "face_frame", "Without the face", "Cost"):
+        assert words in html, words
+
+
+def test_plots_are_pictures_and_the_json_is_the_report(written: Path, data: Path) -> None:
+    pictures = sorted(path.name for path in written.glob("*.png"))
+    assert len(pictures) == 5
+    for name in pictures:
+        with Image.open(written / name) as picture:
+            assert picture.width > 400
+    report = json.loads((written / "report.json").read_text(encoding="utf-8"))
+    assert [own["folder"] for own in report["folders"]] == [str(data)]
+
+
+def test_scores_hold_every_signal_in_every_condition(written: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO((written / "scores.csv").read_text(encoding="utf-8"))))
+    assert [row["label"] for row in rows] == ["bonafide", "spoof"]
+    assert float(rows[0]["clean face_frame"]) == pytest.approx(float(rows[0]["clean fused"]), abs=4)
+    assert rows[1]["vp8_500k fused"]
+    assert float(rows[0]["eye_px"]) > 24
+
+
+def test_no_pictures_of_the_data_where_none_are_wanted(data: Path, tmp_path: Path) -> None:
+    assert run([data], as_json=True, out=tmp_path, quick=True, pictures=False) == 0
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert html.count("data:image/png;base64,") == 5
+    assert "looks at" not in html
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_anything_is_measured(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError) as error:
+        run([data], as_json=True, out=tmp_path / "file")
+    assert error.value.code == "out_folder"
+    assert "clean" not in capfd.readouterr().err
+
+
+class Spot:
+    """Scores the brightness of one place; abstains from crops without any bright pixel."""
+
+    signal = Signal.FACE_FRAME
+
+    def prepare(self, window: Window) -> FloatArray | Abstain:
+        assert isinstance(window, FaceWindow)
+        if window.crop.max() < 200:
+            return Abstain("face_dark")
+        return np.array([window.crop[64:96, 64:96].mean()], np.float32)
+
+    def score(self, batch: FloatArray, windows: Sequence[Window]) -> Sequence[Finding | Abstain]:
+        return [Finding(float(row[0]) / 100) for row in batch]
+
+
+def spot_window() -> FaceWindow:
+    crop = np.zeros((224, 224, 3), np.uint8)
+    crop[64:96, 64:96] = 250
+    quality = FaceQuality(60.0, 50.0, 0.0, 100.0, 1.0)
+    return FaceWindow(KEY, 0, 0.0, 0.0, crop, np.zeros((468, 2), np.float32), quality)
+
+
+def test_heat_lies_where_hiding_a_patch_lowers_the_score() -> None:
+    window = spot_window()
+    change = changes(Spot(), window, 2.5)
+    top, left = np.unravel_index(int(change.argmax()), change.shape)
+    assert 64 <= top < 96
+    assert 64 <= left < 96
+    far = np.ones_like(change, np.bool_)
+    far[64 - PATCH_PX : 96 + PATCH_PX, 64 - PATCH_PX : 96 + PATCH_PX] = False
+    assert np.abs(change[far]).max() < 1e-6
+    picture = heat_map(Spot(), window, 2.5)
+    assert picture[80, 80, 0] > picture[80, 80, 2]  # red: it spoke for spoof
+
+
+def test_heat_of_a_detector_that_abstains_from_every_hidden_crop_is_none() -> None:
+    window = spot_window()
+    dark = replace(window, crop=np.minimum(window.crop, 100))
+    assert not changes(Spot(), dark, 1.0).any()
