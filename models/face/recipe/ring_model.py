@@ -15,7 +15,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 CUT = 4.0
-_STEPS = 500
+_STEPS = 400
 _BATCH = 512
 _RATE = 3e-3
 
@@ -68,7 +68,7 @@ def _logistic(kind: Kind, z: np.ndarray, y: np.ndarray) -> tuple[tuple[np.ndarra
     design = np.hstack([z, np.ones((len(z), 1))])
     weights, pull = np.zeros(design.shape[1]), np.full(design.shape[1], kind.decay)
     pull[-1] = 1e-6
-    for _ in range(12):
+    for _ in range(8):
         p = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
         slope = design.T @ (p - y) + pull * weights
         bend = (design * (p * (1 - p))[:, None]).T @ design + np.diag(pull)
