@@ -21,12 +21,14 @@ from measure import Judged, crossed_auc, faces_drawn, interval, mean_auc
 from net import FaceNet
 from pairs import Pairs
 from pool import SEED
-from train import Plan, held_out_pairs, logits, train
+from train import LEVEL_SHARE, Plan, held_out_pairs, logits, train
 
 RUNS = {
     "everything": {},
     "head on the whole picture's mean instead of regions": {"relative": False},
     "no ranking of pairs in the loss": {"rank_share": 0.0},
+    "score kept from following sharpness": {"level_share": LEVEL_SHARE},
+    "every layer learns": {"keep_first": False},
     "no forgery made as sharp as the real picture, grainy or clean": {
         "without": frozenset({"even", "grainy", "clean"})
     },

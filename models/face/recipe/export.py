@@ -20,7 +20,7 @@ import torch
 from data import ROOT
 from forge import HELD_OUT, TRAINED
 from measure import rank_auc
-from net import FaceNet
+from net import BothWays, FaceNet
 from pool import read_pool
 from train import PAIRS_PER_STEP, held_out_pairs, logits, to_input
 
@@ -40,9 +40,10 @@ def main() -> None:
     args = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    net = FaceNet()
-    net.load_state_dict(torch.load(args.folder / "net.pt", weights_only=True))
-    net.eval()
+    trained = FaceNet()
+    trained.load_state_dict(torch.load(args.folder / "net.pt", weights_only=True))
+    net = BothWays(trained).eval()
+    args.out.mkdir(parents=True, exist_ok=True)
     seen, unseen = (held_out_pairs(args.folder, family, PER_METHOD) for family in ("seen", "unseen"))
     real, fake = (
         np.concatenate([logits(net, pictures) for pictures in both])
@@ -71,7 +72,7 @@ def _calibrate(real: np.ndarray, fake: np.ndarray, methods: np.ndarray) -> tuple
     return fit_logistic(scores, is_spoof, weight=weights)
 
 
-def _export(net: FaceNet, path: Path) -> None:
+def _export(net: BothWays, path: Path) -> None:
     net = net.to(memory_format=torch.contiguous_format)
     sample = to_input(np.zeros((2, 128, 128, 3), np.uint8)).contiguous()
     torch.onnx.export(

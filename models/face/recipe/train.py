@@ -2,7 +2,8 @@
 
 The head starts alone on the frozen trunk. The loss is the cross entropy of every picture and, for
 every pair, the cost of ranking the forgery below the picture it was made from: two pictures of one
-camera and one call, so that cameras cannot be what is learned. What a step sees depends on the seed
+camera and one call, so that cameras cannot be what is learned. Within each class the score is kept
+from following sharpness. What a step sees depends on the seed
 and the step alone, so a run cut off goes on from its last checkpoint as if nothing had happened.
 
     GUARD_DATA=... python train.py --folder CHECKPOINTS [--out TURN] [--start NET] [--steps N]
@@ -26,7 +27,7 @@ import torch
 from chain import SEEN, UNSEEN
 from data import load
 from forge import HELD_OUT, TRAINED, Forger, fit_pca
-from measure import rank_auc
+from measure import rank_auc, sharpness
 from net import FaceNet, pretrained
 from pairs import Pairs, draw_pairs
 from pool import AUTOENCODERS, SEED, Pool, read_pool
@@ -34,6 +35,7 @@ from rebuild import load_rebuilder
 
 HEAD_STEPS = 60
 PAIRS_PER_STEP = 16
+LEVEL_SHARE = 0.3  # of the shipped run
 _EMA = 0.99
 _FIRST_LAYERS = ("_conv_stem", "_bn0", *(f"_blocks.{number}." for number in range(5)))
 _FALLING = 0.5  # of the steps
@@ -48,20 +50,24 @@ class Plan:
         steps: of 16 pairs each.
         relative: whether the head compares regions (net.py).
         rank_share: of the ranking of pairs in the loss.
+        level_share: weight of the squared correlation of score and sharpness within each class.
         without: methods and finishes of the pool that are left out.
         start: a net of an earlier run whose trunk is gone on with, or none: ImageNet's.
+        keep_first: whether the first layers of such a trunk stay as they are: most of a step's cost.
     """
 
     steps: int
     relative: bool = True
     rank_share: float = 0.5
+    level_share: float = 0.0
     without: frozenset[str] = frozenset()
     start: Path | None = None
+    keep_first: bool = True
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """The first layers of a trunk that has seen forgeries stay as they are: most of a step's cost."""
-        return _FIRST_LAYERS if self.start else ()
+        """The beginnings of the names of the weights that stay as they are."""
+        return _FIRST_LAYERS if self.start and self.keep_first else ()
 
 
 def main() -> None:
@@ -71,6 +77,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="for the checkpoints; else the folder")
     parser.add_argument("--steps", type=int, default=2400)
     parser.add_argument("--start", type=Path, help="a net.pt whose trunk is gone on with; else ImageNet's")
+    parser.add_argument(
+        "--keep-first", action="store_true", help="the first layers of START stay as they are"
+    )
     parser.add_argument("--every", type=int, default=200, help="steps between checkpoints")
     args = parser.parse_args()
     cv2.setNumThreads(1)
@@ -88,7 +97,13 @@ def main() -> None:
             out.write(json.dumps(row) + "\n")
         print(row, flush=True)
 
-    train(Plan(args.steps, start=args.start), args.folder, out_folder, every=args.every, note=note)
+    train(
+        Plan(args.steps, level_share=LEVEL_SHARE, start=args.start),
+        args.folder,
+        out_folder,
+        every=args.every,
+        note=note,
+    )
 
 
 def train(
@@ -164,7 +179,7 @@ def to_input(pictures: np.ndarray) -> torch.Tensor:
     return (stacked.float() / 255).contiguous(memory_format=torch.channels_last)
 
 
-def logits(net: FaceNet, pictures: np.ndarray) -> np.ndarray:
+def logits(net: torch.nn.Module, pictures: np.ndarray) -> np.ndarray:
     """Return float32 (B,): raw scores, larger means spoof."""
     net = net.eval().to(memory_format=torch.channels_last)
     with torch.no_grad():
@@ -225,7 +240,8 @@ def _step(net: FaceNet, optimiser: torch.optim.AdamW, pairs: np.ndarray, step: i
         learns = step >= HEAD_STEPS and not name.startswith(plan.kept)
         parameter.requires_grad_(learns or name.startswith(("head", "out")))
     target = torch.cat([torch.zeros(len(pairs)), torch.ones(len(pairs))])
-    seen, measures = net.look(to_input(np.concatenate([pairs[:, 0], pairs[:, 1]])))
+    pictures = np.concatenate([pairs[:, 0], pairs[:, 1]])
+    seen, measures = net.look(to_input(pictures))
     with torch.autocast("cpu", dtype=torch.bfloat16):  # half the time, on processors that know it
         fine = net.early(seen)
     judged = net.judge(fine.float(), measures)
@@ -233,11 +249,22 @@ def _step(net: FaceNet, optimiser: torch.optim.AdamW, pairs: np.ndarray, step: i
     real, fake = judged.chunk(2)
     ranked = torch.nn.functional.softplus(real - fake).mean()
     loss = (1 - plan.rank_share) * loss + plan.rank_share * ranked
+    if plan.level_share:
+        sharp = torch.from_numpy(np.log(sharpness(pictures) + 1.0))
+        lean = sum(
+            _correlation(one, two) ** 2 for one, two in zip(judged.chunk(2), sharp.chunk(2), strict=True)
+        )
+        loss = loss + plan.level_share * lean
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_([p for p in net.parameters() if p.grad is not None], 2.0)
     optimiser.step()
     return loss.item()
+
+
+def _correlation(one: torch.Tensor, two: torch.Tensor) -> torch.Tensor:
+    one, two = one - one.mean(), two - two.mean()
+    return (one * two).sum() / (one.norm() * two.norm()).clamp(min=1e-6)
 
 
 def _resume(path: Path, net: FaceNet, mean: dict, optimiser: torch.optim.AdamW) -> int:
