@@ -1,0 +1,140 @@
+"""Temporal: does the face move, change and repeat as a camera's does?
+
+Looks at the last four seconds of one face: flicker inside it and at its edge against its surroundings,
+trembling of its points against its outline, a feed that stands still, runs again or jumps, and how evenly
+pictures come. Learned from animated stills, so its llr is kept small by its card:
+docs/face-signals/temporal.md and models/temporal/card.toml.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from guard.detectors.card import Card
+from guard.detectors.onnx import OnnxModel, Scorer
+from guard.detectors.temporal_memory import FaceMemory, Readings
+from guard.detectors.temporal_video import Feed
+from guard.fusion.calibration import Logistic
+from guard.types import Abstain, FaceWindow, Finding, FloatArray, Signal, TrackKey, Window
+
+MAX_TRACKS = 128
+MAX_FACES = 256
+_CROP_SHAPE = (224, 224, 3)
+# faces of one picture may come in any order, a little late; further back is another track
+_REWIND_S = 2.0
+_Key = TypeVar("_Key")
+_Kept = TypeVar("_Kept")
+
+
+@dataclass(frozen=True, slots=True)
+class TemporalConfig:
+    """What must have been seen of a face before it is judged; see docs/reasons.md.
+
+    Args:
+        min_pairs: of looks that stand side by side, in the last four seconds.
+        min_triples: of glimpses that stand side by side, in the last four seconds.
+        min_eye_distance_px: between the middles of the eyes, in the picture.
+        max_speed: of the head, eye distances per second, above which motion hides the rest.
+    """
+
+    min_pairs: int = 7
+    min_triples: int = 15
+    min_eye_distance_px: float = 32.0
+    max_speed: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.min_pairs < 2 or self.min_triples < 2:
+            raise ValueError("min_pairs and min_triples must be at least 2")
+        if self.min_eye_distance_px < 0 or self.max_speed <= 0:
+            raise ValueError("min_eye_distance_px must not be negative, max_speed must be above 0")
+
+
+class Temporal:
+    """Scores faces by their last seconds; a ``types.Detector`` with a memory of each track and face."""
+
+    def __init__(self, model: Scorer, calibration: Logistic, config: TemporalConfig | None = None) -> None:
+        self._model = model
+        self._calibration = calibration
+        self._config = config or TemporalConfig()
+        self._feeds: OrderedDict[TrackKey, Feed] = OrderedDict()
+        self._faces: OrderedDict[tuple[TrackKey, int], FaceMemory] = OrderedDict()
+
+    @classmethod
+    def from_card(cls, card: Card) -> Temporal:
+        """Load the card's model; raises ModelError as ``OnnxModel`` does."""
+        return cls(OnnxModel(card), card.calibration)
+
+    @property
+    def signal(self) -> Signal:
+        """The signal it scores."""
+        return Signal.TEMPORAL
+
+    @property
+    def remembered(self) -> tuple[int, int]:
+        """Tracks and faces of which something is remembered."""
+        return len(self._feeds), len(self._faces)
+
+    def prepare(self, window: Window) -> FloatArray | Abstain:
+        """Take the window into the memory of its face; return the model's input, or why there is none.
+
+        Returns:
+            float32 (20,), ``Readings.row``.
+        """
+        found = self.read(window)
+        return found if isinstance(found, Abstain) else found.row()
+
+    def read(self, window: Window) -> Readings | Abstain:
+        """Do what ``prepare`` does, and name the numbers; each window is to be taken once, in order."""
+        if not isinstance(window, FaceWindow) or window.crop.shape != _CROP_SHAPE:
+            return Abstain("wrong_window")
+        feed = _kept(self._feeds, window.key, Feed, MAX_TRACKS)
+        if window.end_s < feed.last_s - _REWIND_S:  # the track begins anew
+            self.forget(window.key.session, window.key.participant)
+            feed = _kept(self._feeds, window.key, Feed, MAX_TRACKS)
+        face = _kept(self._faces, (window.key, window.face), FaceMemory, MAX_FACES)
+        face.add(window, feed)
+        config = self._config
+        if window.quality.eye_distance_px < config.min_eye_distance_px:
+            return Abstain("face_too_small")
+        trembling = face.jitter(window.end_s)
+        if face.pairs(window.end_s) < config.min_pairs:
+            return Abstain("too_few_looks")
+        if trembling is None or trembling.triples < config.min_triples:
+            return Abstain("too_few_pictures")
+        if trembling.speed > config.max_speed:
+            return Abstain("moving_fast")
+        return face.readings(window, feed, trembling)
+
+    def score(self, batch: FloatArray, windows: Sequence[Window]) -> Sequence[Finding | Abstain]:
+        """Return the calibrated natural llr of each row, positive means spoof.
+
+        Args:
+            batch: float32 (B, 20), rows as ``prepare`` returned them.
+            windows: not looked at.
+
+        Raises:
+            ModelError: the runtime failed, or a score is not finite.
+        """
+        del windows
+        return [Finding(llr) for llr in self._calibration.llr(self._model.raw(batch)).tolist()]
+
+    def forget(self, session: str, participant: str) -> None:
+        """Drop what is kept of a participant's tracks and faces."""
+        who = (session, participant)
+        for key in [key for key in self._feeds if (key.session, key.participant) == who]:
+            del self._feeds[key]
+        for key, number in [k for k in self._faces if (k[0].session, k[0].participant) == who]:
+            del self._faces[key, number]
+
+
+def _kept(table: OrderedDict[_Key, _Kept], key: _Key, make: Callable[[], _Kept], most: int) -> _Kept:
+    """Return the entry of a key, made where it is new; the one unused for longest goes where it is full."""
+    if key not in table:
+        table[key] = make()
+    table.move_to_end(key)
+    while len(table) > most:
+        table.popitem(last=False)
+    return table[key]
