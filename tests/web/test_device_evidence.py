@@ -12,7 +12,7 @@ from playwright.sync_api import Playwright, WebSocketRoute
 
 from guard.detectors.virtual_camera import CameraKind, graded, read_report
 from guard.signalling.messages import DeviceMessage, parse_message
-from tests.web.conftest import Server, browser
+from tests.web.conftest import Server, browser, serving
 from tests.web.media import FakeDevices
 from tests.web.test_call import NARROW, Stage, wait_until
 
@@ -40,6 +40,15 @@ LABELS = {
     "Hobson's own lens": "physical",
     "": "hidden",
 }
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    # a browser and the analysis on two cores: a late heartbeat is not what is tested here
+    patience = {"HEARTBEAT_TIMEOUT_S": "30", "START_TIMEOUT_S": "120"}
+    settings = {f"GUARD_ANALYSIS__WORKER__{name}": value for name, value in patience.items()}
+    with serving(tmp_path_factory.mktemp("data"), **settings) as running:
+        yield running
 
 
 @pytest.fixture
@@ -100,7 +109,7 @@ def test_a_fake_camera_is_reported_graded_and_shown_and_its_name_stays_in_the_pa
     def line() -> dict[str, Any]:
         return dict(stage.standing()["signals"].get("virtual_camera", {}))
 
-    wait_until(customer.page, lambda: line().get("llr") is not None, "the signal's line", 60)
+    wait_until(customer.page, lambda: line().get("llr") is not None, "the signal's line", 90)
     assert 0 < line()["llr"] <= 1.0
     assert line()["reason"] is None
     assert customer.problems == []
