@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from guard.inference.slots import Priority
 from guard.types import (
@@ -64,6 +64,17 @@ class Lane(Protocol):
 
     def forget(self, session: str, participant: str) -> None:
         """Drop the participant's windows that wait, and what the detector remembers of them."""
+
+
+@runtime_checkable
+class Declining(Protocol):
+    """A Detector that may know beforehand that it says nothing of a track, whatever comes on it."""
+
+    def declines(self, key: TrackKey) -> str | None:
+        """Return why no window of the track would be scored; None where they are looked at.
+
+        It goes before the reasons for which single stretches give no window.
+        """
 
 
 class FusionStage(Protocol):
@@ -196,7 +207,10 @@ class Pipeline:
 
     @staticmethod
     def _skipped(skip: WindowSkip, detector: Detector) -> Score:
-        return Score(skip.key, detector.signal, skip.start_s, skip.end_s, None, skip.reason, skip.face)
+        # a pause must not hide that the signal would have said nothing of the window either
+        declined = detector.declines(skip.key) if isinstance(detector, Declining) else None
+        reason = declined or skip.reason
+        return Score(skip.key, detector.signal, skip.start_s, skip.end_s, None, reason, skip.face)
 
     def _priority(self, key: TrackKey) -> Priority:
         """Streams with nothing decided, or under suspicion, go first."""

@@ -146,6 +146,28 @@ def test_a_skipped_window_is_told_to_fusion_with_its_reason_and_is_no_evidence()
     assert verdicts[-1].state is State.UNDECIDED
 
 
+def test_why_a_detector_declines_a_track_outlives_a_pause() -> None:
+    class Declines(FirstSample):
+        def declines(self, key: TrackKey) -> str | None:
+            return "no_enrolment" if key.participant == "p" else None
+
+    stage = ScriptedAudio()
+    reasons: list[str | None] = []
+
+    def scored(scores: Sequence[Score]) -> None:
+        pipeline.scored(scores)
+
+    lanes: dict[Kind, list[Lane]] = {Kind.AUDIO: [InlineLane(Declines(), scored)], Kind.VIDEO: []}
+    pipeline = Pipeline(
+        Stages(lambda _: stage, lambda _: NoFaces(), Threshold),
+        lanes,
+        lambda _, scores: reasons.extend(score.reason for score in scores),
+    )
+    pipeline.push(frame(0.0))
+    pipeline.push(frame(0.0, key=TrackKey("s", "q", Kind.AUDIO)))
+    assert reasons == ["no_enrolment", "too_little_speech"]
+
+
 def test_the_end_of_a_track_is_scored_too() -> None:
     scores: list[Score] = []
     pipeline, _ = build([], scores)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ class FileRecord:
         self.last: Verdict | None = None
         self.timeline: list[dict[str, Any]] = []
         self.seconds = Seconds()
+        self.failed: Counter[Signal] = Counter()
         self.faces: set[int] = set()
         self.pictures: set[float] = set()
 
@@ -93,6 +95,7 @@ class FileRecord:
             self.worst = verdict.state
         for score in scores:
             if score.llr is None:
+                self.failed[score.signal] += score.reason == "detector_failed"
                 continue
             if score.face is not None:
                 self.faces.add(score.face)
@@ -120,13 +123,27 @@ def analyze_file(
 
     ``with_seconds`` adds to ``voice`` what is known of its single seconds, beyond the contract's keys.
     """
+    return _judge(path, models, config, with_seconds=with_seconds)[0]
+
+
+def _judge(
+    path: str, models: Models, config: PipelineConfig, *, with_seconds: bool
+) -> tuple[dict[str, Any], bool]:
+    """Return the object of one file, and whether it was read and no detector failed on it."""
     try:
         record, found = _analyze(path, models, config)
     except MediaError as error:
-        return {"path": path, "error": {"code": error.code, "message": error.message}}
+        return {"path": path, "error": {"code": error.code, "message": error.message}}, False
     if with_seconds and found["voice"] is not None:
         found["voice"] |= _seconds(record.seconds)
-    return found
+    failed = +record.failed
+    for signal, stretches in failed.items():
+        if signal not in models.errors:  # those were named before the first file
+            sys.stderr.write(
+                f"{path}: {signal.value} failed on {stretches} windows, which count as no evidence; "
+                "guard models verify tries the model\n"
+            )
+    return found, not failed
 
 
 def _analyze(path: str, models: Models, config: PipelineConfig) -> tuple[FileRecord, dict[str, Any]]:
@@ -279,10 +296,23 @@ def _reference(path: Path, too_large: str, advice: str) -> bytes:
 def analyze_all(
     paths: Sequence[str], models: Models, config: PipelineConfig, *, with_seconds: bool = False
 ) -> Iterator[tuple[Mapping[str, Any], bool]]:
-    """Yield the object of each file, and whether it could be read."""
+    """Yield the object of each file, and whether it was read and no detector failed on it.
+
+    Models that are not in use are named on stderr first: their signals say ``detector_failed``, which is no
+    evidence either way, and whoever reads the verdict alone would not see it.
+    """
+    _name_unusable(models)
     for path in expand(paths):
         try:
-            found = analyze_file(path, models, config, with_seconds=with_seconds)
+            found, good = _judge(path, models, config, with_seconds=with_seconds)
         except GuardError as error:
-            found = {"path": path, "error": {"code": error.code, "message": error.message}}
-        yield found, "error" not in found
+            found, good = {"path": path, "error": {"code": error.code, "message": error.message}}, False
+        yield found, good
+
+
+def _name_unusable(models: Models) -> None:
+    signals: dict[str, list[str]] = {}
+    for signal, error in models.errors.items():
+        signals.setdefault(f"{error.message} [{error.code}]", []).append(signal.value)
+    for why, names in signals.items():
+        sys.stderr.write(f"{', '.join(names)}: not in use, no file is judged by it: {why}\n")

@@ -23,7 +23,18 @@ from guard.inference.lanes import InlineLane, ScoreSink, ThreadLane
 from guard.inference.slots import SlotConfig
 from guard.pipeline import Lane, Pipeline, Stages
 from guard.policy.profile import load_profile
-from guard.types import Abstain, Detector, Finding, FloatArray, Kind, Score, Signal, Verdict, Window
+from guard.types import (
+    Abstain,
+    Detector,
+    Finding,
+    FloatArray,
+    Kind,
+    Score,
+    Signal,
+    TrackKey,
+    Verdict,
+    Window,
+)
 from guard.windows.audio import AudioWindowConfig, AudioWindows
 from guard.windows.face_models import FaceModels
 from guard.windows.faces import FaceWindowConfig, FaceWindows
@@ -37,10 +48,14 @@ class UnusableDetector:
 
     signal: Signal
 
+    def declines(self, key: TrackKey) -> str:
+        """Return ``detector_failed``: no window of any track can be scored."""
+        del key
+        return "detector_failed"
+
     def prepare(self, window: Window) -> FloatArray | Abstain:
         """Abstain: there is no model to ask."""
-        del window
-        return Abstain("detector_failed")
+        return Abstain(self.declines(window.key))
 
     def score(self, batch: FloatArray, windows: Sequence[Window]) -> Sequence[Finding | Abstain]:
         """Refuse: nothing this detector prepared can have led here.

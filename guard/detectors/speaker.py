@@ -198,11 +198,14 @@ class VoiceMatch:
         """Drop the voice of a participant, or of everybody in the session."""
         self._enrolled.withdraw(session, participant)
 
+    def declines(self, key: TrackKey) -> str | None:
+        """Return ``no_enrolment`` for a participant without an enrolled voice."""
+        return None if self._enrolled.of(key) is not None else "no_enrolment"
+
     def prepare(self, window: Window) -> FloatArray | Abstain:
         """Return the samples as float32 (64000,), or why they are not compared."""
-        if self._enrolled.of(window.key) is None:
-            return Abstain("no_enrolment")
-        return self._voices.prepare(window)
+        declined = self.declines(window.key)
+        return self._voices.prepare(window) if declined is None else Abstain(declined)
 
     def score(self, batch: FloatArray, windows: Sequence[Window]) -> list[Finding | Abstain]:
         """Compare each window with the enrolled voice of its participant.

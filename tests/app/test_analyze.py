@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import wave
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from guard.app.analyze import (
     MAX_REFERENCE_BYTES,
@@ -23,10 +25,10 @@ from guard.codec.files import read_file
 from guard.config import Settings
 from guard.detectors.onnx import Batch, Outputs
 from guard.detectors.voice_spoof import VoiceReading, VoiceSpoof
-from guard.errors import ConfigError, MediaError
+from guard.errors import ConfigError, MediaError, ModelError
 from guard.fusion.calibration import BinnedLogistic, Logistic
 from guard.resources import clips_dir, models_dir
-from guard.types import AudioFrame, Signal
+from guard.types import AudioFrame, Signal, VideoFrame
 
 CLIP = str(clips_dir() / "customer_genuine.webm")
 KEYS = {
@@ -177,11 +179,96 @@ def test_a_voice_reference_is_compared_with_every_file(models: Models) -> None:
     assert same["llr"] < 0 < other["llr"]
 
 
+def test_a_pause_or_the_end_of_a_file_does_not_hide_that_nobody_was_enrolled(
+    models: Models, tmp_path: Path
+) -> None:
+    silent = tmp_path / "silent.wav"
+    with wave.open(str(silent), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(16_000)
+        out.writeframes(bytes(2 * 16_000 * 6))
+    config = settings_config(Settings(), "meeting")
+    of_silence = analyze_file(str(silent), models, config)["signals"]
+    assert of_silence["speaker_change"]["reason"] != "no_enrolment"
+    assert of_silence["voice_match"]["reason"] == "no_enrolment"
+    # the clip's last 0.2 s are a stretch too short for a window
+    voice = str(clips_dir() / "voices" / "agent_genuine.opus")
+    assert analyze_file(voice, models, config)["signals"]["voice_match"]["reason"] == "no_enrolment"
+
+
+def test_a_damaged_model_is_named_once_and_spoils_the_exit_code_of_what_it_should_have_judged(
+    models: Models, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(models_dir() / "voice_spoof", own / "voice_spoof")
+    (own / "voice_spoof" / "model.onnx").write_bytes(b"damaged")
+    damaged = load_models(own)
+    voice, missing = str(clips_dir() / "voices" / "customer_genuine.opus"), str(tmp_path / "missing.wav")
+    config = settings_config(Settings(), "meeting")
+    (found, good), (_, read) = analyze_all([voice, missing], damaged, config)
+    assert (good, read) == (False, False)
+    assert found["signals"]["voice_spoof"] == {"llr": None, "coverage": 0.0, "reason": "detector_failed"}
+    assert found["signals"]["speaker_change"]["reason"] != "detector_failed"
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert "voice_spoof" in told[0]
+    assert "[model_hash]" in told[0]
+    assert [good for _, good in analyze_all([voice], models, config)] == [True]
+    assert capsys.readouterr().err == ""
+
+
+class Broken:
+    """A voice model that fails on every window."""
+
+    def run(self, batch: Batch) -> Outputs:
+        raise ModelError("model_run", "out of order")
+
+
+def test_a_detector_that_fails_on_a_file_is_said(models: Models, capsys: pytest.CaptureFixture[str]) -> None:
+    reading = VoiceReading(BinnedLogistic(Logistic(1.0, 0.0, 5.0)), None)
+    scripted = replace(models, detectors=(VoiceSpoof(Broken(), reading),))
+    voice = str(clips_dir() / "voices" / "customer_genuine.opus")
+    ((found, good),) = analyze_all([voice], scripted, settings_config(Settings(), "meeting"))
+    assert not good
+    assert (found["verdict"], found["llr"]) == ("undecided", None)
+    assert "voice_spoof failed on" in capsys.readouterr().err
+
+
 def test_nothing_of_a_file_is_remembered_for_the_next(models: Models) -> None:
     config = settings_config(Settings(), "meeting")
     analyze_file(str(clips_dir() / "voices" / "agent_genuine.opus"), models, config)
     assert models.speaker is not None
     assert models.speaker.change.tracks == 0
+
+
+def test_a_face_reference_is_compared_with_every_file(models: Models, tmp_path: Path) -> None:
+    frames = read_file(clips_dir() / "customer_genuine.webm")
+    picture = next(frame for frame in frames if isinstance(frame, VideoFrame))
+    Image.fromarray(picture.image).save(tmp_path / "customer.jpg")
+    assert models.identity is not None
+    try:
+        expect_face(tmp_path / "customer.jpg", models)
+        only = replace(models, detectors=(models.identity.detector,))
+        config = settings_config(Settings(), "meeting")
+        clips = [str(clips_dir() / f"customer_{kind}.webm") for kind in ("genuine", "synthetic")]
+        genuine, synthetic = (analyze_file(c, only, config)["signals"]["face_identity"] for c in clips)
+        assert genuine["llr"] < 0 < synthetic["llr"]
+        assert min(genuine["coverage"], synthetic["coverage"]) > 0.95
+        assert models.identity.detector.remembered == (0, 0)  # nothing of a file is there for the next
+    finally:
+        models.identity.detector.withdraw("file")
+
+
+def test_a_face_reference_that_is_none_is_refused_by_name(models: Models, tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("no photo")
+    with (tmp_path / "large.jpg").open("wb") as file:
+        file.truncate(MAX_REFERENCE_BYTES + 1)
+    wanted = {"missing.jpg": "file_not_found", "text.jpg": "photo_unreadable", "large.jpg": "photo_too_large"}
+    for name, code in wanted.items():
+        with pytest.raises(MediaError, match=name) as refused:
+            expect_face(tmp_path / name, models)
+        assert refused.value.code == code
 
 
 def test_a_voice_reference_that_is_none_is_refused_by_name(models: Models, tmp_path: Path) -> None:
