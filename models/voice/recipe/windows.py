@@ -69,8 +69,8 @@ def main() -> None:
     copies = [int(k) for k in sys.argv[2].split(",")]
     for name in ["real", *made_sets()] if sys.argv[1] == "all" else [sys.argv[1]]:
         for k in copies:
-            # a vocoder's copy is heard once through the chain: its original is there in every copy
-            if not (name.startswith("copy-") and k > 1):
+            # a vocoder's copy is heard once, through the chain: its original is there in every copy
+            if not (name.startswith("copy-") and k != 1):
                 make(name, k)
 
 
