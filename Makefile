@@ -46,7 +46,7 @@ bench: setup
 eval: setup
 	@test -n "$$GUARD_DATA" || { echo "make eval: set GUARD_DATA to the folder that holds voice/ and face/"; exit 2; }
 	$(BIN)/guard eval voice $$GUARD_DATA/voice/val --out build/eval/voice $(EVAL)
-	$(BIN)/guard eval face $$GUARD_DATA/face/val_crops $$GUARD_DATA/face/val_clips
+	$(BIN)/guard eval face $$GUARD_DATA/face/val_clips $$GUARD_DATA/face/val_crops --out build/eval/face $(EVAL)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

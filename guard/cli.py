@@ -266,11 +266,20 @@ def eval_face(
     models_folder: ModelsFolder = None,
 ) -> None:
     """Measure the face signals on folders with a manifest.csv."""
+    from guard.app.parts import settings_config
     from guard.config import load_settings
     from guard.evaluation.face import run
 
-    chosen = models_folder or load_settings(config).analysis.models_dir
-    code = run(folders, as_json, out=out, quick=quick, models_dir=chosen, pictures=not no_pictures)
+    settings = load_settings(config)
+    code = run(
+        folders,
+        as_json,
+        out=out,
+        quick=quick,
+        models_dir=models_folder or settings.analysis.models_dir,
+        pictures=not no_pictures,
+        config=settings_config(settings),
+    )
     raise typer.Exit(code)
 
 

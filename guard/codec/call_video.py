@@ -107,4 +107,5 @@ def _options(codec: str, bit_rate: int) -> dict[str, str]:
     rate = {"maxrate": str(bit_rate), "bufsize": str(bit_rate)}
     if codec == "h264":
         return {"preset": "superfast", "tune": "zerolatency", "profile": "baseline", **rate}
-    return {"deadline": "realtime", "cpu-used": "6", "lag-in-frames": "0", "minrate": str(bit_rate), **rate}
+    # a positive speed would follow the clock: slow machines would send worse pictures
+    return {"deadline": "realtime", "cpu-used": "-6", "lag-in-frames": "0", "minrate": str(bit_rate), **rate}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 import numpy as np
 
 from guard.codec.files import read_file
 from guard.errors import ConfigError, MediaError
-from guard.evaluation.manifest import LABELS, read_lines
+from guard.evaluation.manifest import LABELS, check_once, inside, read_lines
 from guard.types import AudioFrame, FloatArray
 from guard.windows.audio import AudioWindowConfig
 from guard.windows.ticks import TICKS_PER_S, TickCutter
@@ -70,12 +69,7 @@ def read_manifests(folders: Sequence[Path]) -> list[Item]:
             ``eval_classes``, a class is missing.
     """
     items = [item for folder in folders for item in read_manifest(folder)]
-    seen: set[str] = set()
-    for item in items:
-        path = os.path.realpath(item.path)  # Path.resolve gives up on a link to itself
-        if path in seen:
-            raise ConfigError("clip_repeated", f"{item.path} is listed twice; every clip counts once")
-        seen.add(path)
+    check_once([item.path for item in items])
     check_classes(items)
     return items
 
@@ -194,22 +188,10 @@ def _item(folder: Path, row: Mapping[str, str]) -> Item:
     source, speaker = row["source"], row.get("speaker") or ""
     system = row.get("system") or row.get("method") or ""
     return Item(
-        path=folder / _inside(folder, row["path"]),
+        path=folder / inside(folder, row["path"]),
         is_spoof=is_spoof,
         system=system or source,
         unit=system if is_spoof and system else speaker or source,
         language=row.get("language") or row.get("lang") or "unknown",
         voice=f"{source}/{speaker}",
     )
-
-
-def _inside(folder: Path, path: str) -> str:
-    """Return the path if it stays in the folder by its own words, on any system."""
-    given = PurePosixPath(path.replace("\\", "/"))
-    hostile = not path.strip() or "\0" in path
-    if hostile or given.is_absolute() or PureWindowsPath(path).drive or ".." in given.parts:
-        raise ConfigError(
-            "clip_outside",
-            f"{folder / 'manifest.csv'}: {path!r} must be a path inside the folder, without '..'",
-        )
-    return path

@@ -51,6 +51,7 @@ def run(
     quick: bool = False,
     models_dir: Path | None = None,
     pictures: bool = True,
+    config: PipelineConfig | None = None,
 ) -> int:
     """Measure every folder for itself and report; return 1 where a file could not be read.
 
@@ -61,6 +62,7 @@ def run(
         quick: only the conditions that have bars.
         models_dir: the operator's models, laid over the shipped ones.
         pictures: whether report.html may show faces of the data.
+        config: weights, thresholds and rates of the product; without it those of the default settings.
 
     Raises:
         ConfigError: a manifest cannot be used, a class is missing, or ``out`` cannot be written.
@@ -74,7 +76,7 @@ def run(
         prepare_folder(out)
     data = [(folder, read_manifest(folder)) for folder in folders]
     models = loaded(models_dir)
-    config = settings_config(load_settings(None))
+    config = config or settings_config(load_settings(None))
     done: list[Done] = []
     for folder, items in data:
         say(f"{folder}: {len(items)} files")

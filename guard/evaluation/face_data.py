@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from PIL import Image
 from guard.app.analyze import SESSION
 from guard.codec.files import read_file
 from guard.errors import MediaError
-from guard.evaluation.manifest import LABELS, read_lines
+from guard.evaluation.manifest import LABELS, check_once, inside, read_lines
 from guard.types import AudioFrame, Kind, TrackKey, VideoFrame
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
@@ -44,30 +44,43 @@ def read_manifest(folder: Path) -> list[Item]:
     """Return the lines of ``folder/manifest.csv``.
 
     Raises:
-        ConfigError: ``manifest_missing`` or ``manifest_invalid``.
+        ConfigError: ``manifest_missing``, ``manifest_invalid``, ``clip_outside`` or ``clip_repeated``.
     """
-    return read_lines(folder, _item, "path, label (real or fake) and method or system")
+    items = read_lines(folder, _item, "path, label (real or fake) and method or system")
+    check_once(item.path for item in items)
+    return items
 
 
 def frames_of(item: Item) -> Iterable[AudioFrame | VideoFrame]:
     """Return every frame of a file in time order; a picture is one frame at 0 s.
 
     Raises:
-        MediaError: the file cannot be read.
+        MediaError: the file cannot be read, or ``clip_damaged``, after the last frame that can be.
     """
-    if not item.is_still:
-        return read_file(item.path, SESSION, max_fps=None)
+    return _still(item.path) if item.is_still else _video(item.path)
+
+
+def _video(path: Path) -> Iterator[AudioFrame | VideoFrame]:
+    reader = read_file(path, SESSION, max_fps=None)
+    if not reader.info.has_video:
+        raise MediaError("media_no_video", f"{path} has no video; take it out of the manifest")
+    yield from reader
+    if reader.damaged:
+        raise MediaError("clip_damaged", f"{path} breaks off or holds broken frames; replace it")
+
+
+def _still(path: Path) -> list[VideoFrame]:
     try:
-        with Image.open(item.path) as picture:
+        with Image.open(path) as picture:
             return [VideoFrame(KEY, 0.0, np.asarray(picture.convert("RGB"), dtype=np.uint8))]
     except (OSError, Image.DecompressionBombError) as error:
-        raise MediaError("file_unreadable", f"{item.path} cannot be read as a picture: {error}") from error
+        raise MediaError("file_unreadable", f"{path} cannot be read as a picture: {error}") from error
 
 
 def _item(folder: Path, row: Mapping[str, str]) -> Item:
     method = row.get("method") or row.get("system") or ""
     return Item(
-        path=folder / row["path"],
+        path=folder / inside(folder, row["path"]),
         is_spoof=LABELS[row["label"]],
         method=method or row.get("source", "unnamed"),
         video=row.get("video_id", ""),

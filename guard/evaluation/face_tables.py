@@ -55,8 +55,8 @@ def signal_rows(condition: Mapping[str, Any]) -> list[list[str]]:
     """Return a row a signal under one condition."""
     return [
         [
-            name,
-            *(figure(own[key]) for key in TITLES),
+            name if not own.get("early_files") else f"{name} ({own['early_files']} files early)",
+            *(figure(own[key]) if own["coverage"] else "-" for key in TITLES),
             figure((own["covered_only"] or {}).get("auc")),
             figure((own["looks"] or {}).get("auc")),
             f"{own['coverage']:.2f}",
@@ -70,7 +70,12 @@ def signal_rows(condition: Mapping[str, Any]) -> list[list[str]]:
 def ablation_rows(condition: Mapping[str, Any]) -> list[list[str]]:
     """Return a row each for all signals, every signal alone, and all but one."""
     return [
-        [name, *(figure(own[key]) for key in TITLES), f"{own['coverage']:.2f}", _pairs(own["pairs"])]
+        [
+            name,
+            *(figure(own[key]) if own["coverage"] else "-" for key in TITLES),
+            f"{own['coverage']:.2f}",
+            _pairs(own["pairs"]),
+        ]
         for name, own in condition["ablation"].items()
     ]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
-from pathlib import Path
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
 
 from guard.errors import ConfigError
@@ -41,3 +42,33 @@ def read_lines(folder: Path, item: Callable[[Path, Mapping[str, str]], T], needs
         raise ConfigError(
             "manifest_invalid", f"{path}: {wrong} is missing or unknown; it lists {needs}"
         ) from None
+
+
+def inside(folder: Path, path: str) -> str:
+    """Return a manifest's path if it stays in the folder by its own words, on any system.
+
+    Raises:
+        ConfigError: ``clip_outside``, it is absolute, empty or leaves the folder.
+    """
+    given = PurePosixPath(path.replace("\\", "/"))
+    hostile = not path.strip() or "\0" in path
+    if hostile or given.is_absolute() or PureWindowsPath(path).drive or ".." in given.parts:
+        raise ConfigError(
+            "clip_outside",
+            f"{folder / 'manifest.csv'}: {path!r} must be a path inside the folder, without '..'",
+        )
+    return path
+
+
+def check_once(paths: Iterable[Path]) -> None:
+    """Refuse a file that is listed twice.
+
+    Raises:
+        ConfigError: ``clip_repeated``.
+    """
+    seen: set[str] = set()
+    for given in paths:
+        path = os.path.realpath(given)  # Path.resolve gives up on a link to itself
+        if path in seen:
+            raise ConfigError("clip_repeated", f"{given} is listed twice; every clip counts once")
+        seen.add(path)

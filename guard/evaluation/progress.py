@@ -28,6 +28,6 @@ def steps(progress: Progress, number: int, of: int, label: str) -> Callable[[], 
         now = time.monotonic()
         if now - told >= _TELL_EVERY_S:
             told = now
-            progress(f"[{number}/{of}] {label}: {count} clips, {now - started:.0f} s")
+            progress(f"[{number}/{of}] {label}: {count} files, {now - started:.0f} s")
 
     return step

@@ -271,3 +271,18 @@ def test_report_for_people_names_methods_signals_and_bars(
     printed = capfd.readouterr().out
     for words in ("copyist", "fused", "face_frame alone", "0.500", "without the face"):
         assert words in printed, words
+
+
+@pytest.mark.parametrize("path", ["../a.png", "/a.png", " "])
+def test_a_path_that_leaves_its_folder_is_refused(tmp_path: Path, path: str) -> None:
+    write_manifest(tmp_path, "path,label,method", f"{path},real,camera")
+    with pytest.raises(ConfigError) as error:
+        read_manifest(tmp_path)
+    assert error.value.code == "clip_outside"
+
+
+def test_a_file_that_is_listed_twice_is_refused(tmp_path: Path) -> None:
+    write_manifest(tmp_path, "path,label,method", "a.png,real,camera", "./a.png,fake,camera")
+    with pytest.raises(ConfigError) as error:
+        read_manifest(tmp_path)
+    assert error.value.code == "clip_repeated"

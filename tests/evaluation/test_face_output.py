@@ -70,11 +70,14 @@ def test_scores_hold_every_signal_in_every_condition(written: Path) -> None:
     assert float(rows[0]["eye_px"]) > 24
 
 
-def test_no_pictures_of_the_data_where_none_are_wanted(data: Path, tmp_path: Path) -> None:
+def test_no_pictures_of_the_data_where_none_are_wanted(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert run([data], as_json=True, out=tmp_path, quick=True, pictures=False) == 0
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert html.count("data:image/png;base64,") == 5
     assert "looks at" not in html
+    assert "heat maps" not in capfd.readouterr().err  # none are made
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_anything_is_measured(
