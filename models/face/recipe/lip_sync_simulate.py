@@ -3,8 +3,8 @@
 Nothing here is a real mouth. A mouth opens with the loudness of the first formant, runs ahead of the sound,
 has movements of its own, and is seen through FaceMesh's noise, a moving head, dropped pictures and a skew
 that is left between the tracks; how much of each is drawn for every call from the ranges below. The
-correlation of lips and loudness that results is that of recordings of people or a little above (Chandrasekaran
-et al., PLoS Comput. Biol. 2009); the size of the noise is measured on the demo's clips.
+correlation of lips and loudness that results stands on the model's card; the size of the noise is measured on
+the demo's clips.
 """
 
 from __future__ import annotations
