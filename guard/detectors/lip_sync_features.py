@@ -1,9 +1,9 @@
 """Lips against voice over some seconds: the numbers ``lip_sync`` scores.
 
 Lag is how much later the sound comes than the picture: positive means late sound. It holds what is left of
-the skew between the two tracks, and by how much lips run ahead of what they form: -0.04 to 0.2 s (Schwartz and
-Savariaux, PLoS Comput. Biol. 2014, 1003743; the mouth's area follows the envelope at 2 to 7 Hz: Chandrasekaran
-et al., PLoS Comput. Biol. 2009, 1000436).
+the skew between the two tracks, and by how much lips run ahead of what they form: -0.04 to 0.2 s (Schwartz
+and Savariaux, PLoS Comput. Biol. 2014, e1003743). The opening of the mouth follows the envelope of the sound,
+both at 2 to 7 Hz (Chandrasekaran et al., PLoS Comput. Biol. 2009, e1000436).
 """
 
 from __future__ import annotations
