@@ -8,6 +8,7 @@ import wave
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -242,6 +243,18 @@ def test_nothing_of_a_file_is_remembered_for_the_next(models: Models) -> None:
     assert models.speaker.change.tracks == 0
 
 
+def beginning(clip: str, folder: Path) -> str:
+    """The first three seconds of a bundled clip's pictures, as a file."""
+    with av.open(str(clips_dir() / clip)) as whole, av.open(str(folder / clip), "w") as short:
+        stream = short.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(whole.streams.video[0]):
+            if packet.pts is None or packet.pts * packet.time_base > 3:
+                break
+            packet.stream = stream
+            short.mux(packet)
+    return str(folder / clip)
+
+
 def test_a_face_reference_is_compared_with_every_file(models: Models, tmp_path: Path) -> None:
     frames = read_file(clips_dir() / "customer_genuine.webm")
     picture = next(frame for frame in frames if isinstance(frame, VideoFrame))
@@ -251,7 +264,7 @@ def test_a_face_reference_is_compared_with_every_file(models: Models, tmp_path: 
         expect_face(tmp_path / "customer.jpg", models)
         only = replace(models, detectors=(models.identity.detector,))
         config = settings_config(Settings(), "meeting")
-        clips = [str(clips_dir() / f"customer_{kind}.webm") for kind in ("genuine", "synthetic")]
+        clips = [beginning(f"customer_{kind}.webm", tmp_path) for kind in ("genuine", "synthetic")]
         genuine, synthetic = (analyze_file(c, only, config)["signals"]["face_identity"] for c in clips)
         assert genuine["llr"] < 0 < synthetic["llr"]
         assert min(genuine["coverage"], synthetic["coverage"]) > 0.95

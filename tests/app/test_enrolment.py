@@ -1,4 +1,4 @@
-"""Enrolled voices: recordings to vectors, hostile bytes, and what the relay process keeps and sends again."""
+"""Enrolled voices and faces: files to vectors, hostile bytes, what the relay process keeps and repeats."""
 
 from __future__ import annotations
 
@@ -12,22 +12,27 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from guard.app.enrolment import (
+    FACE,
     VOICE,
     Enrolments,
     answer_message,
+    describe_photo,
     describe_voice,
     read_vector,
     refusal_message,
 )
 from guard.codec.files import read_file
 from guard.codec.voice import read_voice
+from guard.detectors.face_identity import Identity, load_face_identity
 from guard.detectors.speaker import Speaker, load_speaker
 from guard.errors import MediaError, Overload
 from guard.resources import clips_dir, models_dir
-from guard.types import AudioFrame
-from guard.workers.wire import Decoder, Message, VoiceRecording
+from guard.types import AudioFrame, VideoFrame
+from guard.windows.face_models import FaceModels, load_face_models
+from guard.workers.wire import Decoder, FacePhoto, Message, VoiceRecording
 
 VECTOR = np.eye(4, dtype=np.float32)[0]
 CUSTOMER = (clips_dir() / "voices" / "customer_genuine.opus").read_bytes()
@@ -248,3 +253,87 @@ async def test_an_answer_nobody_waits_for_is_dropped() -> None:
 def test_a_vector_that_is_none_is_refused(vector: list[Any]) -> None:
     with pytest.raises(ValueError, match=r"vector|convert"):
         read_vector({"vector": vector})
+
+
+@pytest.fixture(scope="module")
+def identity() -> Identity:
+    return load_face_identity(models_dir() / "face_identity")
+
+
+@pytest.fixture(scope="module")
+def faces() -> FaceModels:
+    return load_face_models(models_dir())
+
+
+def picture_of(clip: str) -> Image.Image:
+    """The first picture of a bundled clip."""
+    frames = (frame for frame in read_file(clips_dir() / f"{clip}.webm") if isinstance(frame, VideoFrame))
+    return Image.fromarray(next(frames).image)
+
+
+def saved(picture: Image.Image, kind: str = "PNG") -> bytes:
+    out = io.BytesIO()
+    picture.save(out, kind)
+    return out.getvalue()
+
+
+def test_a_photo_becomes_a_vector_of_its_face(identity: Identity, faces: FaceModels) -> None:
+    customer = picture_of("customer_genuine")
+    wide = Image.new("RGB", (1000, 800), "grey")
+    wide.paste(customer.rotate(5, Image.Resampling.BILINEAR), (200, 300))
+    pictures = (customer, wide, picture_of("customer_synthetic"))
+    mine, again, swapped = (describe_photo(saved(p), identity.detector, faces) for p in pictures)
+    assert mine.shape == (128,)
+    assert np.linalg.norm(mine) == pytest.approx(1.0, abs=1e-4)
+    assert mine @ again > mine @ swapped + 0.05
+    assert np.array_equal(mine, describe_photo(saved(customer), identity.detector, faces))
+    assert identity.detector.remembered == (0, 0)
+
+
+def test_a_photo_without_one_good_face_is_refused_and_says_why(identity: Identity, faces: FaceModels) -> None:
+    face = picture_of("customer_genuine")
+    double = Image.new("RGB", (2 * face.width, face.height))
+    for place in (0, face.width):
+        double.paste(face, (place, 0))
+    dark = face.point(lambda value: value * 0.15)
+    small = Image.new("RGB", (640, 480), "grey")
+    small.paste(face.resize((face.width // 4, face.height // 4)), (200, 150))
+    wanted = [
+        (Image.new("RGB", (640, 480), "grey"), "photo_no_face", "no face"),
+        (double, "photo_several_faces", "2 faces"),
+        (dark, "photo_poor", "too dark"),
+        (small, "photo_poor", "too small"),
+    ]
+    for picture, code, why in wanted:
+        with pytest.raises(MediaError, match=why) as refused:
+            describe_photo(saved(picture), identity.detector, faces)
+        assert refused.value.code == code
+    with pytest.raises(MediaError) as refused:
+        describe_photo(b"no picture", identity.detector, faces)
+    assert refused.value.code == "photo_unreadable"
+
+
+async def test_a_face_travels_as_a_photo_and_is_kept_apart_from_the_voice() -> None:
+    analysis = Analysis()
+    people = Enrolments(analysis.write, FACE)
+    task = asyncio.ensure_future(people.enrol("s", "customer", b"bytes"))
+    await asyncio.sleep(0)
+    photo = analysis.records.pop()
+    assert photo == FacePhoto(photo.number, b"bytes")
+    people.answered(answer_message(FACE, photo.number, VECTOR, "model-2"))
+    await task
+    people.withdraw("s")
+    told = [(m["type"], m.get("model")) for m in analysis.messages()]
+    assert told == [("face_reference", "model-2"), ("face_withdrawn", None)]
+
+
+@pytest.mark.parametrize("code", sorted(FACE.refusals))
+async def test_why_a_photo_was_refused_reaches_the_caller(code: str) -> None:
+    analysis = Analysis()
+    people = Enrolments(analysis.write, FACE)
+    task = asyncio.ensure_future(people.enrol("s", "customer", b"bytes"))
+    await asyncio.sleep(0)
+    people.answered(refusal_message(FACE, analysis.records.pop().number, code, "why"))
+    with pytest.raises(MediaError, match="why") as refused:
+        await task
+    assert refused.value.code == code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -10,9 +11,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from PIL import Image
 
+from guard.codec.files import read_file
 from guard.demo.server import LocalServer
 from guard.resources import clips_dir
+from guard.types import VideoFrame
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -79,6 +83,26 @@ async def test_a_voice_is_enrolled_through_both_processes_and_bad_bytes_are_refu
     answer = await server.http.put(url, content=voice, headers=operator, timeout=60)
     assert (answer.status_code, answer.text) == (204, "")
     for content, code in ((b"no audio" * 100, "voice_unreadable"), (voice[:9000], "voice_too_short")):
+        refused = await server.http.put(url, content=content, headers=operator, timeout=60)
+        assert (refused.status_code, refused.json()["code"]) == (422, code)
+    assert (await server.http.delete(url, headers=operator)).status_code == 204
+    assert (await server.http.get("/readyz")).status_code == 200
+
+
+async def test_a_face_is_enrolled_through_both_processes_and_bad_photos_are_refused(
+    server: LocalServer,
+) -> None:
+    session = (await server.create_session("meeting", PEOPLE))["id"]
+    url = f"/api/v1/sessions/{session}/participants/mallory/face"
+    operator = {"Authorization": f"Bearer {server.operator_token}"}
+    frames = read_file(clips_dir() / "customer_genuine.webm")
+    picture = Image.fromarray(next(f for f in frames if isinstance(f, VideoFrame)).image)
+    photo, grey = io.BytesIO(), io.BytesIO()
+    picture.save(photo, "JPEG")
+    Image.new("RGB", picture.size, "grey").save(grey, "PNG")
+    answer = await server.http.put(url, content=photo.getvalue(), headers=operator, timeout=60)
+    assert (answer.status_code, answer.text) == (204, "")
+    for content, code in ((b"no photo" * 100, "photo_unreadable"), (grey.getvalue(), "photo_no_face")):
         refused = await server.http.put(url, content=content, headers=operator, timeout=60)
         assert (refused.status_code, refused.json()["code"]) == (422, code)
     assert (await server.http.delete(url, headers=operator)).status_code == 204
