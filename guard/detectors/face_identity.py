@@ -33,7 +33,7 @@ from guard.types import (
 
 CHIP_PX = 150
 # From the 224 px crop to dlib's chip (its five points with a padding of 0.25): where the crop's places lie in
-# 4,208 pictures that dlib itself aligned, see the document.
+# 4,800 pictures that dlib itself aligned (models/face_identity/recipe/chip.py).
 _SCALE, _LEFT_PX, _TOP_PX = 1.069, 43.3, 45.3
 TO_CHIP = np.array([[_SCALE, 0, -_SCALE * _LEFT_PX], [0, _SCALE, -_SCALE * _TOP_PX]], np.float32)
 _CROP_SHAPE = (224, 224, 3)

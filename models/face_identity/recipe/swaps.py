@@ -47,7 +47,7 @@ def described(path: Path, person: str, detector: FaceIdentity, models: FaceModel
     for frame in read_file(path, session="measure"):
         if not isinstance(frame, VideoFrame):
             continue
-        stage = stage or FaceWindows(frame.key, FaceWindowConfig(), models)
+        stage = stage or FaceWindows(frame.key, FaceWindowConfig(glimpse_hz=5.0), models)
         for item in stage.push(frame):
             row = detector.prepare(item) if isinstance(item, FaceWindow) and item.face == 0 else None
             if isinstance(row, np.ndarray):
