@@ -13,7 +13,7 @@ from guard.app.model_files import NETWORKS
 from guard.detectors.card import load_card, read_model
 from guard.detectors.gates import Gates
 from guard.detectors.onnx import OnnxModel
-from guard.detectors.table import SPEAKER
+from guard.detectors.table import FACE_IDENTITY, SPEAKER
 from guard.errors import ModelError
 from guard.fusion.calibration import Logistic
 from guard.resources import models_dir
@@ -177,8 +177,9 @@ def test_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     assert error.value.code == "model_load"
 
 
-# the networks of the face windows and the speaker model have cards of another form, tested with their readers
-DETECTORS = sorted({path.parent.name for path in models_dir().glob("*/card.toml")} - {*NETWORKS, SPEAKER})
+# networks of the face windows and of people have cards of another form, tested with their readers
+OTHERS = {*NETWORKS, SPEAKER, FACE_IDENTITY}
+DETECTORS = sorted({path.parent.name for path in models_dir().glob("*/card.toml")} - OTHERS)
 
 
 @pytest.mark.parametrize("name", DETECTORS)
