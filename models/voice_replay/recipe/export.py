@@ -11,44 +11,15 @@ import sys
 from pathlib import Path
 from string import Template
 
-import numpy as np
-import onnx
-import onnxruntime
 import torch
 from make import folder, sources
 from net import Detector, Net
 
+sys.path.append(str(Path(__file__).resolve().parents[2] / "voice" / "recipe"))
+from onnx_export import write_onnx
+
 HERE = Path(__file__).resolve().parent.parent
 VERSION, LIMIT_LLR = "0.1.0", 1.0
-
-
-def write(net: Detector, path: Path) -> None:
-    """Write the net as ONNX and check it against torch on noise, to 1e-3 of a raw score."""
-    example = torch.randn(2, 64_000, generator=torch.Generator().manual_seed(0)) * 0.05
-    program = torch.onnx.export(
-        net,
-        (example,),
-        dynamo=True,
-        dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=64)},),
-        input_names=["audio"],
-        output_names=["score"],
-        opset_version=18,
-        verbose=False,
-    )
-    model = program.model_proto
-    for node in model.graph.node:
-        node.ClearField("metadata_props")
-        node.doc_string = ""
-    del model.graph.value_info[:]
-    onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString())
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (found,) = session.run(["score"], {"audio": example.numpy()})
-    with torch.inference_mode():
-        worst = float(np.abs(found - net(example).numpy()).max())
-    print(f"{path.stat().st_size / 1e6:.2f} MB, torch against ONNX {worst:.1e}")
-    if worst > 1e-3:
-        sys.exit("the exported model differs from the trained one")
 
 
 def card(path: Path) -> str:
@@ -93,7 +64,7 @@ def detector() -> Detector:
 def main() -> None:
     torch.set_num_threads(1)
     path = HERE / "model.onnx"
-    write(detector(), path)
+    write_onnx(detector(), path, ["score"], tolerance=1e-3)
     (HERE / "card.toml").write_text(card(path))
 
 

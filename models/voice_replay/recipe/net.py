@@ -5,24 +5,25 @@ All of it, the transform included, is one ONNX graph from samples to a raw score
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+sys.path.append(str(Path(__file__).resolve().parents[2] / "voice" / "recipe"))
+from spectrum import at_level, fourier_kernel, triangles
+
 RATE, N_FFT, HOP, BANDS, FRAMES = 16_000, 400, 320, 64, 200
-LEVEL_RMS = 0.05
 
 
 def band_filters() -> np.ndarray:
     """Return float32 (64, 201): triangles every 80 Hz up to 1.6 kHz, then ever wider up to 8 kHz."""
     low = np.arange(0, 21) * 80.0
     high = 1600 * (8000 / 1600) ** (np.arange(1, BANDS + 2 - 20) / (BANDS + 1 - 20))
-    edges = np.concatenate([low, high])
-    bins = np.linspace(0, RATE / 2, N_FFT // 2 + 1)
-    up = (bins[None] - edges[:-2, None]) / np.diff(edges)[:-1, None]
-    down = (edges[2:, None] - bins[None]) / np.diff(edges)[1:, None]
-    filters = np.maximum(0, np.minimum(up, down))
+    filters = triangles(np.concatenate([low, high]), N_FFT, RATE)
     return (filters / filters.sum(1, keepdims=True)).astype(np.float32)
 
 
@@ -31,16 +32,11 @@ class LogBands(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        n = np.arange(N_FFT)
-        window = 0.5 - 0.5 * np.cos(2 * np.pi * n / N_FFT)
-        phase = 2 * np.pi * np.outer(np.arange(N_FFT // 2 + 1), n) / N_FFT
-        kernel = np.concatenate([np.cos(phase), -np.sin(phase)]) * window
-        self.register_buffer("kernel", torch.tensor(kernel[:, None], dtype=torch.float32), persistent=False)
+        self.register_buffer("kernel", fourier_kernel(N_FFT), persistent=False)
         self.register_buffer("filters", torch.tensor(band_filters())[:, :, None], persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x * (LEVEL_RMS / torch.sqrt(torch.clamp((x * x).mean(1, keepdim=True), min=1e-10)))
-        x = F.pad(x, (0, N_FFT - HOP))
+        x = F.pad(at_level(x), (0, N_FFT - HOP))
         spectrum = F.conv1d(x[:, None], self.kernel, stride=HOP)
         half = N_FFT // 2 + 1
         power = F.conv1d(spectrum[:, :half] ** 2 + spectrum[:, half:] ** 2, self.filters)
