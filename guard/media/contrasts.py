@@ -15,7 +15,8 @@ from guard.media.ring import EDGE, INNER, INSIDE, OUTSIDE, REGIONS, Patches
 from guard.types import FloatArray
 
 # What is fitted over the patches of a picture: name, response, and what the response depends on anyway.
-# "f" and "c" are energies of brightness and colour, bands 0 (finest) to 2; "m" is mean brightness.
+# "f" and "c" are energies of brightness and colour, bands 0 (finest) to 2; "g" is likeness of neighbours,
+# "a" slope across the outline, "t" tint, "m" mean brightness.
 _FITS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("fine", "f0", ("f1", "f2", "m")),
     ("middle", "f1", ("f2", "m")),
@@ -25,6 +26,11 @@ _FITS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("colour_fine", "c0", ("c1", "c2", "m")),
     ("colour_middle", "c1", ("c2", "f1", "m")),
     ("colour_level", "c2", ("f2", "m")),
+    ("grain_right", "g0", ("f1", "f2", "m")),
+    ("grain_below", "g1", ("f1", "f2", "m")),
+    ("grain_two", "g2", ("f1", "f2", "m")),
+    ("grain_middle", "g3", ("f1", "f2", "m")),
+    ("grain_colour", "g4", ("c1", "f2", "m")),
     ("across", "a0", ()),
     ("colour_across", "a1", ()),
     ("blue", "t0", ("m",)),
@@ -76,6 +82,7 @@ def contrasts(patches: Patches) -> FloatArray:
 def _columns(patches: Patches, kept: NDArray[np.bool_]) -> dict[str, FloatArray]:
     columns = {f"f{band}": patches.fine[kept, band] for band in range(3)}
     columns |= {f"c{band}": patches.colour[kept, band] for band in range(3)}
+    columns |= {f"g{place}": patches.grain[kept, place] * np.float32(4) for place in range(5)}
     columns |= {f"a{plane}": patches.across[kept, plane] for plane in range(2)}
     columns |= {f"t{plane}": patches.tint[kept, plane] / np.float32(4) for plane in range(2)}
     columns["m"] = patches.luma[kept] / np.float32(50)

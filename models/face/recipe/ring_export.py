@@ -40,6 +40,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "sharpness": ("fine", "middle", "texture", "level0", "level1"),
     "colour bandwidth": ("colour_fine", "colour_middle", "colour_level", "floor_c"),
     "noise floor": ("floor_f",),
+    "grain (likeness of neighbours)": ("grain",),
     "colour of the skin": ("blue", "red"),
     "seam (slope across the outline)": ("across", "colour_across"),
     "left against right": ("fine_inner_sides", "fine_edge_sides", "middle_inner", "middle_edge_sides"),

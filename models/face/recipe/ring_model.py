@@ -15,7 +15,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 CUT = 4.0
-_STEPS = 400
+_STEPS = 2000
 _BATCH = 512
 _RATE = 3e-3
 
@@ -33,7 +33,7 @@ class Kind:
         return f"{what}, decay {self.decay:g}"
 
 
-KINDS = (Kind(0, 30.0), Kind(0, 300.0), Kind(16, 0.1))
+KINDS = (Kind(0, 300.0), Kind(48, 0.1), Kind(128, 0.1))
 
 
 @dataclass(frozen=True)
