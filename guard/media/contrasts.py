@@ -67,11 +67,8 @@ def contrasts(patches: Patches) -> FloatArray:
     inside, outside = np.isin(region, INSIDE), np.isin(region, OUTSIDE)
     values = [found[name][i] for name in _SIGNED for i in range(len(_OTHERS))]
     values += [abs(found[name][i]) for name in _SIZES for i in range(len(_OTHERS))]
-    values += [
-        _quantile(columns[name][inside], q) - _quantile(columns[name][outside], q)
-        for name in _QUANTILE_OF
-        for q in _QUANTILES
-    ]
+    for name in _QUANTILE_OF:
+        values += (_quantiles(columns[name][inside]) - _quantiles(columns[name][outside])).tolist()
     for where in (INNER, EDGE):
         for name in ("fine", "middle", "colour_middle"):
             left, right = (residual[name][(region == where) & (side == s)] for s in (-1, 1))
@@ -108,8 +105,8 @@ def _fit(
     return weights[slopes.shape[1] : -1], residual
 
 
-def _quantile(values: FloatArray, q: float) -> float:
-    return float(np.quantile(values, q)) if len(values) else 0.0
+def _quantiles(values: FloatArray) -> NDArray[np.float64]:
+    return np.quantile(values.astype(np.float64), _QUANTILES) if len(values) else np.zeros(len(_QUANTILES))
 
 
 def _mean(values: NDArray[np.float64]) -> float:
