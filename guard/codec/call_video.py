@@ -47,9 +47,11 @@ class CallVideo:
             image: uint8 (H, W, 3), RGB, at least 16 px each way; an odd last row or column is cut off.
 
         Raises:
-            MediaError: ``video_broken``, the codec failed.
+            MediaError: ``video_broken``, the codec failed, or the picture is too small for it.
         """
         height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
+        if min(height, width) < _LEAST_PX:
+            raise MediaError("video_broken", f"a picture of {width}x{height} is too small to be coded")
         if (width, height) != self._size:
             self._encoder, self._size = self._made(width, height), (width, height)
             self._decoder = PictureDecoder(self._codec)

@@ -30,11 +30,12 @@ _WORST = (State.BONA_FIDE, State.UNDECIDED, State.SUSPECT, State.SPOOF)
 class Cost:
     """Process seconds of finding, following and cutting faces (fusion included) and of each signal.
 
-    ``media_s`` are the seconds of the file.
+    ``faces`` is how many faces each signal was asked about, ``media_s`` the seconds of the file.
     """
 
     faces_s: float
     signals_s: dict[Signal, float]
+    faces: int
     media_s: float
 
 
@@ -199,7 +200,7 @@ class _Run:
             visible_s=0.0 if self._item.is_still else len(seen) / config.face.rate_hz,
             eye_px=median(self._eyes_px) if self._eyes_px else None,
             scene=np.mean(self._scenes, axis=0) if self._scenes else None,
-            cost=Cost(self.faces_s, spent, len(times_s) / fps),
+            cost=Cost(self.faces_s, spent, len(self._eyes_px), len(times_s) / fps),
             fps=fps,
             kbit_s=self._sender.kbit_s,
         )

@@ -144,12 +144,9 @@ def scene(clean: Sequence[Measured], masked: Sequence[Measured], names: Sequence
 
 def cost_of(clean: Sequence[Measured], names: Sequence[str]) -> dict[str, Any]:
     """Return CPU milliseconds per face, and cores per participant over the clips with a face."""
-    faces = {
-        name: sum(1 for m in clean for s in m.scores if s.signal.value == name and s.llr is not None)
-        for name in names
-    }
+    faces = sum(m.cost.faces for m in clean)
     spent = {name: sum(m.cost.signals_s.get(Signal(name), 0.0) for m in clean) for name in names}
-    per_face = {name: rounded(1000 * spent[name] / faces[name]) for name in names if faces[name]}
+    per_face = {name: rounded(1000 * spent[name] / faces) for name in names} if faces else {}
     shown = [m for m in _clips(clean) if m.visible_s > 0]
     media_s = sum(m.cost.media_s for m in shown)
     share = {

@@ -106,7 +106,7 @@ def size_rows(report: Mapping[str, Any]) -> list[list[str]]:
             size,
             str(own["videos"]),
             f"{own['coverage']:.2f}",
-            *(figure(own.get(k)) for k in ("auc", "eer")),
+            *(figure(own.get(k)) if own["coverage"] else "-" for k in ("auc", "eer")),
         ]
         for name, sizes in report["sizes"].items()
         for size, own in sizes.items()

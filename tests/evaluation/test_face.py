@@ -62,7 +62,7 @@ def measured(
         visible_s=0.2 * looks,
         eye_px=60.0,
         scene=np.arange(26.0) + len(item.path.name),
-        cost=Cost(0.1, {Signal.FACE_FRAME: 0.015}, 0.2 * looks),
+        cost=Cost(0.1, {Signal.FACE_FRAME: 0.015}, looks, 0.2 * looks),
         fps=25.0,
         kbit_s=None,
     )
@@ -222,6 +222,16 @@ def test_bars_of_coverage_and_pairs_tell_what_was_missed(config: PipelineConfig)
     assert bars["coverage, 3 s of visible face"]["value"] == pytest.approx(2 / 3, abs=1e-4)
     assert not bars["coverage, 3 s of visible face"]["met"]
     assert bars["cores per participant at 5 looks a second"]["value"] == pytest.approx(0.345 / 9, abs=1e-4)
+
+
+def test_pictures_are_held_to_the_macro_bar_with_the_scene_beside_it(config: PipelineConfig) -> None:
+    clean = [measured(-1.0, spoof=False, suffix="png", looks=1) for _ in range(5)]
+    clean += [measured(1.0, spoof=True, suffix="png", looks=1) for _ in range(5)]
+    report = report_of({"clean": clean}, [], config)
+    (bar,) = report["bars"]
+    assert (bar["bar"], bar["value"], bar["met"]) == (0.80, 1.0, True)
+    assert f"scene alone: {report['scene']['auc']['value']:.2f}" in bar["figure"]
+    assert report["conditions"]["clean"]["signals"]["fused"]["early_files"] == 10
 
 
 def test_run_prints_one_json_object_a_folder_and_reports_what_it_could_not_read(

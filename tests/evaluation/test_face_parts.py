@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from guard.codec.call_video import CallVideo, fit_in
+from guard.errors import MediaError
 from guard.evaluation import metrics
 from guard.evaluation.face_bootstrap import bootstrap_figures, draw_weights, error_rates
 from guard.evaluation.face_conditions import CONDITIONS, Condition, Sender
@@ -170,6 +171,11 @@ def test_the_size_may_change_within_a_stream() -> None:
         arrived = video.push(np.full((height, width, 3), 90, np.uint8))
         assert arrived is not None
         assert arrived.shape == (height // 2 * 2, width // 2 * 2, 3)
+
+
+def test_a_picture_too_small_to_be_coded_is_refused() -> None:
+    with pytest.raises(MediaError, match="14x360 is too small"):
+        CallVideo("vp8", bit_rate=500_000, fps=25.0).push(np.zeros((360, 15, 3), np.uint8))
 
 
 def looks(llr: float, count: int, signal: Signal = Signal.FACE_FRAME) -> list[Score]:
