@@ -75,8 +75,8 @@ def main() -> None:
     """Measure what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="holds pool/ and autoencoders.pt")
-    parser.add_argument("--shards", type=int, default=40, help="of the pool, to train on")
-    parser.add_argument("--held", type=int, default=4000, help="pairs of held-out faces")
+    parser.add_argument("--shards", type=int, default=36, help="of the pool, to train on")
+    parser.add_argument("--held", type=int, default=2400, help="pairs of held-out faces")
     parser.add_argument("--family", choices=sorted(FAMILIES), default="seen", help="of the held-out pairs")
     args = parser.parse_args()
     cv2.setNumThreads(1)
