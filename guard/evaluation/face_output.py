@@ -92,14 +92,15 @@ def _plots(own: Done) -> dict[str, tuple[bytes, str]]:
     about = {c: {**conditions[c]["signals"][FUSED], **_heading(conditions[c]["label"])} for c in fused}
     clean = own.conditions["clean"]
     signals = {name: videos_of(clean, llr_of(name)).scores for name in conditions["clean"]["signals"]}
+    given = {name: s for name, s in signals.items() if name == FUSED or s.covered.any()}
     by_label = {conditions[c]["label"]: scores for c, scores in fused.items()}
     return {
         "roc": (plots.roc(by_label), "ROC of the fused llr by condition"),
-        "roc-signals": (plots.roc(signals), "ROC of each signal, clean"),
+        "roc-signals": (plots.roc(given), "ROC of each signal that scored anything, clean"),
         "det": (plots.det(fused, about), "DET curves of the fused llr by condition"),
         "scores": (plots.histograms(fused, about), "fused llr of genuine and spoof videos by condition"),
         "scores-signals": (
-            plots.histograms(signals, {name: _heading(name) for name in signals}),
+            plots.histograms(given, {name: _heading(name) for name in given}),
             "llr of genuine and spoof videos by signal, clean",
         ),
     }

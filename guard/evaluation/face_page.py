@@ -62,7 +62,7 @@ def _folder(folder: Folder) -> list[str]:
     parts = [
         f"<h1>{escape(report['folder'])}</h1>",
         f"<p>{report['files']} files, {report['videos']} videos, {len(report['errors'])} errors; {kind}. "
-        f"95 % intervals over videos in brackets.</p><p><small>{sums}</small></p>",
+        f"95 % intervals over videos in brackets.</p><p>{sums}</p>",
         section("Bars", _bars(report)),
         section("Curves and scores", "".join(image(png, words) for png, words in folder.plots)),
     ]

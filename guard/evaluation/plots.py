@@ -77,8 +77,9 @@ def roc(curves: Mapping[str, Scores]) -> bytes:
         label = f"{name}: AUC {auc(scores.llr, scores.is_spoof):.2f}"
         style = "-" if n < len(_COLOURS) else "--"
         colour = _COLOURS[n % len(_COLOURS)]
-        axes.plot(np.sqrt(p_fa), 1 - p_miss, style, color=colour, linewidth=1.6, label=label)
-    chance = np.linspace(0, 1, 101)
+        across, up = (_between(values) for values in (p_fa, 1 - p_miss))
+        axes.plot(np.sqrt(across), up, style, color=colour, linewidth=1.6, label=label)
+    chance = np.linspace(0, 1, 101) ** 2
     axes.plot(np.sqrt(chance), chance, ":", color=_LINE, linewidth=0.8)
     ticks = np.array([0, 1, 5, 10, 20, 40, 60, 80, 100])
     axes.set_xticks(np.sqrt(ticks / 100), [str(tick) for tick in ticks])
@@ -142,6 +143,12 @@ def alarms(rows: Mapping[str, Mapping[str, Any]]) -> bytes:
     axes.set_xlabel("genuine clips, %, with 95 % intervals over speakers and sources")
     figure.legend(loc="outside upper center", ncols=2, fontsize=8)
     return _png(figure)
+
+
+def _between(values: FloatVector) -> FloatVector:
+    """Return the points of a broken line with more of them on each piece, which a bent scale bends."""
+    parts = np.linspace(0, 1, 16)
+    return np.append(values[:-1, None] + parts[:-1] * np.diff(values)[:, None], values[-1])
 
 
 def _probit(shares: FloatVector) -> FloatVector:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from guard.errors import ConfigError
+from guard.evaluation import plots
 from guard.evaluation.face import run
 from guard.evaluation.face_data import KEY
 from guard.evaluation.face_heat import PATCH_PX, changes, heat_map
@@ -129,3 +130,24 @@ def test_heat_of_a_detector_that_abstains_from_every_hidden_crop_is_none() -> No
     window = spot_window()
     dark = replace(window, crop=np.minimum(window.crop, 100))
     assert not changes(Spot(), dark, 1.0).any()
+
+
+def test_a_line_with_more_points_is_the_same_line() -> None:
+    values = np.array([1.0, 0.4, 0.4, 0.0])
+    dense = plots._between(values)
+    assert np.array_equal(dense[::15], values)
+    assert np.allclose(np.diff(dense[:16]), -0.04)
+
+
+def test_nothing_scored_at_all_still_gives_a_report(tmp_path: Path) -> None:
+    for name in ("real.png", "fake.png"):
+        Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / name)
+    lines = "path,label,method\nreal.png,real,camera\nfake.png,fake,none\n"
+    (tmp_path / "manifest.csv").write_text(lines, encoding="utf-8")
+    out = tmp_path / "out"
+    assert run([tmp_path], as_json=True, out=out, quick=True) == 0
+    (report,) = json.loads((out / "report.json").read_text(encoding="utf-8"))["folders"]
+    assert report["coverage"] == 0
+    assert report["auc"]["value"] == 0.5
+    assert report["cpu_ms_per_face"] is None
+    assert (out / f"1-{tmp_path.name}-roc-signals.png").exists()
