@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from guard.detectors import face_ring
 from guard.detectors.card import load_card
 from guard.detectors.face_ring import FaceRing, FaceRingConfig
+from guard.detectors.onnx import OnnxModel
 from guard.detectors.table import DETECTORS
 from guard.errors import ModelError
 from guard.fusion.calibration import Logistic
@@ -212,6 +215,17 @@ def test_shipped_card_fits_the_detector() -> None:
     assert card.calibration.limit_llr <= 1.0
     with pytest.raises(ModelError, match="face_ring wants"):
         detector.score(np.zeros((1, 3), np.float32), [window()])
+
+
+def test_shipped_graph_standardises_cuts_and_weighs() -> None:
+    card = load_card(models_dir() / "face_ring")
+    graph = onnx.load(str(card.folder / card.file)).graph
+    value = {item.name: numpy_helper.to_array(item).astype(np.float64) for item in graph.initializer}
+    given = np.random.default_rng(4).normal(value["mean"], 3 * value["spread"], (5, COUNT))
+    x = np.clip((given - value["mean"]) / value["spread"], value["low"], value["high"])
+    x = np.maximum(x @ value["w0"] + value["b0"], 0)
+    wanted = (x @ value["w1"] + value["b1"])[:, 0]
+    np.testing.assert_allclose(OnnxModel(card).raw(given.astype(np.float32)), wanted, atol=1e-3)
 
 
 def test_shipped_model_finds_a_soft_inner_face_more_suspect(shipped: FaceRing) -> None:

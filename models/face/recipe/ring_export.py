@@ -5,7 +5,8 @@
 ``--folder`` is where ring_pairs.py wrote. Held-out faces are halved by a hash of their name: one half
 chooses and calibrates, the other is only reported. Every choice is made by forgeries left out of
 training: each kind of the pool in turn, and two kinds that are never in it. ``--ablate`` prints the same
-figure with groups of features taken away instead, and writes nothing.
+figure with groups of features taken away instead, ``--judge unseen`` figures of the model in ``--out`` on
+held-out faces after cameras and codecs that training never draws; neither writes anything.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from forge import HELD_OUT, TRAINED, WHOLE
 from ring_model import KINDS, Kind, Model, fit, write_onnx
 
 sys.path.insert(0, str(ROOT))
+from guard.detectors.card import load_card
+from guard.detectors.onnx import OnnxModel
 from guard.fusion.calibration import fit_logistic
 from guard.media.contrasts import COUNT, NAMES, contrasts
 from guard.media.ring import Patches
@@ -69,8 +72,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=ROOT / "models" / "face_ring")
     parser.add_argument("--ablate", action="store_true")
+    parser.add_argument(
+        "--judge", choices=("seen", "unseen"), help="family of ring_pairs.py's held-out pairs"
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
+    if args.judge:
+        judge(read(args.folder, args.judge), args.out)
+        return
     train, held = read(args.folder, "train"), read(args.folder, "seen")
     chooses = np.array([hashlib.sha256(f"ring/{name}".encode()).digest()[0] < 128 for name in held.name])
     choosing, reported = held.of(chooses), held.of(~chooses)
@@ -143,6 +152,19 @@ def left_out_auc(kind: Kind, train: Rows, rows: Rows, keep: np.ndarray | None = 
         own = rows.of(rows.method == method)
         values.append(auc(models[method](own.real[:, columns]), models[method](own.fake[:, columns])))
     return float(np.mean(values))
+
+
+def judge(rows: Rows, folder: Path) -> None:
+    """Print the AUC of a written model by forgery and codec, its 95 % interval over faces, and the pairs."""
+    model = OnnxModel(load_card(folder))
+    real, fake = (model.raw(np.ascontiguousarray(side)) for side in (rows.real, rows.fake))
+    part = np.isin(rows.method, JUDGED)
+    kinds = {m: rows.method == m for m in (*JUDGED, *WHOLE)} | {"all with a frame": part}
+    kinds |= {str(c): part & (rows.codec == c) for c in np.unique(rows.codec)}
+    print("| kind | AUC | 95 % | pairs |\n|---|---|---|---|")
+    for name, own in kinds.items():
+        value, low, high = interval(real[own], fake[own], rows.name[own])
+        print(f"| {name} | {value:.3f} | {low:.3f} to {high:.3f} | {own.sum()} |")
 
 
 def ablate(train: Rows, choosing: Rows) -> None:
