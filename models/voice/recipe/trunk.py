@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from spectrum import at_level, fourier_kernel, triangles
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 RATE, N_FFT, HOP, N_MELS = 16_000, 400, 160, 80
 WIDTH, HEADS, POSITIONS = 512, 8, 200
-LEVEL_RMS = 0.05
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -64,11 +64,8 @@ def mel_filters() -> np.ndarray:
         return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))
 
     edges = to_hz(np.linspace(0, to_mel(np.array([RATE / 2.0]))[0], N_MELS + 2))
-    bins = np.linspace(0, RATE / 2, N_FFT // 2 + 1)
-    up = (bins[None] - edges[:-2, None]) / np.diff(edges)[:-1, None]
-    down = (edges[2:, None] - bins[None]) / np.diff(edges)[1:, None]
     area = 2.0 / (edges[2:] - edges[:-2])
-    return (np.maximum(0, np.minimum(up, down)) * area[:, None]).astype(np.float32)
+    return (triangles(edges, N_FFT, RATE) * area[:, None]).astype(np.float32)
 
 
 class LogMel(nn.Module):
@@ -80,16 +77,11 @@ class LogMel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        n = np.arange(N_FFT)
-        window = 0.5 - 0.5 * np.cos(2 * np.pi * n / N_FFT)
-        phase = 2 * np.pi * np.outer(np.arange(N_FFT // 2 + 1), n) / N_FFT
-        kernel = np.concatenate([np.cos(phase), -np.sin(phase)]) * window
-        self.register_buffer("kernel", torch.tensor(kernel[:, None], dtype=torch.float32), persistent=False)
+        self.register_buffer("kernel", fourier_kernel(N_FFT), persistent=False)
         self.register_buffer("filters", torch.tensor(mel_filters())[:, :, None], persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        # clamp, not "+ 1e-10": torch's ONNX optimiser drops the addition of so small a constant
-        x = x * (LEVEL_RMS / torch.sqrt(torch.clamp((x * x).mean(1, keepdim=True), min=1e-10)))
+        x = at_level(x)
         half = N_FFT // 2
         left, right = x[:, 1 : half + 1].flip(1), x[:, -half - 1 : -1].flip(1)
         spectrum = F.conv1d(torch.cat([left, x, right], 1)[:, None], self.kernel, stride=HOP)[:, :, :-1]
