@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 
 from guard.detectors.card import load_card
 from guard.detectors.face_frame import INPUT_PX, LEFT_PX, TOP_PX, FaceFrame, FaceFrameConfig
@@ -99,6 +99,34 @@ def test_a_swapped_face_scores_above_the_same_face_before_the_swap(shipped: Face
     batch = np.stack([row(shipped, picture("face_genuine.png")), row(shipped, picture("face_swapped.png"))])
     genuine, swapped = llrs(shipped, batch)
     assert swapped > genuine
+
+
+def inner_face() -> Image.Image:
+    """A mask of the crop: the face's oval at half its area, feathered."""
+    mask = Image.new("L", (224, 224), 0)
+    ImageDraw.Draw(mask).ellipse((70, 66, 154, 164), fill=255)
+    return mask.filter(ImageFilter.GaussianBlur(4))
+
+
+def test_a_blur_inside_the_face_only_speaks_for_spoof_more_than_one_of_the_whole_picture(
+    shipped: FaceFrame,
+) -> None:
+    genuine = Image.fromarray(picture("face_genuine.png").crop)
+    soft = genuine.filter(ImageFilter.GaussianBlur(1.5))
+    patched = Image.composite(soft, genuine, inner_face())
+    raw = OnnxModel(load_card(models_dir() / "face_frame")).raw
+    rows = [row(shipped, window(np.asarray(image, dtype=np.uint8))) for image in (genuine, soft, patched)]
+    unchanged, everywhere, inside = raw(np.stack(rows)).tolist()
+    assert inside > unchanged
+    assert inside > everywhere
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_an_empty_picture_gets_a_finite_score(shipped: FaceFrame, level: int) -> None:
+    crop = np.full((224, 224, 3), level, np.uint8)
+    (llr,) = llrs(shipped, row(shipped, window(crop))[None])
+    assert np.isfinite(llr)
+    assert abs(llr) <= 2.5
 
 
 def test_batch_of_n_equals_n_singles(shipped: FaceFrame) -> None:

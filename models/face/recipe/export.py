@@ -27,7 +27,7 @@ from train import PAIRS_PER_STEP, held_out_pairs, logits, to_input
 sys.path.insert(0, str(ROOT))
 from guard.fusion.calibration import fit_logistic
 
-PER_METHOD = 60  # in each of the two families of cameras and codecs
+PER_METHOD = 30  # in each of the two families of cameras and codecs
 # One frame of a camera never seen in training cannot support a stronger claim than about 1 in 12.
 LIMIT_LLR = 2.5
 

@@ -100,10 +100,16 @@ def _keep_colours(out: np.ndarray, given: np.ndarray) -> np.ndarray:
     return np.clip(np.round(out + coarse), 0, 255).astype(np.uint8)
 
 
-def load_rebuilder(path: Path, faces: Faces, seed: int) -> Rebuilder:
-    """Return the autoencoders of ``path``; those it lacks are trained on ``faces`` first and added."""
+def load_rebuilder(path: Path, faces: Faces | None, seed: int) -> Rebuilder:
+    """Return the autoencoders of ``path``; those it lacks are trained on ``faces`` first and added.
+
+    Raises:
+        SystemExit: some are lacking and there are no faces to train them on.
+    """
     stored = torch.load(path, map_location="cpu", weights_only=True) if path.is_file() else {}
-    stack = np.stack([face.image for face in faces.faces])
+    if faces is None and len(stored) < 2 * len(_FACTORS) * (len(KINDS) + 1):
+        raise SystemExit(f"{path} lacks autoencoders: run pool.py first")
+    stack = np.stack([face.image for face in faces.faces]) if faces else np.empty(0)
     networks: dict[str, list[Autoencoder]] = {}
     for kind, factor in itertools.product((*KINDS, HELD_OUT_KIND), _FACTORS):
         name = f"{kind}_{factor}"

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from chain import SEEN, UNSEEN
 from data import load
-from forge import HELD_OUT, TRAINED, Forger, fit_pca
+from forge import HELD_OUT, TRAINED, FacePca, Forger, fit_pca
 from measure import rank_auc, sharpness
 from net import FaceNet, pretrained
 from pairs import Pairs, draw_pairs
@@ -54,6 +54,7 @@ class Plan:
         without: methods and finishes of the pool that are left out.
         start: a net of an earlier run whose trunk is gone on with, or none: ImageNet's.
         keep_first: whether the first layers of such a trunk stay as they are: most of a step's cost.
+        branch: which order of the pool is drawn; nets of several branches may be averaged (export.py).
     """
 
     steps: int
@@ -63,6 +64,7 @@ class Plan:
     without: frozenset[str] = frozenset()
     start: Path | None = None
     keep_first: bool = True
+    branch: int = 0
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -80,13 +82,15 @@ def main() -> None:
     parser.add_argument(
         "--keep-first", action="store_true", help="the first layers of START stay as they are"
     )
+    parser.add_argument("--branch", type=int, default=0, help="another order of the pool, no curve")
     parser.add_argument("--every", type=int, default=200, help="steps between checkpoints")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     out_folder = args.out or args.folder
     out_folder.mkdir(parents=True, exist_ok=True)
-    held = {name: held_out_pairs(args.folder, name, 30) for name in ("seen", "unseen")}
+    families = () if args.branch else ("seen", "unseen")  # a branch's own curve is nobody's business
+    held = {name: held_out_pairs(args.folder, name, 30) for name in families}
     started = time.monotonic()
 
     def note(step: int, loss: float, net: FaceNet) -> None:
@@ -97,13 +101,14 @@ def main() -> None:
             out.write(json.dumps(row) + "\n")
         print(row, flush=True)
 
-    train(
-        Plan(args.steps, level_share=LEVEL_SHARE, start=args.start),
-        args.folder,
-        out_folder,
-        every=args.every,
-        note=note,
+    plan = Plan(
+        args.steps,
+        level_share=LEVEL_SHARE,
+        start=args.start,
+        keep_first=args.keep_first,
+        branch=args.branch,
     )
+    train(plan, args.folder, out_folder, every=args.every, note=note)
 
 
 def train(
@@ -135,7 +140,7 @@ def train(
     losses: list[float] = []
     for step in range(_resume(out / "last.pt", net, mean, optimiser), plan.steps):
         _set_rates(optimiser, step, plan.steps)
-        losses.append(_step(net, optimiser, _batch(pool, step), step, plan))
+        losses.append(_step(net, optimiser, _batch(pool, step, SEED + plan.branch), step, plan))
         keep = min(_EMA, (step + 1) / (step + 20))
         for key, value in net.named_parameters():  # batch statistics stay ImageNet's
             mean[key].mul_(keep).add_(value.detach(), alpha=1 - keep)
@@ -154,12 +159,12 @@ def _loaded(weights: dict, relative: bool) -> FaceNet:
     return net.eval()
 
 
-def _batch(pool: Pool, step: int) -> np.ndarray:
+def _batch(pool: Pool, step: int, seed: int) -> np.ndarray:
     """Return uint8 (16, 2, 128, 128, 3): the step's pairs, each mirrored, lit or partly hidden by chance."""
     epoch, place = divmod(step * PAIRS_PER_STEP, len(pool.rows))
-    order = np.random.default_rng((SEED, epoch)).permutation(len(pool.rows))
+    order = np.random.default_rng((seed, epoch)).permutation(len(pool.rows))
     pairs = pool.take(np.take(order, range(place, place + PAIRS_PER_STEP), mode="wrap"))
-    rng = np.random.default_rng((SEED, step))
+    rng = np.random.default_rng((seed, step))
     for row in range(len(pairs)):
         if rng.random() < 0.5:
             pairs[row] = pairs[row, :, :, ::-1]
@@ -195,7 +200,7 @@ def aucs(net: FaceNet, held: Pairs) -> dict[str, float]:
 
 
 def held_out_pairs(folder: Path, surroundings: str, per_method: int, seed: int = SEED) -> Pairs:
-    """Return pairs of faces never trained on, every method in turn, the never trained ones last.
+    """Return pairs of faces never trained on, every method in turn; drawn once, then read from the folder.
 
     Args:
         folder: holds the autoencoders.
@@ -203,12 +208,26 @@ def held_out_pairs(folder: Path, surroundings: str, per_method: int, seed: int =
         per_method: pairs of each method.
         seed: of the draw.
     """
-    trained_on, faces = load(held_out=False), load(held_out=True)
-    rebuilder = load_rebuilder(folder / AUTOENCODERS, trained_on, SEED)
-    forger = Forger(faces, rebuilder, fit_pca(trained_on, 200, SEED))
-    methods = [method for method in (*TRAINED, *HELD_OUT) for _ in range(per_method)]
-    family = {"seen": SEEN, "unseen": UNSEEN}[surroundings]
-    return draw_pairs(forger, faces, methods, np.random.default_rng(seed), family)
+    path = folder / f"held_{surroundings}_{per_method}_{seed}.npz"
+    if not path.is_file():
+        faces = load(held_out=True)
+        forger = Forger(faces, load_rebuilder(folder / AUTOENCODERS, None, SEED), _components(folder))
+        methods = [method for method in (*TRAINED, *HELD_OUT) for _ in range(per_method)]
+        family = {"seen": SEEN, "unseen": UNSEEN}[surroundings]
+        drawn = draw_pairs(forger, faces, methods, np.random.default_rng(seed), family)
+        np.savez(path, **vars(drawn))
+    stored = np.load(path)
+    lists = {name: stored[name].tolist() for name in ("methods", "finishes", "names")}
+    return Pairs(real=stored["real"], fake=stored["fake"], **lists)
+
+
+def _components(folder: Path) -> FacePca:
+    """Return the principal components of the training faces, fitted at first use."""
+    path = folder / "components.npz"
+    if not path.is_file():
+        np.savez(path, **vars(fit_pca(load(held_out=False), 200, SEED)))
+    stored = np.load(path)
+    return FacePca(mean=stored["mean"], basis=stored["basis"])
 
 
 def _optimiser(net: FaceNet) -> torch.optim.AdamW:
