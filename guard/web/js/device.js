@@ -3,7 +3,7 @@
 
 const AGAIN_MS = 10_000;
 const PROBE_MS = 2000;
-const COUNTED = 90;
+const COUNTED = 60;
 // an image setting that only a sensor or its lens has
 const CONTROLS = [
   "brightness", "colorTemperature", "contrast", "exposureCompensation", "exposureMode", "exposureTime", "focusDistance",
@@ -42,6 +42,7 @@ export class CameraWatch {
   #times = [];
   #size = [NaN, NaN];
   #onPicture = null;
+  #counting = false;
   #changes = 0;
   #id;
   #timer = null;
@@ -56,6 +57,14 @@ export class CameraWatch {
     if (!this.#track) return;
     this.#video.muted = true;
     this.#video.srcObject = new MediaStream([this.#track]);
+    this.#count();
+  }
+
+  // Counts pictures anew; enough of them, and the second view of the camera costs nothing until the next time.
+  #count() {
+    this.#times = [];
+    if (this.#counting || this.#stopped) return;
+    this.#counting = true;
     this.#look();
     this.#video.play().catch(() => {}); // without pictures the report says so
   }
@@ -65,10 +74,11 @@ export class CameraWatch {
       if (this.#stopped) return;
       this.#firstMs ??= now - this.#askedAt;
       this.#times.push(1000 * picture.mediaTime);
-      if (this.#times.length > COUNTED) this.#times.shift();
       this.#size = [picture.width, picture.height];
       this.#onPicture?.();
-      this.#look();
+      this.#counting = this.#times.length < COUNTED;
+      if (this.#counting) this.#look();
+      else this.#video.pause();
     });
   }
 
@@ -86,7 +96,7 @@ export class CameraWatch {
       // a camera that cannot is no evidence
     } finally {
       await this.#track.applyConstraints(this.#requested).catch(() => {});
-      this.#times = [];
+      this.#count();
     }
   }
 
@@ -144,6 +154,7 @@ export class CameraWatch {
     const say = () => {
       const report = this.report();
       if (report && !this.#stopped) send(report);
+      if (report) this.#count();
     };
     this.#timer = setInterval(say, AGAIN_MS);
     say();
