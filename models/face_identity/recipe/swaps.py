@@ -3,9 +3,11 @@
     GUARD_DATA=/path/to/data .venv/bin/python models/face_identity/recipe/swaps.py
 
 ``GUARD_DATA`` holds face/val_clips: webcam clips before and after a live swap. They are measured only:
-nothing is chosen by them. The photo is a genuine clip's first look that is described. Compared with it are
-that clip's looks from 1 s on (same minute, same camera: easy), all looks of the swapped clip, and all looks
-of the other genuine clips, of the same person and of others as the manifest's ``identity`` says.
+nothing is chosen by them. A photo is a clip's first look that is described. Compared with the genuine clip's
+photo are its own looks from 1 s on (same minute, same camera: easy), the looks of the swapped clip, and those
+of the other genuine clips (nobody says which of them show one person). Compared with the swapped clip's photo
+are its own later looks, and those of the other swapped clips, by whether the manifest's ``identity``, the
+face that was put on, is the same.
 """
 
 from __future__ import annotations
@@ -30,18 +32,26 @@ from guard.windows.faces import FaceWindowConfig, FaceWindows
 
 LATER_S = 1.0
 ROUNDS = 2000
+COMPARISONS = (
+    "same_clip",
+    "swapped",
+    "other_genuine",
+    "within_swapped",
+    "swapped_same_face",
+    "swapped_other_face",
+)
 
 
 @dataclass
 class Clip:
-    """Times (N,) and vectors (N, 128) of every described look at a clip's first face."""
+    """Times (N,) and vectors (N, 128) of every described look at a clip's first face; the face put on."""
 
-    person: str
+    put_on: str
     times: np.ndarray
     vectors: np.ndarray
 
 
-def described(path: Path, person: str, detector: FaceIdentity, models: FaceModels) -> Clip:
+def described(path: Path, put_on: str, detector: FaceIdentity, models: FaceModels) -> Clip:
     """Return the looks of one clip."""
     stage, times, rows = None, [], []
     for frame in read_file(path, session="measure"):
@@ -53,7 +63,7 @@ def described(path: Path, person: str, detector: FaceIdentity, models: FaceModel
             if isinstance(row, np.ndarray):
                 times.append(frame.time_s)
                 rows.append(detector.describe(row[None])[0])
-    return Clip(person, np.array(times), np.array(rows).reshape(-1, 128))
+    return Clip(put_on, np.array(times), np.array(rows).reshape(-1, 128))
 
 
 def clips(folder: Path, detector: FaceIdentity, models: FaceModels) -> Iterator[tuple[Clip, Clip]]:
@@ -68,39 +78,38 @@ def clips(folder: Path, detector: FaceIdentity, models: FaceModels) -> Iterator[
 
 
 def compared(pairs: list[tuple[Clip, Clip]]) -> dict[str, list[tuple[str, np.ndarray]]]:
-    """Return, by what is compared, for each two clips the person of the photo and the distances."""
-    found: dict[str, list[tuple[str, np.ndarray]]] = {
-        name: [] for name in ("same_clip", "swapped", "same_person", "other_person", "within_swapped")
-    }
+    """Return, by what is compared, of each two clips the face put on in the photo's, and the distances."""
+    found: dict[str, list[tuple[str, np.ndarray]]] = {name: [] for name in COMPARISONS}
     for genuine, swapped in pairs:
-        photo, who = genuine.vectors[0], genuine.person
+        photo, mask, who = genuine.vectors[0], swapped.vectors[0], swapped.put_on
         found["same_clip"].append((who, 1 - genuine.vectors[genuine.times >= LATER_S] @ photo))
         found["swapped"].append((who, 1 - swapped.vectors @ photo))
-        found["within_swapped"].append((who, 1 - swapped.vectors[1:] @ swapped.vectors[0]))
-        for other, _ in pairs:
+        found["within_swapped"].append((who, 1 - swapped.vectors[1:] @ mask))
+        for other, other_swapped in pairs:
             if other is not genuine:
-                name = "same_person" if other.person == who else "other_person"
-                found[name].append((who, 1 - other.vectors @ photo))
+                found["other_genuine"].append((who, 1 - other.vectors @ photo))
+                name = "swapped_same_face" if other_swapped.put_on == who else "swapped_other_face"
+                found[name].append((who, 1 - other_swapped.vectors @ mask))
     return found
 
 
 def summary(rows: list[tuple[str, np.ndarray]], calibration: PersonCalibration) -> dict[str, object]:
-    """Return what the looks and clips of one comparison say; intervals over the photos' people."""
+    """Return what the looks and clips of one comparison say; intervals over faces put on."""
     looks = np.concatenate([d for _, d in rows])
     above = [float((calibration.other_llr(d.astype(np.float32)) > 0).mean()) for _, d in rows]
     llr = [float(calibration.llr(calibration.other_llr(d.astype(np.float32))).mean()) for _, d in rows]
-    people = sorted({who for who, _ in rows})
-    of = {who: [i for i, (w, _) in enumerate(rows) if w == who] for who in people}
+    faces = sorted({who for who, _ in rows})
+    of = {who: [i for i, (w, _) in enumerate(rows) if w == who] for who in faces}
     rng, drawn = np.random.default_rng(0), []
     for _ in range(ROUNDS):
-        chosen = [i for p in rng.integers(len(people), size=len(people)) for i in of[people[p]]]
+        chosen = [i for p in rng.integers(len(faces), size=len(faces)) for i in of[faces[p]]]
         drawn.append([np.mean([above[i] for i in chosen]), np.mean([llr[i] > 0 for i in chosen])])
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
     values = (float(np.mean(above)), float(np.mean([x > 0 for x in llr])))
     shares = [[round(float(x), 3) for x in v] for v in zip(values, low, high, strict=True)]
     return {
         "clips": len(rows),
-        "people": len(people),
+        "faces_put_on": len(faces),
         "looks": len(looks),
         "distance_10_50_90": [round(float(q), 3) for q in np.percentile(looks, [10, 50, 90])],
         "looks_that_seem_another": shares[0],
