@@ -43,6 +43,12 @@ was not read.
 
 ![Learning curves](../../docs/images/voice-learning-curves.png)
 """
+NEW = {
+    "base": "both",
+    "known-sources": "speakers",
+    "known-engines": "engines",
+    "known-nothing": "neither",
+}
 BLUE, RED, GREY = "#0072b2", "#d55e00", "#666666"
 Row = dict[str, Any]
 
@@ -178,8 +184,9 @@ def picture(rows: dict[str, Row]) -> Figure:
     ends = np.array([span(100 * np.array(row["drawn_eer"])) for row in known])
     errors = np.abs(ends.T - value)
     panels[3].bar(range(len(known)), value, yerr=errors, color=GREY, width=0.6, capsize=3)
-    words = ("both new", *(row["label"].replace(", ", ",\n") for row in known[1:]))
-    panels[3].set_xticks(range(len(known)), words, fontsize=7)
+    words = [NEW[row["name"]] for row in known]
+    panels[3].set_xticks(range(len(known)), words)
+    panels[3].set_xlabel("what the held-out windows have that training had not")
     for axes in panels:
         axes.axhline(BAR, color=GREY, linestyle=":", linewidth=1)
         axes.grid(color="#dddddd", linewidth=0.6)
