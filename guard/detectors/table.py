@@ -9,6 +9,7 @@ from guard.detectors.card import Card
 from guard.detectors.face_frame import FaceFrame
 from guard.detectors.face_ring import FaceRing
 from guard.detectors.lip_sync import LipSync
+from guard.detectors.presentation import Presentation
 from guard.detectors.temporal import Temporal
 from guard.detectors.voice_replay import VoiceReplay
 from guard.detectors.voice_spoof import VoiceSpoof
@@ -36,4 +37,5 @@ DETECTORS: tuple[DetectorEntry, ...] = (
     DetectorEntry(Signal.FACE_RING, "face_ring", FaceRing.from_card),
     DetectorEntry(Signal.TEMPORAL, "temporal", Temporal.from_card),
     DetectorEntry(Signal.LIP_SYNC, "lip_sync", LipSync.from_card),
+    DetectorEntry(Signal.PRESENTATION, "presentation", Presentation.from_card),
 )

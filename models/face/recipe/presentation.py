@@ -31,8 +31,8 @@ from guard.fusion.calibration import fit_logistic
 from guard.media.quality import laplacian_variance
 from guard.types import FaceQuality
 
-# simulated displays cannot support more than this of a single frame
-LIMIT_LLR = 1.0
+# simulated displays support no more for a single frame; fusion makes of a whole call at most twice as much
+LIMIT_LLR = 0.5
 # a number farther than this many spreads from what training saw counts as that far
 CLIP = 4.0
 BOOTSTRAP = 1000

@@ -18,11 +18,18 @@ OVER = 3
 # display pixels per sensor pixel; a telephone that fills the picture has more and shows no grid at all
 PITCH = (0.35, 2.4)
 TRAINED = ("stripes", "stripes_bgr", "pentile", "turned")
-HELD_OUT = ("four_colours", "delta", "print")
+# the last is striped as the first, but a good panel in a dark room: no tones give it away
+HELD_OUT = ("four_colours", "delta", "print", "dark_room")
 # sub-pixels or ink cover this much of a cell; the rest is black matrix
 _FILL = (0.7, 0.98)
 # the finest pattern, in periods per sensor pixel, that the points of the plane carry without a beat
 _FINEST = 0.45 * OVER
+# one period in steps fine enough to look up
+_STEPS = np.arange(1024) / 1024
+
+
+# where in the chip each point of the sensor looks, OVER to a pixel: float32 (600, 600) across, and down
+Plane = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class Shot:
         blur_px: spread of the lens, sensor pixels.
         bayer: whether the sensor has a colour mosaic.
         exposure: mean brightness that the camera aims at, linear.
+        veil: stray light in the lens, of full scale.
+        colour: how strongly the camera colours.
         noise_seed: of the sensor's noise.
     """
 
@@ -41,6 +50,8 @@ class Shot:
     blur_px: float
     bayer: bool
     exposure: float
+    veil: float
+    colour: float
     noise_seed: int
 
     def points(self, points: np.ndarray) -> np.ndarray:
@@ -64,28 +75,32 @@ def draw_shot(rng: np.random.Generator) -> Shot:
         blur_px=float(rng.uniform(0.25, 0.9)),
         bayer=bool(rng.random() < 0.8),
         exposure=float(rng.uniform(0.1, 0.32)),
+        veil=float(rng.exponential(0.015)),
+        colour=float(rng.uniform(0.7, 1.2)),
         noise_seed=int(rng.integers(2**32)),
     )
 
 
-def direct(chip: np.ndarray, shot: Shot, rng: np.random.Generator) -> np.ndarray:
+def direct(chip: np.ndarray, shot: Shot, plane: Plane, rng: np.random.Generator) -> np.ndarray:
     """Return uint8 (200, 200, 3): the face filmed directly, now and then with a lamp in the picture."""
-    u, v = _plane(shot)
-    return _sensor(_lamps(_look(chip, u, v), 0.1, rng), shot)
+    return _sensor(_lamps(_look(_linear(chip), plane), 0.1, rng), shot)
 
 
-def recaptured(chip: np.ndarray, shot: Shot, kind: str, rng: np.random.Generator) -> np.ndarray:
+def recaptured(chip: np.ndarray, shot: Shot, plane: Plane, kind: str, rng: np.random.Generator) -> np.ndarray:
     """Return uint8 (200, 200, 3): the face filmed from a display (or print) of ``kind``."""
     shown = jpeg(chip, int(rng.integers(45, 98))) if rng.random() < 0.8 else chip
-    u, v = _plane(shot)
-    light = _panel(_look(shown, u, v), kind, rng)
+    light = _linear(shown)
+    if kind != "dark_room":
+        light = _panel(light, kind, rng)
+    light = _uneven(_look(light, plane), kind, rng)
+    if kind != "dark_room":
+        light = _lamps(light, 0.3, rng)
     pitch = float(np.exp(rng.uniform(*np.log(PITCH))))
-    offset = rng.uniform(0, 1, 2).astype(np.float32)
-    light = light * _cells(kind, u * pitch + offset[0], v * pitch + offset[1], pitch, rng)
-    return _sensor(_reflections(light, rng), shot)
+    u, v = (axis * np.float32(pitch) + np.float32(rng.random()) for axis in plane)
+    return _sensor(light * _cells(kind, u, v, pitch, rng), shot)
 
 
-def _plane(shot: Shot) -> tuple[np.ndarray, np.ndarray]:
+def plane_of(shot: Shot) -> Plane:
     """Return the chip coordinates of every point of the sensor, float32 (600, 600) each."""
     side = CHIP_SIZE_PX * OVER
     back = np.linalg.inv(shot.matrix)
@@ -97,10 +112,14 @@ def _plane(shot: Shot) -> tuple[np.ndarray, np.ndarray]:
     return u.astype(np.float32), v.astype(np.float32)
 
 
-def _look(chip: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Return the chip's linear light at each point, float32 (600, 600, 3)."""
-    linear = (chip.astype(np.float32) / 255) ** 2.2
-    return cv2.remap(linear, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+def _linear(chip: np.ndarray) -> np.ndarray:
+    """Return the light of a picture, float32 in [0, 1]."""
+    return (chip.astype(np.float32) / 255) ** 2.2
+
+
+def _look(linear: np.ndarray, plane: Plane) -> np.ndarray:
+    """Return the chip's light at each point, float32 (600, 600, 3)."""
+    return cv2.remap(linear, *plane, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
 
 
 def _cells(kind: str, a: np.ndarray, b: np.ndarray, pitch: float, rng: np.random.Generator) -> np.ndarray:
@@ -140,15 +159,23 @@ def _cells(kind: str, a: np.ndarray, b: np.ndarray, pitch: float, rng: np.random
 
 def _wave(phase: np.ndarray, pitch: float) -> np.ndarray:
     """Return cos(2 pi phase), or nothing where the points are too far apart to carry it."""
-    return np.cos(2 * np.pi * phase, dtype=np.float32) if pitch < _FINEST else np.zeros_like(phase)
+    if pitch >= _FINEST:
+        return np.zeros_like(phase)
+    return _periodic(phase, np.cos(2 * np.pi * _STEPS))
 
 
 def _pulse(phase: np.ndarray, duty: float, pitch: float) -> np.ndarray:
     """Return lit stripes of ``duty`` of a period, mean 1, as far as the points carry their harmonics."""
-    out = np.ones_like(phase)
+    table = np.ones_like(_STEPS)
     for k in range(1, 4):
-        out = out + 2 * np.sinc(k * duty) * _wave(k * phase, k * pitch)
-    return out
+        if k * pitch < _FINEST:
+            table = table + 2 * np.sinc(k * duty) * np.cos(2 * np.pi * k * _STEPS)
+    return _periodic(phase, table)
+
+
+def _periodic(phase: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Return a function of period 1 at each phase, out of its table."""
+    return table.astype(np.float32)[(phase * len(table)).astype(np.int32) & (len(table) - 1)]
 
 
 def _rosette(a: np.ndarray, b: np.ndarray, pitch: float, rng: np.random.Generator) -> list[np.ndarray]:
@@ -161,26 +188,25 @@ def _rosette(a: np.ndarray, b: np.ndarray, pitch: float, rng: np.random.Generato
 
 
 def _panel(light: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Return the light of a panel: its gamma, colours, black, uneven brightness and refresh."""
-    out = np.maximum(light, 0) ** float(rng.uniform(0.85, 1.2))
+    """Return the light of a panel: its gamma, colours and black."""
+    out = light ** float(rng.uniform(0.85, 1.2))
     grey = out.mean(axis=-1, keepdims=True)
-    out = grey + (out - grey) * float(rng.uniform(0.7, 1.1))
+    out = grey + (out - grey) * float(rng.uniform(0.75, 1.1))
     out = out * np.exp(rng.normal(0, 0.08, 3)).astype(np.float32)
+    black = float(rng.uniform(0.01, 0.05)) if kind == "print" else float(rng.uniform(0.0, 0.03))
+    return np.maximum(out, 0).astype(np.float32) * (1 - black) + black
+
+
+def _uneven(light: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
+    """Return the light brighter to one side, and with the bands of a refresh."""
     side = light.shape[0]
     ramp = np.linspace(-1, 1, side, dtype=np.float32)
-    tilt = rng.normal(0, 0.06, 2)
-    out = out * (1 + tilt[0] * ramp[None, :] + tilt[1] * ramp[:, None])[..., None]
+    across, down = (1 + np.float32(tilt) * ramp for tilt in rng.normal(0, 0.06, 2))
     if kind != "print" and rng.random() < 0.4:
         lines = np.arange(side) / OVER
         wave = np.cos(2 * np.pi * (lines / rng.uniform(25, 400) + rng.random()))
-        out = out * (1 + rng.uniform(0.01, 0.08) * wave).astype(np.float32)[:, None, None]
-    black = float(rng.uniform(0.02, 0.08)) if kind == "print" else float(rng.uniform(0.0, 0.05))
-    return out * (1 - black) + black
-
-
-def _reflections(light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the light with the room's on the glass: a veil, sometimes lamps."""
-    return _lamps(light + float(rng.exponential(0.008)), 0.3, rng)
+        down = down * (1 + rng.uniform(0.01, 0.08) * wave).astype(np.float32)
+    return light * np.outer(down, across)[..., None]
 
 
 def _lamps(light: np.ndarray, chance: float, rng: np.random.Generator) -> np.ndarray:
@@ -201,7 +227,9 @@ def _sensor(light: np.ndarray, shot: Shot) -> np.ndarray:
     """Return uint8 (200, 200, 3): what lens and sensor make of the light; alike for both classes."""
     seen = cv2.GaussianBlur(light, (0, 0), shot.blur_px * OVER)
     seen = cv2.resize(seen, (CHIP_SIZE_PX, CHIP_SIZE_PX), interpolation=cv2.INTER_AREA)
-    seen = seen * (shot.exposure / max(float(seen.mean()), 1e-3))
+    seen = seen * (shot.exposure / max(float(seen.mean()), 1e-3)) + shot.veil
+    grey = seen.mean(axis=-1, keepdims=True)
+    seen = grey + (seen - grey) * shot.colour
     rng = np.random.default_rng(shot.noise_seed)
     noise = float(rng.uniform(0.0005, 0.006))
     seen = seen + rng.normal(0, 1, seen.shape).astype(np.float32) * np.sqrt(np.maximum(seen, 0) * noise / 4)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from chain import SEEN, UNSEEN, Surroundings, draw_call, through_call
 from data import CHIP_SIZE_PX, Face, Faces, load
-from presentation_display import HELD_OUT, TRAINED, direct, draw_shot, recaptured
+from presentation_display import HELD_OUT, TRAINED, direct, draw_shot, plane_of, recaptured
 
 SHARD = 100
 SEED = 41
@@ -72,13 +72,13 @@ def draw_pair(
     rng = np.random.default_rng(seed)
     around: Surroundings = SEEN if family == "seen" else UNSEEN
     shot, call = draw_shot(rng), draw_call(rng, around.codecs)
-    points = shot.points(face.points)
+    points, plane = shot.points(face.points), plane_of(shot)
     side = max(72, int(CHIP_SIZE_PX * call.scale) // 2 * 2)
     eyes_px = eye_distance(points, indices) * side / CHIP_SIZE_PX
     light = int(rng.integers(2**32))
     filmed = (
-        direct(face.image, shot, np.random.default_rng(light)),
-        recaptured(face.image, shot, kind, np.random.default_rng(light)),
+        direct(face.image, shot, plane, np.random.default_rng(light)),
+        recaptured(face.image, shot, plane, kind, np.random.default_rng(light)),
     )
     one, other = (
         through_call(around.camera(picture, np.random.default_rng(light), points), points, indices, call)
