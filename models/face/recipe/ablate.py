@@ -16,11 +16,12 @@ import cv2
 import numpy as np
 import torch
 from forge import HELD_OUT
+from held import held_out_pairs
 from measure import Judged, crossed_auc, difference, mean_auc
 from net import FaceNet
 from pairs import Pairs
 from pool import SEED
-from train import LEVEL_SHARE, Plan, held_out_pairs, logits, train
+from train import LEVEL_SHARE, Plan, logits, train
 
 RUNS = {
     "everything": {},

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from data import ROOT
 from forge import FIRST_TRAINED, HELD_OUT
+from held import held_out_pairs
 from measure import Judged, cllr, crossed_auc, difference, mean_auc
 from pairs import Pairs
 from pool import SEED
-from train import held_out_pairs
 
 sys.path.insert(0, str(ROOT))
 from guard.detectors.card import load_card

@@ -19,10 +19,11 @@ import onnx
 import torch
 from data import ROOT
 from forge import HELD_OUT, TRAINED
+from held import held_out_pairs
 from measure import rank_auc
 from net import BothWays, FaceNet
 from pool import read_pool
-from train import PAIRS_PER_STEP, held_out_pairs, logits, to_input
+from train import PAIRS_PER_STEP, logits, to_input
 
 sys.path.insert(0, str(ROOT))
 from guard.fusion.calibration import fit_logistic

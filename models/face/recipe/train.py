@@ -24,14 +24,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from chain import SEEN, UNSEEN
-from data import load
-from forge import HELD_OUT, TRAINED, FacePca, Forger, fit_pca
+from held import held_out_pairs
 from measure import rank_auc, sharpness
 from net import FaceNet, pretrained
-from pairs import Pairs, draw_pairs
-from pool import AUTOENCODERS, SEED, Pool, read_pool
-from rebuild import load_rebuilder
+from pairs import Pairs
+from pool import SEED, Pool, read_pool
 
 HEAD_STEPS = 60
 PAIRS_PER_STEP = 16
@@ -197,37 +194,6 @@ def aucs(net: FaceNet, held: Pairs) -> dict[str, float]:
     real, fake = logits(net, held.real), logits(net, held.fake)
     methods = np.array(held.methods)
     return {m: round(rank_auc(real, fake[methods == m]), 4) for m in dict.fromkeys(held.methods)}
-
-
-def held_out_pairs(folder: Path, surroundings: str, per_method: int, seed: int = SEED) -> Pairs:
-    """Return pairs of faces never trained on, every method in turn; drawn once, then read from the folder.
-
-    Args:
-        folder: holds the autoencoders.
-        surroundings: ``seen`` (training's cameras and codecs) or ``unseen`` (others).
-        per_method: pairs of each method.
-        seed: of the draw.
-    """
-    path = folder / f"held_{surroundings}_{per_method}_{seed}.npz"
-    if not path.is_file():
-        faces = load(held_out=True)
-        forger = Forger(faces, load_rebuilder(folder / AUTOENCODERS, None, SEED), _components(folder))
-        methods = [method for method in (*TRAINED, *HELD_OUT) for _ in range(per_method)]
-        family = {"seen": SEEN, "unseen": UNSEEN}[surroundings]
-        drawn = draw_pairs(forger, faces, methods, np.random.default_rng(seed), family)
-        np.savez(path, **vars(drawn))
-    stored = np.load(path)
-    lists = {name: stored[name].tolist() for name in ("methods", "finishes", "names")}
-    return Pairs(real=stored["real"], fake=stored["fake"], **lists)
-
-
-def _components(folder: Path) -> FacePca:
-    """Return the principal components of the training faces, fitted at first use."""
-    path = folder / "components.npz"
-    if not path.is_file():
-        np.savez(path, **vars(fit_pca(load(held_out=False), 200, SEED)))
-    stored = np.load(path)
-    return FacePca(mean=stored["mean"], basis=stored["basis"])
 
 
 def _optimiser(net: FaceNet) -> torch.optim.AdamW:

@@ -1,0 +1,44 @@
+"""Pairs of faces kept out of training: what is calibrated, chosen and measured with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from chain import SEEN, UNSEEN
+from data import load
+from forge import HELD_OUT, TRAINED, FacePca, Forger, fit_pca
+from pairs import Pairs, draw_pairs
+from pool import AUTOENCODERS, SEED
+from rebuild import load_rebuilder
+
+
+def held_out_pairs(folder: Path, surroundings: str, per_method: int, seed: int = SEED) -> Pairs:
+    """Return pairs of faces never trained on, every method in turn; drawn once, then read from the folder.
+
+    Args:
+        folder: holds the autoencoders.
+        surroundings: ``seen`` (training's cameras and codecs) or ``unseen`` (others).
+        per_method: pairs of each method.
+        seed: of the draw.
+    """
+    path = folder / f"held_{surroundings}_{per_method}_{seed}.npz"
+    if not path.is_file():
+        faces = load(held_out=True)
+        forger = Forger(faces, load_rebuilder(folder / AUTOENCODERS, None, SEED), _components(folder))
+        methods = [method for method in (*TRAINED, *HELD_OUT) for _ in range(per_method)]
+        family = {"seen": SEEN, "unseen": UNSEEN}[surroundings]
+        drawn = draw_pairs(forger, faces, methods, np.random.default_rng(seed), family)
+        np.savez(path, **vars(drawn))
+    stored = np.load(path)
+    lists = {name: stored[name].tolist() for name in ("methods", "finishes", "names")}
+    return Pairs(real=stored["real"], fake=stored["fake"], **lists)
+
+
+def _components(folder: Path) -> FacePca:
+    """Return the principal components of the training faces, fitted at first use."""
+    path = folder / "components.npz"
+    if not path.is_file():
+        np.savez(path, **vars(fit_pca(load(held_out=False), 200, SEED)))
+    stored = np.load(path)
+    return FacePca(mean=stored["mean"], basis=stored["basis"])
