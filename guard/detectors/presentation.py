@@ -85,7 +85,9 @@ class Presentation:
         return features(face, window.quality.eye_distance_px)
 
     def score(self, batch: FloatArray, windows: Sequence[Window]) -> Sequence[Finding | Abstain]:
-        """Return the calibrated natural llr of each row, positive means spoof.
+        """Return the calibrated natural llr of each row, positive means spoof, and never less than 0.
+
+        No trace of a display is no evidence for a person: a swapped face that is injected has none either.
 
         Args:
             batch: float32 (B, 21), rows as ``prepare`` returned them.
@@ -95,4 +97,4 @@ class Presentation:
             ModelError: the runtime failed, or a score is not finite.
         """
         del windows
-        return [Finding(llr) for llr in self._calibration.llr(self._model.raw(batch)).tolist()]
+        return [Finding(max(llr, 0.0)) for llr in self._calibration.llr(self._model.raw(batch)).tolist()]
