@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from guard.app.parts import Models, PipelineConfig, load_models, settings_config
 from guard.config import load_settings
@@ -21,8 +22,11 @@ from guard.evaluation.face_conditions import BARRED, CLEAN, CONDITIONS, STILL_FP
 from guard.evaluation.face_data import Item, read_manifest
 from guard.evaluation.face_heat import LOOKS_AT, Example, examples
 from guard.evaluation.face_measure import Bench, Measured
+from guard.evaluation.face_output import Done, write_folder
 from guard.evaluation.face_report import report_of
+from guard.evaluation.face_tables import show
 from guard.evaluation.progress import Progress, say, steps
+from guard.evaluation.report import prepare_folder
 from guard.types import Kind, Signal
 
 Errors = list[dict[str, str]]
@@ -68,10 +72,6 @@ def run(
         ConfigError: a manifest cannot be used, a class is missing, or ``out`` cannot be written.
         ModelError: the face models or ``face_frame`` cannot be loaded.
     """
-    from guard.evaluation.face_output import Done, write_folder
-    from guard.evaluation.face_tables import show
-    from guard.evaluation.report import prepare_folder
-
     if out is not None:
         prepare_folder(out)
     data = [(folder, read_manifest(folder)) for folder in folders]
@@ -79,13 +79,7 @@ def run(
     config = config or settings_config(load_settings(None))
     done: list[Done] = []
     for folder, items in data:
-        say(f"{folder}: {len(items)} files")
-        results = measure_all(items, models, config, quick=quick, progress=say)
-        for error in results.errors:
-            say(f"{error['path']}: {error['message']} [{error['code']}]")
-        report = {"v": 1, "folder": str(folder), "models": face_models(models), "quick": quick}
-        report |= report_of(results.conditions, results.masked, config)
-        report["errors"] = results.errors
+        report, results = _measured(folder, items, models, config, quick=quick)
         if as_json:
             sys.stdout.write(json.dumps(report, allow_nan=False) + "\n")
         else:
@@ -95,6 +89,19 @@ def run(
     if out is not None:
         write_folder(out, done)
     return 1 if any(own.report["errors"] for own in done) else 0
+
+
+def _measured(
+    folder: Path, items: Sequence[Item], models: Models, config: PipelineConfig, *, quick: bool
+) -> tuple[dict[str, Any], Results]:
+    """Return the report of one folder and what it was made of; say what could not be read."""
+    say(f"{folder}: {len(items)} files")
+    results = measure_all(items, models, config, quick=quick, progress=say)
+    for error in results.errors:
+        say(f"{error['path']}: {error['message']} [{error['code']}]")
+    report = {"v": 1, "folder": str(folder), "models": face_models(models), "quick": quick}
+    report |= report_of(results.conditions, results.masked, config)
+    return report | {"errors": results.errors}, results
 
 
 def loaded(models_dir: Path | None) -> Models:
