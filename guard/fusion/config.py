@@ -75,9 +75,18 @@ class EvidenceConfig:
 
 
 # Signals never measured on real attacks of their kind, or that mean no attack by themselves (another person
-# may take over the microphone): they add only toward spoof, and only to another signal of the same kind of
+# may take over the microphone, an honest caller may use a virtual camera): they add only toward spoof, and only to another signal of the same kind of
 # track that points there already. They neither raise a state alone nor speak for bona fide.
-SUPPORT_ONLY = frozenset({Signal.VOICE_REPLAY, Signal.SPEAKER_CHANGE})
+SUPPORT_ONLY = frozenset(
+    {
+        Signal.VOICE_REPLAY,
+        Signal.SPEAKER_CHANGE,
+        Signal.TEMPORAL,
+        Signal.LIP_SYNC,
+        Signal.PRESENTATION,
+        Signal.VIRTUAL_CAMERA,
+    }
+)
 
 VOICE = EvidenceConfig(bona_fide_s=8.0)
 FACE = EvidenceConfig(min_windows=8, bona_fide_windows=40, max_gap_s=1.0)
@@ -113,10 +122,10 @@ class FusionConfig:
             Signal.SPEAKER_CHANGE: 0.5,
             Signal.VOICE_MATCH: 0.5,
             Signal.FACE_FRAME: 1.0,
-            Signal.FACE_RING: 0.5,
-            Signal.TEMPORAL: 0.5,
-            Signal.LIP_SYNC: 0.5,
-            Signal.PRESENTATION: 0.5,
+            Signal.FACE_RING: 0.3,  # models/face/fusion.md
+            Signal.TEMPORAL: 0.0,  # as is lip_sync: calibrated on simulated people only, and
+            Signal.LIP_SYNC: 0.0,  # genuine footage outside the simulation was taken for spoof
+            Signal.PRESENTATION: 0.0,  # no real screen was ever filmed for it
             Signal.VIRTUAL_CAMERA: 0.5,
             Signal.FACE_IDENTITY: 0.5,
             Signal.SCREEN_LIGHT: 1.0,
