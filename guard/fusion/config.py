@@ -75,9 +75,9 @@ class EvidenceConfig:
 
 
 # Signals never measured on real attacks of their kind, or that mean no attack by themselves (another person
-# may take over the microphone, an honest caller may use a virtual camera): they add only toward spoof, and only
-# to another signal of the same kind of track that points there already. They neither raise a state alone nor
-# speak for bona fide.
+# may take over the microphone, an honest caller may use a virtual camera): they add only toward spoof, and
+# only to another signal of the same kind of track that points there already. They neither raise a state
+# alone nor speak for bona fide.
 SUPPORT_ONLY = frozenset(
     {
         Signal.VOICE_REPLAY,
