@@ -52,7 +52,7 @@ def low_light(image: ImageArray, rng: np.random.Generator) -> ImageArray:
     """
     noise = rng.standard_normal(image.shape, dtype=np.float32)
     seen = _GAIN * (_LIGHT_OF[image] + _NOISE_OF[image] * noise)
-    return _LEVEL_OF[np.clip(seen * _STEPS, 0, _STEPS).astype(np.int32)]
+    return np.asarray(_LEVEL_OF[np.clip(seen * _STEPS, 0, _STEPS).astype(np.int32)], np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class Sender:
             self._grain = np.round(_STILL_NOISE * field).astype(np.int16)
         down, right = self._rng.integers(0, _SPARE_PX, 2).tolist()
         grain = self._grain[down : down + height, right : right + width]
-        return np.clip(image + grain, 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(image + grain, 0, 255), np.uint8)
 
 
 def _swayed(image: ImageArray, n: int) -> ImageArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -16,10 +17,10 @@ QUICK = ["--calls", "6", "--length-s", "60", "--json"]
 PRICE = ["policy", "price", "--profile", "meeting", "--calls-per-day", "500", "--fraud-rate", "0.01"]
 
 
-def run(*arguments: str) -> dict[str, object]:
+def run(*arguments: str) -> dict[str, Any]:
     result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
     assert result.exit_code == 0
-    found: dict[str, object] = json.loads(result.stdout)
+    found: dict[str, Any] = json.loads(result.stdout)
     return found
 
 
@@ -33,7 +34,7 @@ def test_recorded_calls_are_replayed_as_calls_would_be_judged(tmp_path: Path) ->
     path = tmp_path / "calls.jsonl"
     path.write_text("\n".join([call("a", "spoof", 4.0), call("b", "bonafide", -2.0)]))
     found = run("simulate", str(path), "--json")
-    spoof, genuine = found["outcomes"]  # type: ignore[misc]
+    spoof, genuine = found["outcomes"]
     assert spoof["red_s"] is not None and genuine["amber_s"] is None
     assert genuine["last_state"] == "bona_fide" and found["source"] == "recorded"
 
@@ -43,7 +44,7 @@ def test_the_profile_decides_whether_a_voice_alone_turns_red(tmp_path: Path) -> 
     path = tmp_path / "call.jsonl"
     path.write_text(json.dumps({"call": "a", "label": "spoof", "scores": scores}))
     for profile, red in (("meeting", True), ("kz-ardfm", False)):
-        (outcome,) = run("simulate", str(path), "--profile", profile, "--json")["outcomes"]  # type: ignore[misc]
+        (outcome,) = run("simulate", str(path), "--profile", profile, "--json")["outcomes"]
         assert (outcome["red_s"] is not None) == red and outcome["amber_s"] is not None
 
 
@@ -55,12 +56,12 @@ def test_simulated_calls_say_so_and_are_the_same_for_a_seed() -> None:
     )
     assert one == same != other
     assert str(one["source"]).startswith("simulated")
-    assert one["signals"]["voice_spoof"]["genuine_sources"] >= 10  # type: ignore[index]
+    assert one["signals"]["voice_spoof"]["genuine_sources"] >= 10
 
 
 def test_a_price_names_what_it_rests_on_and_grows_with_the_calls() -> None:
     found = run(*PRICE, *QUICK)
-    alarms = found["alarms"]["amber_or_red"]  # type: ignore[index]
+    alarms = found["alarms"]["amber_or_red"]
     assert str(found["source"]).startswith("simulated")
     assert found["simulated_calls"] == {"genuine": 6, "attacked": 6}
     daily, share = alarms["false_alarms_per_day"], alarms["false_alarm_share_of_calls"]
@@ -68,7 +69,7 @@ def test_a_price_names_what_it_rests_on_and_grows_with_the_calls() -> None:
     weekly = alarms["false_alarms_per_agent_week"]
     assert weekly["high"] == pytest.approx(share["high"] * 40 * 5 * 0.99, abs=0.01)
     rows = found["amber_at_other_thresholds"]
-    noticed = [row["attacks_noticed"]["value"] for row in rows]  # type: ignore[attr-defined]
+    noticed = [row["attacks_noticed"]["value"] for row in rows]
     assert noticed == sorted(noticed, reverse=True)
 
 

@@ -65,7 +65,7 @@ class Grey:
 
 
 def vector(person: int) -> FloatArray:
-    return np.eye(256, dtype=np.float32)[person]
+    return np.asarray(np.eye(256)[person], np.float32)
 
 
 def window(

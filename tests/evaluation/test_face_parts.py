@@ -253,7 +253,7 @@ class Ghost:
 
     def prepare(self, window: Window) -> FloatArray | Abstain:
         assert isinstance(window, FaceWindow)
-        return window.crop[100:120, 100:120].mean(axis=(0, 1)).astype(np.float32)
+        return np.asarray(window.crop[100:120, 100:120].mean(axis=(0, 1)), np.float32)
 
     def score(self, batch: FloatArray, windows: Sequence[Window]) -> Sequence[Finding | Abstain]:
         return [Finding(float(row[0])) for row in batch]

@@ -40,7 +40,7 @@ def code_of(content: bytes) -> str:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_the_three_formats_give_the_picture(kind: str) -> None:
     found = read_photo(saved(picture(), kind))
-    assert (found.shape, found.dtype) == ((64, 96, 3), np.uint8)
+    assert found.shape == (64, 96, 3) and found.dtype == np.uint8
     assert np.abs(found[40, 20].astype(int) - (200, 0, 0)).max() < 20
     assert np.abs(found[40, 80].astype(int) - (0, 0, 200)).max() < 20
 
@@ -61,7 +61,7 @@ def test_other_kinds_of_pixels_become_rgb(mode: str) -> None:
         Image.fromarray(np.full((80, 80), 60000, np.uint16)) if mode == "I;16" else picture().convert(mode)
     )
     found = read_photo(saved(image, "JPEG" if mode == "CMYK" else "PNG"))
-    assert (found.shape[2], found.dtype) == (3, np.uint8)
+    assert found.shape[2] == 3 and found.dtype == np.uint8
 
 
 def test_what_is_transparent_becomes_white() -> None:
@@ -119,5 +119,5 @@ def test_a_damaged_photo_gives_a_picture_or_is_refused(content: bytes, at: float
     except MediaError as error:
         assert error.code in ("photo_unreadable", "photo_too_large")
     else:
-        assert (found.shape[2], found.dtype) == (3, np.uint8)
+        assert found.shape[2] == 3 and found.dtype == np.uint8
         assert max(found.shape) <= KEPT_SIDE_PX

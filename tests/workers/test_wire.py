@@ -10,10 +10,12 @@ from guard.types import Kind, TapPacket, TrackKey
 from guard.workers.wire import (
     Decoder,
     EncodedPicture,
+    FacePhoto,
     Record,
     VoiceRecording,
     WireError,
     encode_message,
+    encode_photo,
     encode_picture,
     encode_tap,
     encode_voice,
@@ -33,6 +35,7 @@ packets = st.builds(
 )
 pictures = st.builds(EncodedPicture, keys, st.integers(0, 2**32 - 1), st.booleans(), st.binary(max_size=3000))
 voices = st.builds(VoiceRecording, st.integers(0, 2**64 - 1), st.binary(max_size=3000))
+photos = st.builds(FacePhoto, st.integers(0, 2**64 - 1), st.binary(max_size=3000))
 messages = st.dictionaries(st.text(max_size=8), st.integers() | st.text(max_size=20), max_size=4)
 
 
@@ -43,10 +46,12 @@ def encode(record: Record) -> bytes:
         return encode_picture(record)
     if isinstance(record, VoiceRecording):
         return encode_voice(record)
+    if isinstance(record, FacePhoto):
+        return encode_photo(record)
     return encode_message(record)
 
 
-@given(st.lists(packets | pictures | voices | messages, max_size=6), st.integers(1, 700))
+@given(st.lists(packets | pictures | voices | photos | messages, max_size=6), st.integers(1, 700))
 def test_records_survive_any_chunking(records: list[Record], chunk: int) -> None:
     stream = b"".join(encode(record) for record in records)
     decoder = Decoder()
