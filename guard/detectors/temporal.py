@@ -1,9 +1,9 @@
 """Temporal: does the face move, change and repeat as a camera's does?
 
 Looks at the last four seconds of one face: flicker inside it and at its edge against its surroundings,
-trembling of its points against its outline, a feed that stands still, runs again or jumps, and how evenly
-pictures come. Learned from animated stills, so its llr is kept small by its card:
-docs/face-signals/temporal.md and models/temporal/card.toml.
+trembling of its points against its outline, and a feed that stands still, runs again or jumps. Learned from
+animated stills, so its llr is kept small by its card: docs/face-signals/temporal.md and
+models/temporal/card.toml.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Temporal:
         """Take the window into the memory of its face; return the model's input, or why there is none.
 
         Returns:
-            float32 (20,), ``Readings.row``.
+            float32 (14,), ``Readings.row``.
         """
         found = self.read(window)
         return found if isinstance(found, Abstain) else found.row()
@@ -106,13 +106,13 @@ class Temporal:
             return Abstain("too_few_pictures")
         if trembling.speed > config.max_speed:
             return Abstain("moving_fast")
-        return face.readings(window, feed, trembling)
+        return face.readings(window.end_s, feed, trembling)
 
     def score(self, batch: FloatArray, windows: Sequence[Window]) -> Sequence[Finding | Abstain]:
         """Return the calibrated natural llr of each row, positive means spoof.
 
         Args:
-            batch: float32 (B, 20), rows as ``prepare`` returned them.
+            batch: float32 (B, 14), rows as ``prepare`` returned them.
             windows: not looked at.
 
         Raises:

@@ -40,13 +40,13 @@ class Look:
         time_s: media time.
         luma: float32 (112, 112), means of 2 x 2 pixels in [0, 255], lightly smoothed.
         zones: bool (112, 112) each: inside the face without eyes and mouth, its edge, around it.
-        colour: logarithms of red over green and of blue over green, means inside the face.
+        colours: of each zone the logarithms of red over green and of blue over green.
     """
 
     time_s: float
     luma: FloatArray
     zones: tuple[Mask, Mask, Mask]
-    colour: tuple[float, float]
+    colours: tuple[FloatArray, FloatArray, FloatArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,13 @@ class Change:
         rest: mean squared change that motion and light do not explain, of 255 squared.
         texture: mean squared slope of the zone: what a motion of one pixel would change.
         bias: brightness change of the zone as a part of its brightness.
+        colour: how far the zone's mean colour moved, in logarithms of red and blue over green.
     """
 
     rest: float
     texture: float
     bias: float
+    colour: float
 
     @property
     def log_flicker(self) -> float:
@@ -84,9 +86,8 @@ def look(time_s: float, crop: ImageArray, landmarks: FloatArray) -> Look:
     seen = small.max(axis=2) > 0  # outside the picture the crop is black
     inside = seen & (radius < _INSIDE[1]) & ~_holes(points)
     edge, around = (seen & (radius > low) & (radius < high) for low, high in (_EDGE, _AROUND))
-    mean = small[inside].mean(axis=0) + 1.0 if inside.any() else np.ones(3, np.float32)
-    colour = float(np.log(mean[0] / mean[1])), float(np.log(mean[2] / mean[1]))
-    return Look(time_s, _smooth(luma), (inside, edge, around), colour)
+    colours = _colour(small, inside), _colour(small, edge), _colour(small, around)
+    return Look(time_s, _smooth(luma), (inside, edge, around), colours)
 
 
 def change(before: Look, after: Look, zone: int) -> Change | None:
@@ -115,7 +116,13 @@ def change(before: Look, after: Look, zone: int) -> Change | None:
     weights = np.linalg.solve(normal, design.T @ wanted)
     rest = float(np.mean((wanted - design @ weights) ** 2))
     texture = float(np.mean(slope_x**2 + slope_y**2))
-    return Change(rest, texture, float(weights[7] / (level.mean() + 4.0)))
+    colour = float(np.hypot(*(after.colours[zone] - before.colours[zone])))
+    return Change(rest, texture, float(weights[7] / (level.mean() + 4.0)), colour)
+
+
+def _colour(picture: FloatArray, zone: Mask) -> FloatArray:
+    mean = picture[zone].mean(axis=0) + np.float32(1) if zone.any() else np.ones(3, np.float32)
+    return np.asarray(np.log(mean[[0, 2]] / mean[1]), np.float32)
 
 
 def _radius(oval: FloatArray) -> FloatArray:

@@ -32,34 +32,30 @@ _FLOOR = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """The model's input by name; natural logarithms where named so, see docs/face-signals/temporal.md.
+    """The model's input by name; what each is: docs/face-signals/temporal.md.
 
-    ``frozen``, ``repeated`` and ``cut`` are 0 for none and 1 for practically certain.
+    All but the last four are natural logarithms of one part of the same picture over another, so that a
+    noisy camera or a poor line, which touch both, say little. ``frozen``, ``repeated`` and ``cut`` are 0 for
+    none and 1 for practically certain.
     """
 
-    log_inside: float
     inside_against_around: float
     edge_against_both: float
     edge_burst: float
-    longer_inside: float
-    longer_around: float
-    log_light: float
-    log_colour: float
+    longer: float
+    light: float
+    colour: float
     jitter_inner: float
     jitter_moving: float
-    jitter_outline: float
-    jitter_place: float
     jitter_burst: float
-    log_speed: float
-    log_eyes: float
+    jitter_place: float
     still_ratio: float
-    irregular: float
     frozen: float
     repeated: float
     cut: float
 
     def row(self) -> FloatArray:
-        """Return float32 (20,), each number in a range no genuine call leaves."""
+        """Return float32 (14,), each number in a range no genuine call leaves."""
         return np.clip(np.array(astuple(self), np.float32), -12.0, 12.0)
 
 
@@ -73,7 +69,6 @@ class _Pair:
     time_s: float
     zones: tuple[Change, Change, Change]
     longer: tuple[Change, Change] | None
-    colour: float
 
 
 class FaceMemory:
@@ -112,34 +107,29 @@ class FaceMemory:
             return None
         return jitter(np.array([time_s for time_s, _ in kept]), np.stack([points for _, points in kept]))
 
-    def readings(self, window: FaceWindow, feed: Feed, trembling: Jitter) -> Readings:
+    def readings(self, now_s: float, feed: Feed, trembling: Jitter) -> Readings:
         """Return the numbers of the last ``RUN_S``; ``pairs`` must not be 0."""
-        pairs = [pair for pair in self._pairs if pair.time_s > window.end_s - RUN_S]
+        pairs = [pair for pair in self._pairs if pair.time_s > now_s - RUN_S]
         inside, edge, around = (np.array([p.zones[zone].log_flicker for p in pairs]) for zone in range(3))
         longer = [p for p in pairs if p.longer is not None]
-        light = np.array([p.zones[0].bias - p.zones[2].bias for p in pairs])
+        light, light_around = (np.array([p.zones[zone].bias for p in pairs]) for zone in (0, 2))
+        colour, colour_around = (np.array([p.zones[zone].colour for p in pairs]) for zone in (0, 2))
         cut_s = feed.cut_s
         return Readings(
-            log_inside=float(np.median(inside)),
             inside_against_around=float(np.median(inside - around)),
             edge_against_both=float(np.median(edge - (inside + around) / 2)),
             edge_burst=float(np.quantile(edge, 0.9) - np.median(edge)),
-            longer_inside=_longer(longer, 0),
-            longer_around=_longer(longer, 1),
-            log_light=_log_spread(light),
-            log_colour=_log_spread(np.array([p.colour for p in pairs])),
+            longer=_longer(longer, 0) - _longer(longer, 1),
+            light=_log_spread(light - light_around) - _log_spread(light_around),
+            colour=_log_spread(colour) - _log_spread(colour_around),
             jitter_inner=trembling.log_inner,
             jitter_moving=trembling.log_moving,
-            jitter_outline=trembling.log_outline,
-            jitter_place=trembling.log_place,
             jitter_burst=trembling.log_burst,
-            log_speed=float(np.log(trembling.speed + 0.01)),
-            log_eyes=float(np.log(window.quality.eye_distance_px)),
+            jitter_place=trembling.log_place - trembling.log_outline,
             still_ratio=trembling.still_ratio,
-            irregular=feed.irregular(),
             frozen=float(np.clip((feed.frozen_s - 1.0) / 3.0, 0, 1)),
             repeated=float(np.clip((_UNLIKE - self._rest) / (_UNLIKE - _REPEATED), 0, 1)),
-            cut=float(cut_s is not None and 0 <= window.end_s - cut_s <= _CUT_LASTS_S),
+            cut=float(cut_s is not None and 0 <= now_s - cut_s <= _CUT_LASTS_S),
         )
 
     def _compare(self, new: Look) -> None:
@@ -150,8 +140,7 @@ class FaceMemory:
             zones = [change(last, new, zone) for zone in range(3)]
             longer = self._longer(new)
             if zones[0] is not None and zones[1] is not None and zones[2] is not None:
-                colour = float(np.hypot(new.colour[0] - last.colour[0], new.colour[1] - last.colour[1]))
-                self._pairs.append(_Pair(new.time_s, (zones[0], zones[1], zones[2]), longer, colour))
+                self._pairs.append(_Pair(new.time_s, (zones[0], zones[1], zones[2]), longer))
         self._looks.append(new)
 
     def _longer(self, new: Look) -> tuple[Change, Change] | None:

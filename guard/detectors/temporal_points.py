@@ -8,6 +8,7 @@ face against its own path. FaceMesh trembles too, so every number is compared wi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ FOLLOWED: tuple[int, ...] = OUTLINE + EYES + LIDS + BROWS + NOSE + MOUTH
 # steps between glimpses that may stand side by side: 8 to 33 a second
 MIN_STEP_S, MAX_STEP_S = 0.03, 0.13
 _FLOOR = 1e-4
+# way of the points, root mean square in eye distances, that is no other picture
+_STILL = 0.002
 
 
 def _rows(*parts: tuple[int, ...]) -> list[int]:
@@ -50,7 +53,7 @@ class Jitter:
         log_place: of the whole face against its own smooth path (background included).
         log_burst: the worst tenth of the inner points' trembling over its median.
         speed: of the head, eye distances per second, root mean square.
-        still_ratio: part of the steps in which no point moved at all.
+        still_ratio: part of the steps in which the points did not move: the same picture again.
         triples: of glimpses it was measured on.
     """
 
@@ -69,7 +72,7 @@ def eye_distance(points: FloatArray) -> float:
     return float(np.hypot(*(points[_EYE_RIGHT].mean(axis=0) - points[_EYE_LEFT].mean(axis=0))))
 
 
-def jitter(times_s: NDArray[np.float64], points: FloatArray) -> Jitter | None:
+def jitter(times_s: NDArray[np.floating[Any]], points: FloatArray) -> Jitter | None:
     """Measure the trembling of a face.
 
     Args:
@@ -105,13 +108,13 @@ def jitter(times_s: NDArray[np.float64], points: FloatArray) -> Jitter | None:
         ),
         log_burst=float(np.log(burst / level[1])),
         speed=float(np.sqrt(np.mean(speed**2))),
-        still_ratio=float((step.max(axis=1) < 1e-3).mean()),
+        still_ratio=float((np.sqrt((step**2).mean(axis=1)) < _STILL).mean()),
         triples=len(triple),
     )
 
 
 def _against_neighbours(
-    track: NDArray[np.complex128], times_s: NDArray[np.float64], at: NDArray[np.intp]
+    track: NDArray[np.complex128], times_s: NDArray[np.floating[Any]], at: NDArray[np.intp]
 ) -> NDArray[np.complex128]:
     """Return how far each place lies from the line between its neighbours in time.
 

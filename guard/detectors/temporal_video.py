@@ -1,4 +1,4 @@
-"""A feed that stands still, runs again, jumps to another one, or comes unlike a camera's.
+"""A feed that stands still, runs again, or jumps to another one.
 
 Read from the picture in little (``Glimpse.thumbnail``) and from the face's points together: a video on a wall
 may run in a loop, a light may switch, and neither counts. Only pictures that came are judged: where none
@@ -27,11 +27,10 @@ MAX_KEPT = 700
 LAGS_S = np.arange(1.0, MEMORY_S - REPEAT_S, 0.05)
 # part of a run that must have something to be compared with
 _MIN_SHARE = 0.8
-_MAX_TIMES = 600
-_CADENCE_S = 4.0
 
-# frozen: no cell of the thumbnail may leave the first one's value by more, nor a point its place
-_SAME_LEVELS = 1
+# frozen: no cell of the thumbnail may leave the first one's value by more, nor the points, root mean square,
+# their places: half a millimetre. Who sits still sways, blinks and breathes by more; a codec trembles by less
+_SAME_LEVELS = 2
 _SAME_EYES = 0.01
 
 # cut: likeness of two pictures below which they show something else, above which the same
@@ -48,7 +47,6 @@ class Feed:
         self._last: tuple[Glimpse, FloatArray] | None = None
         self._first_same: tuple[float, ImageArray, FloatArray | None] | None = None
         self._likeness: deque[tuple[float, float, FloatArray | None]] = deque(maxlen=_BEFORE + _AFTER + 1)
-        self._picture_s: deque[float] = deque(maxlen=_MAX_TIMES)
         self.pictures = Run(MAX_KEPT)
         self.cut_s: float | None = None
 
@@ -71,18 +69,8 @@ class Feed:
         flat = (little - little.mean(axis=1, keepdims=True)).reshape(-1)
         self._follow_stillness(glimpse, points)
         self._follow_likeness(glimpse, flat, points)
-        self._picture_s.extend((*glimpse.skipped_s, glimpse.time_s))
         self.pictures.add(glimpse.time_s, flat)
         self._last = (glimpse, flat)
-
-    def irregular(self) -> float:
-        """Return how far the last steps lie from whole multiples of their median, as a part of it."""
-        times = np.array([t for t in self._picture_s if t >= self.last_s - _CADENCE_S])
-        if len(times) < 12:
-            return 0.0
-        steps = np.diff(times)
-        usual = max(float(np.median(steps)), 1e-3)
-        return float(np.abs(steps - np.maximum(np.round(steps / usual), 1.0) * usual).mean() / usual)
 
     def _follow_stillness(self, glimpse: Glimpse, points: FloatArray | None) -> None:
         first = self._first_same
@@ -181,10 +169,11 @@ def _to_segments(rows: FloatArray, track: FloatArray) -> FloatArray:
 
 
 def _moved(before: FloatArray | None, after: FloatArray | None) -> float:
-    """Return the longest way of a point in eye distances; 0 where neither picture shows the face."""
+    """Return the way of the points, root mean square, in eye distances; 0 where neither shows the face."""
     if before is None or after is None:
         return 0.0 if before is after else float("inf")
-    return float(np.hypot(*(after - before).T).max() / max(eye_distance(before), 1.0))
+    way = np.sqrt(((after - before) ** 2).sum(axis=1).mean())
+    return float(way / max(eye_distance(before), 1.0))
 
 
 def _is_cut(seen: Sequence[tuple[float, float, FloatArray | None]]) -> bool:

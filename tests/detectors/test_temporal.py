@@ -9,6 +9,7 @@ import pytest
 
 from guard.detectors import temporal
 from guard.detectors.card import load_card
+from guard.detectors.onnx import Batch
 from guard.detectors.temporal import Temporal, TemporalConfig
 from guard.detectors.temporal_memory import SIZE, Readings
 from guard.fusion.calibration import Logistic
@@ -30,7 +31,7 @@ from tests.detectors.temporal_scenes import KEY, MESH, of, texture, windows
 class Sum:
     """Scores a row by its sum: enough to tell rows apart."""
 
-    def raw(self, batch: FloatArray) -> FloatArray:
+    def raw(self, batch: Batch) -> FloatArray:
         return np.asarray(batch.sum(axis=1), np.float32)
 
 
@@ -91,7 +92,7 @@ def test_other_windows_are_refused() -> None:
 def test_limits_that_make_no_sense_are_refused() -> None:
     for wrong in ({"min_pairs": 1}, {"min_triples": 0}, {"min_eye_distance_px": -1.0}, {"max_speed": 0.0}):
         with pytest.raises(ValueError):
-            TemporalConfig(**wrong)  # type: ignore[arg-type]
+            TemporalConfig(**wrong)
 
 
 def test_a_lost_face_is_judged_anew() -> None:
@@ -127,18 +128,19 @@ def test_brightness_that_flickers_inside_is_read() -> None:
         np.clip(crop * (1 + inside * rng.normal(0, 0.03)), 0, 255).astype(np.uint8) for crop in crops(12)
     ]
     lit = [np.clip(crop * (1 + rng.normal(0, 0.03)), 0, 255).astype(np.uint8) for crop in crops(12)]
-    assert last(read(windows(gained))).log_light > last(read(windows(lit))).log_light + 1.0
+    assert last(read(windows(gained))).light > last(read(windows(lit))).light + 1.0
 
 
 @pytest.mark.parametrize("kind", ["black", "white", "noise"])
 def test_pictures_without_a_face_give_finite_numbers(kind: str) -> None:
     rng = np.random.default_rng(0)
-    made = {
-        "black": lambda: np.zeros((224, 224, 3), np.uint8),
-        "white": lambda: np.full((224, 224, 3), 255, np.uint8),
-        "noise": lambda: rng.integers(0, 256, (224, 224, 3)).astype(np.uint8),
+    shape = (12, 224, 224, 3)
+    made: dict[str, ImageArray] = {
+        "black": np.zeros(shape, np.uint8),
+        "white": np.full(shape, 255, np.uint8),
+        "noise": rng.integers(0, 256, shape, np.uint8),
     }
-    for found in read(windows([made[kind]() for _ in range(12)])):
+    for found in read(windows(list(made[kind]))):
         if isinstance(found, Readings):
             assert np.isfinite(found.row()).all()
     if kind != "black":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from guard.detectors.temporal_flicker import Change, change, look
 from guard.detectors.temporal_points import FOLLOWED, OUTLINE, jitter
@@ -140,7 +143,7 @@ def test_a_face_that_moves_before_a_still_wall_is_not_frozen() -> None:
     assert seen.frozen_s < 1.0
 
 
-def runs(way: FloatArray, times: FloatArray) -> tuple[Run, Run]:
+def runs(way: FloatArray, times: NDArray[np.floating[Any]]) -> tuple[Run, Run]:
     pictures, points = Run(700), Run(700)
     rng = np.random.default_rng(9)
     for at, time_s in enumerate(times):
@@ -150,7 +153,7 @@ def runs(way: FloatArray, times: FloatArray) -> tuple[Run, Run]:
     return pictures, points
 
 
-def rest(way: FloatArray, times: FloatArray) -> float:
+def rest(way: FloatArray, times: NDArray[np.floating[Any]]) -> float:
     pictures, points = runs(way, times)
     return repeated(pictures.rest_of(1.0), points.rest_of(1.0))
 
@@ -226,22 +229,9 @@ def test_a_black_picture_is_like_anything() -> None:
     assert likeness(np.zeros(576, np.float32), little().astype(np.float32).ravel()) == 1.0
 
 
-def test_cadence_of_a_camera_with_losses_is_even_and_that_of_a_program_is_not() -> None:
-    rng = np.random.default_rng(6)
-    even, uneven = Feed(), Feed()
-    times = np.arange(0, 6, 1 / 15)
-    for time_s in times[rng.random(len(times)) > 0.2]:
-        even.add(glimpse(float(time_s), None, little()), None)
-    for time_s in np.cumsum(rng.uniform(0.03, 0.11, 80)):
-        uneven.add(glimpse(float(time_s), None, little()), None)
-    assert even.irregular() < 0.01
-    assert uneven.irregular() > 0.15
-
-
 def test_memory_of_a_feed_is_bounded_and_older_pictures_are_passed_over() -> None:
     seen = feed(100.0)
     last_s = seen.last_s
     seen.add(glimpse(1.0, None, little()), None)
     assert seen.last_s == last_s
     assert len(seen.pictures) <= 700
-    assert len(seen._picture_s) <= 600
