@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from guard.detectors.temporal_flicker import OVAL
 from guard.types import FaceQuality, FaceWindow, FloatArray, Glimpse, ImageArray, Kind, TrackKey
@@ -50,14 +52,14 @@ def glimpse(time_s: float, points: FloatArray | None, thumbnail: ImageArray) -> 
     return Glimpse(time_s, points, thumbnail, (640, 360))
 
 
-def path(times: FloatArray, seed: int = 2, size: float = 12.0) -> FloatArray:
+def path(times: NDArray[np.floating[Any]], seed: int = 2, size: float = 12.0) -> FloatArray:
     """Return (T, 2): a smooth random way of a head in pixels, that never repeats."""
     rng = np.random.default_rng(seed)
     waves = [
         size * np.sin(2 * np.pi * rng.uniform(0.1, 0.9, 2) * times[:, None] + rng.uniform(0, 6.3, 2))
         for _ in range(3)
     ]
-    return np.sum(waves, axis=0).astype(np.float32)
+    return np.asarray(np.sum(waves, axis=0), np.float32)
 
 
 def moved_little(base: ImageArray, way: FloatArray) -> ImageArray:
@@ -65,7 +67,7 @@ def moved_little(base: ImageArray, way: FloatArray) -> ImageArray:
     out = base.astype(np.float32)
     y, x = np.mgrid[0:18, 0:32]
     spot = np.exp(-(((x - 16 - way[0] / 4) / 3) ** 2) - ((y - 9 - way[1] / 4) / 3) ** 2)
-    return np.clip(out + 60 * spot, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(out + 60 * spot, 0, 255), np.uint8)
 
 
 def windows(crops: list[ImageArray], seed: int = 2, noise: float = 0.15) -> list[FaceWindow]:
