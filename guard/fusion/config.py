@@ -123,7 +123,7 @@ class FusionConfig:
             Signal.SPEAKER_CHANGE: 0.5,
             Signal.VOICE_MATCH: 0.5,
             Signal.FACE_FRAME: 1.0,
-            Signal.FACE_RING: 0.3,  # models/face/fusion.md
+            Signal.FACE_RING: 0.5,  # models/face/fusion.md: 0.3 to 0.9 by the draw of faces
             Signal.TEMPORAL: 0.0,  # as is lip_sync: calibrated on simulated people only, and
             Signal.LIP_SYNC: 0.0,  # genuine footage outside the simulation was taken for spoof
             Signal.PRESENTATION: 0.0,  # no real screen was ever filmed for it
