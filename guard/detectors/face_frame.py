@@ -8,14 +8,14 @@ and its known failures: docs/face.md and models/face_frame/card.toml.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from guard.detectors.card import Card
+from guard.detectors.face_limits import FaceLimits
 from guard.detectors.onnx import OnnxModel, Scorer
 from guard.fusion.calibration import Logistic
-from guard.types import Abstain, FaceQuality, FaceWindow, Finding, FloatArray, Signal, Window
+from guard.types import Abstain, FaceWindow, Finding, FloatArray, Signal, Window
 
 INPUT_PX = 128
 # Where the input lies in the 224 px crop: all that tight training pictures of faces cover.
@@ -23,38 +23,16 @@ LEFT_PX, TOP_PX = 48, 51
 _CROP_SHAPE = (224, 224, 3)
 
 
-@dataclass(frozen=True, slots=True)
-class FaceFrameConfig:
-    """The quality below which a face is not scored; see docs/reasons.md.
+class FaceFrame:
+    """Scores single aligned faces; a ``types.Detector``.
 
-    The limits are the edges of what the model was trained on: there it knows both classes.
-
-    Args:
-        min_eye_distance_px: between the middles of the eyes, in the picture.
-        min_sharpness: variance of the Laplacian over the face in the crop.
-        max_yaw_deg: turn of the head to either side.
-        min_luma: mean brightness of the face, of 255.
+    The default limits are the edges of what the model was trained on: there it knows both classes.
     """
 
-    min_eye_distance_px: float = 32.0
-    min_sharpness: float = 8.0
-    max_yaw_deg: float = 35.0
-    min_luma: float = 30.0
-
-    def __post_init__(self) -> None:
-        if min(self.min_eye_distance_px, self.min_sharpness, self.min_luma) < 0:
-            raise ValueError("min_eye_distance_px, min_sharpness and min_luma must not be negative")
-        if not 0 < self.max_yaw_deg <= 90:
-            raise ValueError("max_yaw_deg must be above 0 and at most 90")
-
-
-class FaceFrame:
-    """Scores single aligned faces; a ``types.Detector``."""
-
-    def __init__(self, model: Scorer, calibration: Logistic, config: FaceFrameConfig | None = None) -> None:
+    def __init__(self, model: Scorer, calibration: Logistic, config: FaceLimits | None = None) -> None:
         self._model = model
         self._calibration = calibration
-        self._config = config or FaceFrameConfig()
+        self._config = config or FaceLimits()
 
     @classmethod
     def from_card(cls, card: Card) -> FaceFrame:
@@ -70,7 +48,7 @@ class FaceFrame:
         """Return the face as float32 (3, 128, 128), RGB in [0, 1], or why it cannot be scored."""
         if not isinstance(window, FaceWindow) or window.crop.shape != _CROP_SHAPE:
             return Abstain("wrong_window")
-        reason = self._reason(window.quality)
+        reason = self._config.reason_against(window.quality)
         if reason is not None:
             return Abstain(reason)
         cut = window.crop[TOP_PX : TOP_PX + INPUT_PX, LEFT_PX : LEFT_PX + INPUT_PX]
@@ -88,15 +66,3 @@ class FaceFrame:
         """
         del windows
         return [Finding(llr) for llr in self._calibration.llr(self._model.raw(batch)).tolist()]
-
-    def _reason(self, quality: FaceQuality) -> str | None:
-        c = self._config
-        if quality.eye_distance_px < c.min_eye_distance_px:
-            return "face_too_small"
-        if quality.luma < c.min_luma:
-            return "face_dark"
-        if abs(quality.yaw_deg) > c.max_yaw_deg:
-            return "face_turned"
-        if quality.sharpness < c.min_sharpness:
-            return "face_blurred"
-        return None

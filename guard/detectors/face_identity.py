@@ -16,13 +16,13 @@ from typing import Protocol
 
 import numpy as np
 
+from guard.detectors.face_limits import FaceLimits
 from guard.detectors.onnx import OnnxEmbedder
 from guard.detectors.person_memory import Enrolled, MemoryConfig, PersonMemory
 from guard.detectors.vector_card import PersonCalibration, VectorCard, load_vector_card
 from guard.media.align import warp
 from guard.types import (
     Abstain,
-    FaceQuality,
     FaceWindow,
     Finding,
     FloatArray,
@@ -50,42 +50,22 @@ class Embedder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class FaceIdentityConfig:
+class FaceIdentityConfig(FaceLimits):
     """The quality below which a face is not described, and what is remembered; see docs/reasons.md.
 
     Args:
-        min_eye_distance_px: between the middles of the eyes, in the picture.
-        min_sharpness: variance of the Laplacian over the face in the crop.
-        max_yaw_deg: turn of the head to either side.
-        min_luma: mean brightness of the face, of 255.
         keep_every_s: one look in so many seconds is remembered, and none as young as that is compared with.
         memory: how much is remembered, and how much is needed; a look kept counts ``keep_every_s``.
     """
 
-    min_eye_distance_px: float = 32.0
-    min_sharpness: float = 8.0
     max_yaw_deg: float = 30.0
-    min_luma: float = 30.0
     keep_every_s: float = 1.0
     memory: MemoryConfig = field(default_factory=lambda: MemoryConfig(min_s=5.0, max_windows=60))
 
     def __post_init__(self) -> None:
-        if min(self.min_eye_distance_px, self.min_sharpness, self.min_luma) < 0 or self.keep_every_s <= 0:
-            raise ValueError("limits must not be negative, keep_every_s must be above 0")
-        if not 0 < self.max_yaw_deg <= 90:
-            raise ValueError("max_yaw_deg must be above 0 and at most 90")
-
-    def reason_against(self, quality: FaceQuality) -> str | None:
-        """Return why a face cannot be described, or None."""
-        if quality.eye_distance_px < self.min_eye_distance_px:
-            return "face_too_small"
-        if quality.luma < self.min_luma:
-            return "face_dark"
-        if abs(quality.yaw_deg) > self.max_yaw_deg:
-            return "face_turned"
-        if quality.sharpness < self.min_sharpness:
-            return "face_blurred"
-        return None
+        FaceLimits.__post_init__(self)
+        if self.keep_every_s <= 0:
+            raise ValueError("keep_every_s must be above 0")
 
 
 @dataclass(slots=True)

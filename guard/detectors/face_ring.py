@@ -16,16 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from guard.detectors.card import Card
+from guard.detectors.face_limits import FaceLimits
 from guard.detectors.onnx import OnnxModel, Scorer
 from guard.fusion.calibration import Logistic
 from guard.media.contrasts import contrasts
 from guard.media.ring import BROWS, MOUTH, OUTSIDE, OVAL, Patches, measure_patches
-from guard.types import Abstain, FaceQuality, FaceWindow, Finding, FloatArray, Signal, TrackKey, Window
+from guard.types import Abstain, FaceWindow, Finding, FloatArray, Signal, TrackKey, Window
 
-FACE_TOO_SMALL = "face_too_small"
-FACE_DARK = "face_dark"
-FACE_TURNED = "face_turned"
-FACE_BLURRED = "face_blurred"
 RING_NOT_SEEN = "ring_not_seen"
 FACE_FLAT = "face_flat"
 MAX_FACES = 1024
@@ -33,16 +30,12 @@ _CROP_SHAPE, _POINTS_SHAPE = (224, 224, 3), (468, 2)
 
 
 @dataclass(frozen=True, slots=True)
-class FaceRingConfig:
+class FaceRingConfig(FaceLimits):
     """What is looked at, and the quality below which a face is not scored; see docs/reasons.md.
 
     The limits are the edges of what the model was trained on.
 
     Args:
-        min_eye_distance_px: between the middles of the eyes, in the picture.
-        min_sharpness: variance of the Laplacian over the face in the crop.
-        max_yaw_deg: turn of the head to either side.
-        min_luma: mean brightness of the face, of 255.
         min_inside: patches of the inner face that lie in the picture and are neither black nor burnt out.
         min_outside: the same of forehead, edge, hair and jaw together.
         min_texture: energy of brightness in the band of 2 px, median over the inner face, in levels squared.
@@ -51,9 +44,6 @@ class FaceRingConfig:
     """
 
     min_eye_distance_px: float = 40.0
-    min_sharpness: float = 8.0
-    max_yaw_deg: float = 35.0
-    min_luma: float = 30.0
     min_inside: int = 40
     min_outside: int = 30
     min_texture: float = 0.05
@@ -61,26 +51,11 @@ class FaceRingConfig:
     max_age_s: float = 4.0
 
     def __post_init__(self) -> None:
-        if min(self.min_eye_distance_px, self.min_sharpness, self.min_luma, self.min_texture) < 0:
-            raise ValueError(
-                "min_eye_distance_px, min_sharpness, min_luma and min_texture must not be negative"
-            )
-        if not 0 < self.max_yaw_deg <= 90:
-            raise ValueError("max_yaw_deg must be above 0 and at most 90")
+        FaceLimits.__post_init__(self)
+        if self.min_texture < 0:
+            raise ValueError("min_texture must not be negative")
         if min(self.min_inside, self.min_outside, self.looks) < 1 or self.max_age_s <= 0:
             raise ValueError("min_inside, min_outside, looks and max_age_s must be positive")
-
-    def reason_against(self, quality: FaceQuality) -> str | None:
-        """Return why a face of this quality is not measured, or None."""
-        if quality.eye_distance_px < self.min_eye_distance_px:
-            return FACE_TOO_SMALL
-        if quality.luma < self.min_luma:
-            return FACE_DARK
-        if abs(quality.yaw_deg) > self.max_yaw_deg:
-            return FACE_TURNED
-        if quality.sharpness < self.min_sharpness:
-            return FACE_BLURRED
-        return None
 
     def reason_against_patches(self, patches: Patches) -> str | None:
         """Return why too little can be read from these patches, or None."""

@@ -8,61 +8,24 @@ trained on simulated displays only and never measured on a real one: docs/face-s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from guard.detectors.card import Card
+from guard.detectors.face_limits import FaceLimits
 from guard.detectors.onnx import OnnxModel, Scorer
 from guard.detectors.presentation_features import LEFT_PX, SIDE_PX, TOP_PX, features
 from guard.fusion.calibration import Logistic
-from guard.types import Abstain, FaceQuality, FaceWindow, Finding, FloatArray, Signal, Window
+from guard.types import Abstain, FaceWindow, Finding, FloatArray, Signal, Window
 
 _CROP_SHAPE = (224, 224, 3)
-
-
-@dataclass(frozen=True, slots=True)
-class PresentationConfig:
-    """The quality below which a face is not scored; see docs/reasons.md.
-
-    Args:
-        min_eye_distance_px: between the middles of the eyes, in the picture.
-        min_sharpness: variance of the Laplacian over the face in the crop.
-        max_yaw_deg: turn of the head to either side.
-        min_luma: mean brightness of the face, of 255.
-    """
-
-    min_eye_distance_px: float = 32.0
-    min_sharpness: float = 8.0
-    max_yaw_deg: float = 35.0
-    min_luma: float = 30.0
-
-    def __post_init__(self) -> None:
-        if min(self.min_eye_distance_px, self.min_sharpness, self.min_luma) < 0:
-            raise ValueError("min_eye_distance_px, min_sharpness and min_luma must not be negative")
-        if not 0 < self.max_yaw_deg <= 90:
-            raise ValueError("max_yaw_deg must be above 0 and at most 90")
-
-    def reason_against(self, quality: FaceQuality) -> str | None:
-        """Return why a face is not scored, or None."""
-        if quality.eye_distance_px < self.min_eye_distance_px:
-            return "face_too_small"
-        if quality.luma < self.min_luma:
-            return "face_dark"
-        if abs(quality.yaw_deg) > self.max_yaw_deg:
-            return "face_turned"
-        if quality.sharpness < self.min_sharpness:
-            return "face_blurred"
-        return None
 
 
 class Presentation:
     """Scores single aligned faces; a ``types.Detector``."""
 
-    def __init__(
-        self, model: Scorer, calibration: Logistic, config: PresentationConfig | None = None
-    ) -> None:
+    def __init__(self, model: Scorer, calibration: Logistic, config: FaceLimits | None = None) -> None:
         self._model = model
         self._calibration = calibration
-        self._config = config or PresentationConfig()
+        self._config = config or FaceLimits()
 
     @classmethod
     def from_card(cls, card: Card) -> Presentation:

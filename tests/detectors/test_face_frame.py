@@ -10,7 +10,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from guard.detectors.card import load_card
-from guard.detectors.face_frame import INPUT_PX, LEFT_PX, TOP_PX, FaceFrame, FaceFrameConfig
+from guard.detectors.face_frame import INPUT_PX, LEFT_PX, TOP_PX, FaceFrame
+from guard.detectors.face_limits import FaceLimits
 from guard.detectors.onnx import OnnxModel
 from guard.detectors.table import DETECTORS
 from guard.errors import ModelError
@@ -213,4 +214,4 @@ def test_the_table_builds_it_for_its_signal() -> None:
 @pytest.mark.parametrize("wrong", [{"max_yaw_deg": 0.0}, {"max_yaw_deg": 91.0}, {"min_luma": -1.0}])
 def test_limits_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        FaceFrameConfig(**wrong)
+        FaceLimits(**wrong)

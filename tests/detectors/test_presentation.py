@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from guard.detectors.card import load_card
+from guard.detectors.face_limits import FaceLimits
 from guard.detectors.onnx import Batch, OnnxModel
-from guard.detectors.presentation import Presentation, PresentationConfig
+from guard.detectors.presentation import Presentation
 from guard.detectors.presentation_features import (
     CROP_EYES_PX,
     LEFT_PX,
@@ -171,16 +172,16 @@ def test_each_gate_says_why(change: dict[str, float], reason: str) -> None:
 
 
 def test_the_limits_themselves_are_scored() -> None:
-    limits = PresentationConfig()
+    limits = FaceLimits()
     edge = replace(GOOD, eye_distance_px=32.0, luma=30.0, yaw_deg=35.0, sharpness=8.0)
     assert limits.reason_against(edge) is None
 
 
 def test_limits_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="negative"):
-        PresentationConfig(min_luma=-1.0)
+        FaceLimits(min_luma=-1.0)
     with pytest.raises(ValueError, match="max_yaw_deg"):
-        PresentationConfig(max_yaw_deg=0.0)
+        FaceLimits(max_yaw_deg=0.0)
 
 
 def test_a_window_of_another_kind_or_size_is_refused() -> None:

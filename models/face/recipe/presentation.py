@@ -25,7 +25,7 @@ from presentation_display import HELD_OUT, TRAINED
 from presentation_rows import Rows, read_rows
 
 sys.path.insert(0, str(ROOT))
-from guard.detectors.presentation import PresentationConfig
+from guard.detectors.face_limits import FaceLimits
 from guard.detectors.presentation_features import LEFT_PX, NAMES, TOP_PX, features
 from guard.fusion.calibration import fit_logistic
 from guard.media.quality import laplacian_variance
@@ -58,7 +58,7 @@ def judged(face: np.ndarray, eyes_px: float) -> bool:
     """Tell whether the detector would score this face (turned heads apart: the chips have none)."""
     luma = face[_ROWS, _COLUMNS].astype(np.float32) @ _LUMA
     quality = FaceQuality(float(eyes_px), laplacian_variance(luma), 0.0, float(luma.mean()), 1.0)
-    return PresentationConfig().reason_against(quality) is None
+    return FaceLimits().reason_against(quality) is None
 
 
 def table_of(rows: Rows) -> Table:
