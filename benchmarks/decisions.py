@@ -20,6 +20,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from guard.evaluation.exact import upper_rate
 from guard.fusion.config import FusionConfig
 from guard.fusion.engine import Fusion
 from guard.types import Kind, Score, Signal, State, TrackKey
@@ -68,17 +69,6 @@ class Outcome:
     amber: int
     red: int
     delays_s: list[float]
-
-
-def upper_per_hour(events: int, hours: float, confidence: float = 0.95) -> float:
-    """Return the exact one-sided Poisson upper limit of a rate (Garwood, Biometrika 28, 1936)."""
-    low, high = 0.0, 10.0 * (events + 5)
-    for _ in range(100):
-        mean = (low + high) / 2
-        terms = np.cumsum(np.log(mean) - np.log(np.arange(1, events + 1))) if events else np.array([])
-        below = np.exp(-mean) * (1 + np.exp(terms).sum())
-        low, high = (mean, high) if below > 1 - confidence else (low, mean)
-    return high / hours
 
 
 def simulate(
@@ -132,7 +122,7 @@ def track_false_alarms(calls: int) -> None:
         for name, sources in (("voice", [voice]), ("voice+face", [voice, face])):
             got = simulate(sources, calls, LENGTH_S, SEED)
             for colour, events in (("amber", got.amber), ("red", got.red)):
-                rate, upper = events / got.call_hours, upper_per_hour(events, got.call_hours)
+                rate, upper = events / got.call_hours, upper_rate(events, got.call_hours)
                 budget = BUDGET_PER_HOUR[colour]
                 verdict = "held" if upper <= budget else "not shown" if rate <= budget else "over"
                 print(

@@ -60,7 +60,7 @@ class Lane(Protocol):
         """Take a window to score; its Score comes back through ``Pipeline.scored``."""
 
     def hear(self, window: AudioWindow) -> None:
-        """Let a detector that listens hear a voice; no Score comes of it."""
+        """Let a detector that listens hear a voice; no Score comes of it, unless that it failed."""
 
     def forget(self, session: str, participant: str) -> None:
         """Drop the participant's windows that wait, and what the detector remembers of them."""

@@ -93,13 +93,16 @@ def forget_in(detector: Detector, session: str, participant: str) -> None:
         detector.forget(session, participant)
 
 
-def hear_in(detector: Detector, window: AudioWindow) -> None:
-    """Have a detector that listens hear a window."""
+def hear_in(detector: Detector, window: AudioWindow) -> list[Score]:
+    """Have a detector that listens hear a window; return nothing, or the Score that says it failed."""
     if isinstance(detector, Listening):
         try:
             detector.hear(window)
-        except Exception:  # as in run_detector; a detector that missed a voice abstains for want of it
-            return
+        except Exception:  # as in run_detector: the lane and the call go on, and the failure shows
+            key = replace(window.key, kind=detector.signal.kind)
+            failed = Score(key, detector.signal, window.start_s, window.end_s, None, _FAILED.reason)
+            return [failed]
+    return []
 
 
 class InlineLane:
@@ -116,7 +119,9 @@ class InlineLane:
 
     def hear(self, window: AudioWindow) -> None:
         """Let the detector hear the window, where it listens."""
-        hear_in(self.detector, window)
+        failed = hear_in(self.detector, window)
+        if failed:
+            self._sink(failed)
 
     def forget(self, session: str, participant: str) -> None:
         """Drop what the detector remembers of a participant."""
@@ -216,8 +221,10 @@ class ThreadLane:
                 batch = self._queue.take(self._clock.now())
             for who in gone:
                 forget_in(self.detector, *who)
-            for voice in heard:
-                hear_in(self.detector, voice)
+            unheard = [score for voice in heard for score in hear_in(self.detector, voice)]
+            if unheard:
+                self._count(unheard)
+                self._sink(unheard)
             if batch:
                 scores = run_detector(self.detector, batch)
                 self._count(scores)

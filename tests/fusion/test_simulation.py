@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from statistics import median
 
 import pytest
 
-from benchmarks.decisions import BUDGET_PER_HOUR, Source, simulate, upper_per_hour
+from benchmarks.decisions import BUDGET_PER_HOUR, Source, simulate
+from guard.evaluation.exact import rate, upper_rate
 from guard.types import Signal
 
 
-def lower_per_hour(events: int, hours: float) -> float:
-    """Return the exact one-sided 95 % lower limit of a Poisson rate, by search on the upper tail."""
-    if events == 0:
-        return 0.0
-    low, high = 0.0, float(events)
-    for _ in range(60):
-        mean = (low + high) / 2
-        below = (
-            sum(math.exp(-mean + k * math.log(mean) - math.lgamma(k + 1)) for k in range(events))
-            if mean
-            else 1.0
-        )
-        low, high = (mean, high) if 1 - below < 0.05 else (low, mean)
-    return low / hours
+def lower_rate(events: int, hours: float) -> float:
+    """Return the exact one-sided 95 % lower limit of a Poisson rate."""
+    return rate(events, hours, confidence=0.9).low
 
 
 @pytest.mark.parametrize("error_rate", [0.25, 0.3])
@@ -34,8 +23,8 @@ def test_genuine_calls_of_a_mediocre_voice_detector_stay_within_the_alarm_budget
 ) -> None:
     got = simulate([Source(Signal.VOICE_SPOOF, error_rate)], 60, 600, seed=3)
     for colour, events in (("amber", got.amber), ("red", got.red)):
-        record_property(f"simulated_{colour}_upper_per_hour", upper_per_hour(events, got.call_hours))
-        assert lower_per_hour(events, got.call_hours) <= BUDGET_PER_HOUR[colour]
+        record_property(f"simulated_{colour}_upper_per_hour", upper_rate(events, got.call_hours))
+        assert lower_rate(events, got.call_hours) <= BUDGET_PER_HOUR[colour]
 
 
 @pytest.mark.parametrize("mean_llr", [2.25, 3.0])
@@ -56,6 +45,6 @@ def test_a_better_detector_is_faster_and_misses_less() -> None:
 
 
 def test_poisson_limits_are_exact() -> None:
-    assert upper_per_hour(0, 1.0) == pytest.approx(2.9957, abs=1e-3)
-    assert upper_per_hour(10, 1.0) == pytest.approx(16.962, abs=1e-2)
-    assert lower_per_hour(10, 1.0) == pytest.approx(5.4254, abs=1e-3)
+    assert upper_rate(0, 1.0) == pytest.approx(2.9957, abs=1e-3)
+    assert upper_rate(10, 1.0) == pytest.approx(16.962, abs=1e-2)
+    assert lower_rate(10, 1.0) == pytest.approx(5.4254, abs=1e-3)

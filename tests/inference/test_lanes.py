@@ -169,10 +169,19 @@ def test_thread_lane_forgets_after_the_batch_in_hand_and_sheds_what_waits() -> N
 def test_what_is_heard_reaches_a_detector_that_listens_and_gives_no_score() -> None:
     detector, out = Listens(), list[Score]()
     lane = InlineLane(detector, out.extend)
-    for first in (0.25, 2.0, 0.5):  # the second fails: the call goes on without it
+    for first in (0.25, 0.5):
         lane.hear(window(first))
     InlineLane(ScriptedDetector(), out.extend).hear(window(0.5))
     assert (detector.heard, detector.asked, out) == ({"p": [0.25, 0.5]}, {}, [])
+
+
+def test_a_detector_that_fails_to_hear_says_so_and_the_lane_goes_on() -> None:
+    out: list[Score] = []
+    lane = InlineLane(Listens(), out.extend)
+    lane.hear(window(2.0))
+    assert [(s.llr, s.reason) for s in out] == [(None, "detector_failed")]
+    lane.hear(window(0.5))
+    assert len(out) == 1
 
 
 def test_thread_lane_hears_in_its_own_thread_before_it_scores() -> None:
