@@ -22,9 +22,10 @@ ALLOWED: dict[str, set[str]] = {
     "windows": LOW | {"detectors.tflite"},
     "detectors": LOW | {"fusion.calibration"},
     "fusion": LOW,
+    "challenge": LOW,
     "policy": LOW,
-    "inference": LOW | {"windows", "detectors", "fusion", "policy"},
-    "pipeline": LOW | {"inference", "windows", "detectors", "fusion", "policy"},
+    "inference": LOW | {"windows", "detectors", "fusion", "challenge", "policy"},
+    "pipeline": LOW | {"inference", "windows", "detectors", "fusion", "challenge", "policy"},
     "relay": LOW,
     "codec": LOW,
     "store": LOW,
@@ -34,7 +35,18 @@ ALLOWED: dict[str, set[str]] = {
     "signalling": LOW,
     "api": LOW | {"signalling"},
     "config": LOW
-    | {"pipeline", "inference", "windows", "detectors", "fusion", "policy", "relay", "codec", "workers"}
+    | {
+        "pipeline",
+        "inference",
+        "windows",
+        "detectors",
+        "fusion",
+        "challenge",
+        "policy",
+        "relay",
+        "codec",
+        "workers",
+    }
     | {"signalling", "api", "metrics", "log"},
 }
 # the top of the house: builds and runs everything, so it may see everything
