@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from joserfc.jwk import OctKey
 
 from guard.clock import Clock
 from guard.errors import AccessError, ConfigError
+from guard.keyfile import read_or_make
 from guard.types import Role
 
 ANY_SESSION = "*"
@@ -80,25 +80,11 @@ def load_key(path: Path) -> bytes:
     Raises:
         ConfigError: the file is too short, readable by others, or cannot be made.
     """
-    try:
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass
-        else:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(KEY_BYTES))
-        key, mode = path.read_bytes(), path.stat().st_mode
-    except OSError as error:
-        raise ConfigError(
-            "key_unreadable", f"the token key {path} cannot be used: {error.strerror}"
-        ) from error
+    key = read_or_make(path, lambda: secrets.token_bytes(KEY_BYTES), "the token key")
     if len(key) < KEY_BYTES:
         raise ConfigError(
             "key_invalid", f"{path} is shorter than {KEY_BYTES} bytes; remove it to make a new one"
         )
-    if mode & 0o077:
-        raise ConfigError("key_exposed", f"{path} is readable by others; chmod 600 it, or remove it")
     return key
 
 
