@@ -17,10 +17,11 @@ from typing import TypeVar
 import numpy as np
 
 from guard.detectors.card import Card
-from guard.detectors.lip_sync_features import MAX_LAG_STEPS, Comparison, Steps, compare
-from guard.detectors.lip_sync_series import STEP_S, MouthTrace, VoiceTrace
+from guard.detectors.lip_sync_features import Comparison, compare
+from guard.detectors.lip_sync_series import MouthTrace, VoiceTrace
 from guard.detectors.onnx import OnnxModel, Scorer
 from guard.fusion.calibration import Logistic
+from guard.media.lips import MAX_LAG_STEPS, STEP_S, STILL, Steps
 from guard.types import (
     Abstain,
     AudioWindow,
@@ -67,7 +68,7 @@ class LipSyncConfig:
     min_seen_ratio: float = 0.6
     min_speech_s: float = 2.0
     max_behind_s: float = 5.0
-    still: float = 0.012
+    still: float = STILL
     in_step_z: float = 2.5
     learn_s: float = 8.0
 

@@ -11,15 +11,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from guard.detectors.lip_sync_series import STEP_S, MouthSteps, VoiceSteps
+from guard.media.lips import (
+    ALL_S,
+    MAX_LAG_STEPS,
+    NOISE,
+    STEP_S,
+    Mask,
+    MouthSteps,
+    Steps,
+    VoiceSteps,
+    band,
+    correlations,
+    smooth,
+    speech_steps,
+)
 from guard.types import FloatArray
 
-Steps = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-
-MAX_LAG_STEPS = 10  # 0.4 s: beyond it guard takes the two for unrelated
 _FAR_STEPS = 25
 # how far around the call's lag the best correlation is taken: one look at 15 a second is 1.7 steps
 _KNOWN_REACH = 2
@@ -37,12 +45,9 @@ NAMES = (
 )
 _Z_SOFT = 0.03
 _DIP_DB = 4.0
-# the smoothings between which lips and sound are compared: all, slow and fast movements
-_ALL_S = (0.04, 0.6)
+# the smoothings between which slow and fast movements are compared
 _SPANS_S = ((0.1, 0.6), (0.03, 0.1))
 _MIN_PAUSE_STEPS, _MIN_DIP_STEPS = 12, 4
-# what FaceMesh's points of a still mouth move, in lengths of the nose (measured on the demo's clips)
-NOISE = 0.008
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +79,9 @@ def compare(mouth: MouthSteps, voice: VoiceSteps, call_lag_s: float | None) -> C
         voice: the same steps.
         call_lag_s: the lag found earlier in the call; None has it searched in this stretch.
     """
-    level_db, speech = _speech(voice)
+    level_db, speech = speech_steps(voice)
     envelope = 10.0 ** (level_db / 60.0)
-    lips, sound = _band(mouth.opening, mouth.known, *_ALL_S), _band(envelope, voice.known, *_ALL_S)
+    lips, sound = band(mouth.opening, mouth.known, *ALL_S), band(envelope, voice.known, *ALL_S)
     curve = correlations(lips, sound, mouth.known, voice.known)
     near = curve[np.arange(-MAX_LAG_STEPS, MAX_LAG_STEPS + 1)]
     reach = MAX_LAG_STEPS if call_lag_s is None else _KNOWN_REACH
@@ -113,22 +118,6 @@ class _Shifted:
         self.pause = self.known & ~self.speech
 
 
-def correlations(lips: Steps, sound: Steps, seen: Mask, heard: Mask) -> Steps:
-    """Return Pearson's correlation of ``lips[t]`` and ``sound[t + s]`` at every circular shift ``s``, (N,).
-
-    Only pairs of known steps count; negative shifts are at the end, as with numpy's indices.
-    """
-    a, b = seen.astype(np.float64), heard.astype(np.float64)
-    x, y = lips * a, sound * b
-    pairs = [(a, b), (x, b), (a, y), (x * lips, b), (a, y * sound), (x, y)]
-    n, sx, sy, sxx, syy, sxy = (
-        np.fft.irfft(np.fft.rfft(q) * np.fft.rfft(p).conj(), len(a)) for p, q in pairs
-    )
-    n = np.maximum(n, 1.0)
-    spread = np.maximum(sxx - sx**2 / n, 0.0) * np.maximum(syy - sy**2 / n, 0.0)
-    return np.asarray((sxy - sx * sy / n) / np.sqrt(spread + 1e-12), np.float64)
-
-
 def _z(curve: Steps, found: float, reach: int) -> float:
     """Return by how many of its spreads the correlation found stands above that at far lags.
 
@@ -141,13 +130,13 @@ def _z(curve: Steps, found: float, reach: int) -> float:
 
 def _curve_of(mouth: MouthSteps, voice: VoiceSteps, envelope: Steps, spans: tuple[float, float]) -> Steps:
     """Return the correlations of what moves between two spans."""
-    lips, sound = _band(mouth.opening, mouth.known, *spans), _band(envelope, voice.known, *spans)
+    lips, sound = band(mouth.opening, mouth.known, *spans), band(envelope, voice.known, *spans)
     return correlations(lips, sound, mouth.known, voice.known)
 
 
 def _pace(steps: Steps, known: Mask) -> Steps:
     """Return how fast something changes, over spans of some tenths of a second."""
-    return _smooth(np.abs(np.gradient(steps)), known, 0.12)
+    return smooth(np.abs(np.gradient(steps)), known, 0.12)
 
 
 def _open_in_speech(mouth: MouthSteps, heard: _Shifted) -> float:
@@ -161,7 +150,7 @@ def _open_in_speech(mouth: MouthSteps, heard: _Shifted) -> float:
 
 def _closed_in_dips(lips: Steps, level_db: Steps, seen: Mask, heard: _Shifted) -> float:
     """Return how much nearer the lips are in short dips of the level (as of p, b, m) than in other speech."""
-    around = _smooth(level_db, heard.known, 0.2)
+    around = smooth(level_db, heard.known, 0.2)
     dip = np.roll(around - level_db > _DIP_DB, -heard.shift) & heard.speech & seen
     rest = heard.speech & seen & ~dip
     if min(dip.sum(), rest.sum()) < _MIN_DIP_STEPS:
@@ -171,7 +160,7 @@ def _closed_in_dips(lips: Steps, level_db: Steps, seen: Mask, heard: _Shifted) -
 
 def _movement(mouth: MouthSteps, heard: _Shifted) -> tuple[float, float]:
     """Return how much the lips move in speech, and the log of pauses' movement to it (0 without pauses)."""
-    opening, width = (_band(steps, mouth.known, *_ALL_S) for steps in (mouth.opening, mouth.width))
+    opening, width = (band(steps, mouth.known, *ALL_S) for steps in (mouth.opening, mouth.width))
     moved = opening**2 + width**2
     speech, pause = mouth.known & heard.speech, mouth.known & heard.pause
     in_speech = float(np.sqrt(np.mean(moved[speech]))) if speech.any() else 0.0
@@ -179,32 +168,3 @@ def _movement(mouth: MouthSteps, heard: _Shifted) -> tuple[float, float]:
         return in_speech, 0.0
     in_pauses = float(np.sqrt(np.mean(moved[pause])))
     return in_speech, float(np.log((in_pauses + NOISE) / (in_speech + NOISE)))
-
-
-def _speech(voice: VoiceSteps) -> tuple[Steps, Mask]:
-    """Return the level in dB below the stretch's loud parts, at least -40, and which steps are speech."""
-    level_db = 10.0 * np.log10(np.maximum(voice.power[:, 0], 1e-12))
-    if not voice.known.any():
-        return np.full_like(level_db, -40.0), voice.known
-    low, high = np.percentile(level_db[voice.known], (5, 98))
-    level_db = np.where(voice.known, np.clip(level_db - high, -40.0, 3.0), -40.0)
-    return level_db, voice.known & (level_db > max(-20.0, (low - high) / 2))
-
-
-def _band(steps: Steps, known: Mask, short_s: float, long_s: float) -> Steps:
-    """Return what is left between two smoothings, 0 where nothing is known."""
-    return np.where(known, _smooth(steps, known, short_s) - _smooth(steps, known, long_s), 0.0)
-
-
-def _smooth(steps: Steps, known: Mask, spread_s: float) -> Steps:
-    """Return Gaussian means over the known steps around each."""
-    spread = spread_s / STEP_S
-    reach = int(np.ceil(3 * spread))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / spread) ** 2)
-    weight = _convolved(known.astype(np.float64), kernel)
-    return _convolved(np.where(known, steps, 0.0), kernel) / np.maximum(weight, 1e-9)
-
-
-def _convolved(steps: Steps, kernel: Steps) -> Steps:
-    reach = len(kernel) // 2
-    return np.convolve(steps, kernel)[reach : reach + len(steps)]

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from guard.detectors.card import load_card
 from guard.detectors.lip_sync import MAX_FACES, MAX_TRACKS, MAX_VOICES, LipSync, LipSyncConfig
 from guard.detectors.lip_sync_features import NAMES, compare
-from guard.detectors.lip_sync_series import KEPT_S, MouthTrace, VoiceTrace, mouth_of
+from guard.detectors.lip_sync_series import KEPT_S, MouthTrace, VoiceTrace
 from guard.detectors.onnx import Batch
 from guard.fusion.calibration import Logistic
 from guard.inference.lanes import InlineLane, run_detector
+from guard.media.lips import mouth_of
 from guard.pipeline import Lane, Pipeline, Stages
 from guard.resources import models_dir
 from guard.types import (

@@ -16,7 +16,7 @@ from data import ROOT
 
 sys.path.insert(0, str(ROOT))
 from guard.codec.files import read_file
-from guard.detectors.lip_sync_series import mouth_of
+from guard.media.lips import mouth_of
 from guard.resources import models_dir
 from guard.types import FaceWindow, Kind, TrackKey, VideoFrame
 from guard.windows.face_models import load_face_models

@@ -45,7 +45,7 @@ class Voice:
 class Call:
     """One simulated call: sound as the microphone gave it, and what the lips did, every 10 ms.
 
-    ``opening`` and ``width`` are in the units of ``lip_sync_series.mouth_of``; ``lag_s`` is by how much
+    ``opening`` and ``width`` are in the units of ``guard.media.lips.mouth_of``; ``lag_s`` is by how much
     the sound is late.
     """
 
