@@ -47,6 +47,7 @@ class Role(StrEnum):
     HOST = "host"
     GUEST = "guest"
     OPERATOR = "operator"
+    SECURITY = "security"
 
 
 class Signal(StrEnum):

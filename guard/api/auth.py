@@ -55,7 +55,7 @@ def require_watcher(access: Access, session: str) -> None:
     """
     access.require_session(session)
     if not access.watches:
-        raise forbidden("only agents, hosts and operators see what guard found")
+        raise forbidden("only agents, hosts, operators and security see what guard found")
 
 
 def require_metrics(tokens: Tokens, request: Request, *, loopback_allowed: bool) -> None:

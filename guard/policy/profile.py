@@ -10,24 +10,20 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from guard.errors import ConfigError
-from guard.types import Role, State
+from guard.policy.plan import ChecksTable, PlaybookTable, Roles, Strict
+from guard.types import State
 
 PROFILES = Path(__file__).resolve().parent / "profiles"
 LANGUAGES = ("kk", "ru", "en")
 MAX_ADVICE_CHARS = 280
 
-Roles = Annotated[tuple[Annotated[Role, Field(strict=False)], ...], Field(min_length=1, strict=False)]
 Words = Annotated[str, Field(min_length=1, max_length=MAX_ADVICE_CHARS)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class ThresholdsTable(_Strict):
+class ThresholdsTable(Strict):
     """Where the states begin; see docs/decisions.md for the price of each value."""
 
     red_llr: float = Field(gt=0, le=12)
@@ -45,7 +41,7 @@ class ThresholdsTable(_Strict):
         return self
 
 
-class Means(_Strict):
+class Means(Strict):
     """By which means a state is told."""
 
     data_channel: bool
@@ -56,7 +52,7 @@ class Means(_Strict):
     console: bool
 
 
-class AdviceTable(_Strict):
+class AdviceTable(Strict):
     """What people are told to do, in every language; next step first."""
 
     kk: Words
@@ -64,7 +60,7 @@ class AdviceTable(_Strict):
     en: Words
 
 
-class Profile(_Strict):
+class Profile(Strict):
     """One policy.
 
     Args:
@@ -74,6 +70,8 @@ class Profile(_Strict):
         tell: roles that are told about somebody else.
         tell_suspect: whether the suspect is told too; needs ``tell_suspect_reason``.
         means: means for suspect, spoof and detector_down.
+        playbook: what is done about a warning, step by step.
+        checks: when guard itself starts an active check.
         advice: own advice for a state; without it the text ``advice.<name>.<state>``.
     """
 
@@ -85,7 +83,9 @@ class Profile(_Strict):
     tell_suspect_reason: str = ""
     thresholds: ThresholdsTable
     means: dict[Annotated[State, Field(strict=False)], Means]
-    advice: dict[Annotated[State, Field(strict=False)], AdviceTable] = {}
+    playbook: PlaybookTable
+    checks: ChecksTable = ChecksTable()
+    advice: dict[Annotated[State, Field(strict=False)], AdviceTable] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -96,6 +96,13 @@ class Profile(_Strict):
             raise ValueError("advice can be given for suspect, spoof and detector_down only")
         if self.tell_suspect and not self.tell_suspect_reason.strip():
             raise ValueError("tell_suspect warns the attacker; give tell_suspect_reason or leave it false")
+        if not set(self.playbook.roles()) <= set(self.tell):
+            raise ValueError("playbook.steps: a step can be told only to roles in tell")
+        if not self.checks.fits(self.playbook):
+            raise ValueError(
+                "checks.at names a state exactly where the playbook's challenge is automatic, at that state "
+                "and of that kind"
+            )
         return self
 
 

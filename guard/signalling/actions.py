@@ -31,7 +31,7 @@ class Actions:
         """
         access.require_session(session)
         if not access.watches and (kind is not ActionKind.ACKNOWLEDGE or reason):
-            raise forbidden("only agents, hosts and operators decide about a call")
+            raise forbidden("only agents, hosts, operators and security decide about a call")
         found = self._sessions.get(session)
         if reason is not None and len(reason) > MAX_REASON_CHARS:
             raise PeerError("reason_too_long", f"a reason has at most {MAX_REASON_CHARS} characters")

@@ -65,7 +65,7 @@ class Access:
             raise forbidden("this token is for another session; use the link of this one")
 
 
-WATCHERS = frozenset({Role.AGENT, Role.HOST, Role.OPERATOR})
+WATCHERS = frozenset({Role.AGENT, Role.HOST, Role.OPERATOR, Role.SECURITY})
 """Roles that are told about others; customers and guests are not."""
 
 

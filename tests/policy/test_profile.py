@@ -12,6 +12,7 @@ import pytest
 from guard.errors import ConfigError
 from guard.policy.engine import Policy
 from guard.policy.messages import advice
+from guard.policy.plan import StepName
 from guard.policy.profile import PROFILES, load_profile, parse_profile, shipped_profiles
 from guard.policy.texts import load_texts
 from guard.types import State
@@ -23,8 +24,13 @@ def meeting() -> Table:
     return tomllib.loads((PROFILES / "meeting.toml").read_text())
 
 
+def step(table: Table, number: int) -> Table:
+    found: Table = table["playbook"]["steps"][number]
+    return found
+
+
 def test_the_shipped_profiles_load() -> None:
-    assert shipped_profiles() == ["kz-ardfm", "meeting"]
+    assert shipped_profiles() == ["contact-centre", "kz-ardfm", "meeting"]
     for name in shipped_profiles():
         assert load_profile(name).tell_suspect is False
     assert load_profile("kz-ardfm").thresholds.voice_alone_red is False
@@ -57,6 +63,34 @@ def test_the_shipped_profiles_load() -> None:
             "at least 1",
         ),
         (lambda t: t.update(name="other"), "name", "must equal the file's name"),
+        (lambda t: t.pop("playbook"), "playbook", "missing"),
+        (lambda t: step(t, 0).update(sms=True), "playbook.steps.0.sms", "unknown key"),
+        (lambda t: step(t, 2).update(step="hang_up"), "playbook.steps.2.step", "'second_person'"),
+        (lambda t: step(t, 2).update(autonomy="automatic"), "playbook.steps.2", "cannot be automatic"),
+        (lambda t: step(t, 2).update(autonomy="hang_up"), "playbook.steps.2.autonomy", "'automatic'"),
+        (lambda t: step(t, 2).update(at="bona_fide"), "playbook.steps.2.at", "'spoof'"),
+        (lambda t: step(t, 2).pop("limit_s"), "playbook.steps.2", "needs limit_s"),
+        (lambda t: step(t, 2).update(limit_s=0), "playbook.steps.2.limit_s", "greater than 0"),
+        (lambda t: step(t, 2).update(limit_s=1e9), "playbook.steps.2.limit_s", "less than or equal"),
+        (lambda t: step(t, 2).update(kind="light"), "playbook.steps.2", "no other step takes one"),
+        (lambda t: step(t, 1).pop("kind"), "playbook.steps.1", "needs kind"),
+        (lambda t: step(t, 1).update(to=["boss"]), "playbook.steps.1.to.0", "'security'"),
+        (lambda t: t.update(tell=["host"]), "(file)", "only to roles in tell"),
+        (lambda t: step(t, 0).update(autonomy="advise"), "playbook.steps.0", "always given"),
+        (lambda t: step(t, 0).update(limit_s=3), "playbook.steps.0", "neither limit_s nor to"),
+        (lambda t: t["playbook"]["steps"].pop(0), "playbook", "must begin with notice"),
+        (lambda t: t["playbook"].update(steps=[]), "playbook.steps", "at least 1"),
+        (lambda t: t["playbook"]["steps"].append(step(t, 2)), "playbook", "once"),
+        (lambda t: t["playbook"]["steps"].insert(1, step(t, 2)), "playbook", "once"),
+        (lambda t: t["playbook"]["steps"].insert(1, t["playbook"]["steps"].pop()), "playbook", "order"),
+        (lambda t: t["playbook"].update(second_person=True), "playbook", "needs the steps hold"),
+        (lambda t: t["playbook"].update(release_roles=["guest"]), "playbook", "release_roles can hold"),
+        (lambda t: t["playbook"].update(confirm_s=0), "playbook.confirm_s", "greater than or equal to 1"),
+        (lambda t: step(t, 1).update(autonomy="automatic"), "(file)", "checks.at names a state"),
+        (lambda t: t["checks"].update(at="spoof", kind="light"), "(file)", "checks.at names a state"),
+        (lambda t: t["checks"].update(at="call_start"), "checks", "needs kind"),
+        (lambda t: t["checks"].update(at="always"), "checks.at", "'never'"),
+        (lambda t: t["checks"].update(kind="mood"), "checks.kind", "'visual'"),
     ],
 )
 def test_a_wrong_profile_is_refused(spoil: Callable[[Table], object], key: str, reason: str) -> None:
@@ -68,8 +102,25 @@ def test_a_wrong_profile_is_refused(spoil: Callable[[Table], object], key: str, 
     assert reason in caught.value.message
 
 
+def test_guard_does_only_what_can_be_taken_back_by_itself() -> None:
+    for name in shipped_profiles():
+        automatic = {s.step for s in load_profile(name).playbook.steps if s.autonomy == "automatic"}
+        assert automatic <= {"notice", "hold", "challenge"}
+    assert {s.step for s in load_profile("kz-ardfm").playbook.steps if s.autonomy == "automatic"} == {
+        "notice"
+    }
+    assert {"end", "hang_up"}.isdisjoint(StepName)
+
+
+def test_a_check_that_guard_starts_is_said_in_both_tables() -> None:
+    table = meeting()
+    step(table, 1).update(autonomy="automatic")
+    table["checks"] = {"at": "suspect", "kind": "occlusion"}
+    assert parse_profile(table, "meeting.toml").checks.at == "suspect"
+
+
 def test_unknown_and_unreadable_profiles_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="kz-ardfm, meeting"):
+    with pytest.raises(ConfigError, match="contact-centre, kz-ardfm, meeting"):
         load_profile("nope")
     broken = tmp_path / "own.toml"
     broken.write_text("name = ")

@@ -90,7 +90,7 @@ def _read(path: Path) -> dict[str, str]:
 def _check(language: str, key: str, text: str) -> None:
     if not text.strip():
         raise ConfigError("text_missing", f"text {key!r} is missing in {language}.po; translate it")
-    limits = {"banner.": MAX_BANNER_CHARS, "advice.": MAX_ADVICE_CHARS}
+    limits = {"banner.": MAX_BANNER_CHARS, "advice.": MAX_ADVICE_CHARS, "playbook.": MAX_ADVICE_CHARS}
     for prefix, limit in limits.items():
         if key.startswith(prefix) and len(text) > limit:
             raise ConfigError(
