@@ -2,6 +2,7 @@
 
 import { callApi } from "./access.js";
 import { Alerts } from "./alerts.js";
+import { CheckScreen } from "./check.js";
 import { byId } from "./dom.js";
 import { Media } from "./media.js";
 import { Room } from "./room.js";
@@ -18,6 +19,7 @@ export class Call {
   #media = null;
   #tiles = new Tiles(byId("tiles"));
   #alerts;
+  #check;
   #me = null;
   #others = [];
   #iceServers = [];
@@ -33,6 +35,8 @@ export class Call {
     this.#onOver = onOver;
     this.#alerts = new Alerts(byId("alerts"), (id, reason) => this.#acknowledge(id, reason));
     this.#room = new Room(access, language);
+    const leave = () => this.#room.leave();
+    this.#check = new CheckScreen((message) => this.#room.send(message), local, leave, this.#stopped.signal);
     this.#room.addEventListener("welcome", (event) => this.#welcome(event.detail));
     this.#room.addEventListener("message", (event) => this.#message(event.detail));
     this.#room.addEventListener("lost", () => this.#lost("call.reconnecting"));
@@ -71,6 +75,8 @@ export class Call {
       case "alert": return this.#alerts.take(message);
       case "cleared": return this.#alerts.remove(message.id);
       case "acknowledged": return message.by === this.#me.id && this.#alerts.remove(message.id);
+      case "command":
+      case "check_over": return this.#check.take(message);
       case "session": return this.#session(message.state);
       case "media": return this.#mediaFailed();
       case "error": return this.#problem(message.message);
@@ -96,9 +102,9 @@ export class Call {
     media.receive(this.#others);
   }
 
+  // Over the channel guard says only what concerns this person at once; the socket says it as well.
   #channel(message) {
-    if (message?.type === "alert") this.#alerts.take(message);
-    else if (message?.type === "cleared") this.#alerts.remove(message.id);
+    if (["alert", "cleared", "command", "check_over"].includes(message?.type)) this.#message(message);
   }
 
   #refused(media, error) {
@@ -195,6 +201,7 @@ export class Call {
     this.#camera?.stop();
     this.#media?.close();
     this.#alerts.clear();
+    this.#check.close();
     for (const track of this.#local?.getTracks() ?? []) track.stop();
     this.#onOver(why);
   }

@@ -67,7 +67,7 @@ function writeOver() {
 }
 
 async function start() {
-  offerLanguages(byId("languages"));
+  for (const id of ["languages", "check-languages"]) offerLanguages(byId(id));
   onLanguage(writeOver);
   await speak();
   byId("again").addEventListener("click", () => location.reload());

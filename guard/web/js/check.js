@@ -1,0 +1,207 @@
+// What the person who is being checked sees: one command after the other over the whole screen, then how it ended.
+// guard judges pictures and sound; what this page says of itself (`shown`) is only written down.
+
+import { Countdown } from "./countdown.js";
+import { byId, make } from "./dom.js";
+import { Needs } from "./needs.js";
+import { Order } from "./order.js";
+import { pictogram } from "./pictograms.js";
+import { Prompt } from "./prompt.js";
+import { language, onLanguage, t } from "./texts.js";
+
+// after the time of a command the next one is due; where nothing comes, the person is let out
+const SILENCE_MS = 20_000;
+const COLOUR = /^#[0-9a-f]{6}$/i;
+const VIEWS = ["check-task", "check-needs", "check-end"];
+
+/** Black or white, whichever reads better on an sRGB colour (WCAG 2.2, relative luminance). */
+export function inkOn(colour) {
+  const [red, green, blue] = [1, 3, 5].map((at) => {
+    const part = parseInt(colour.slice(at, at + 2), 16) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  const luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  return (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) ? "#000000" : "#ffffff";
+}
+
+/** Resolves after the browser has painted what was changed before the call. */
+const painted = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+
+export class CheckScreen {
+  #send;
+  #local;
+  #dialog = byId("check");
+  #order = new Order();
+  #prompt = new Prompt(byId("check-sound"));
+  #countdown = new Countdown(byId("check-bar"), byId("check-seconds"));
+  #needs;
+  #command = null; // what is asked, or was asked last
+  #end = null; // how the attempt ended
+  #notice = null; // key of a text in place of either
+  #view = "check-task";
+  #before = null;
+  #silence = null;
+
+  /** `send(message)` answers guard; `leave()` hangs up; `local` is the person's own stream or null. */
+  constructor(send, local, leave, signal) {
+    this.#send = send;
+    this.#local = local;
+    const chosen = (needs) => this.#ask(needs);
+    this.#needs = new Needs(byId("check-needs"), { chosen, back: () => this.#turn("check-task") }, signal);
+    onLanguage(() => this.#dialog.open && this.#write());
+    byId("check-cannot").addEventListener("click", () => this.#turn("check-needs"), { signal });
+    byId("check-again").addEventListener("click", () => this.#speak(), { signal });
+    byId("check-leave").addEventListener("click", leave, { signal });
+    byId("check-close").addEventListener("click", () => this.close(), { signal });
+    // Escape does not end a check: it leads to the other commands, which is the way out
+    this.#dialog.addEventListener("cancel", (event) => {
+      event.preventDefault();
+      if (this.#view === "check-task") this.#turn("check-needs");
+    }, { signal });
+    this.#dialog.addEventListener("close", () => {
+      if (this.#command) this.#dialog.showModal(); // closed by the browser, not by the page
+    }, { signal });
+  }
+
+  /** Takes `command` and `check_over`, from the socket or the channel, in any order and twice. */
+  take(message) {
+    if (!this.#order.newer(message)) return;
+    if (message.type === "command") this.#show(message);
+    else this.#over(message);
+  }
+
+  #show(message) {
+    const before = this.#command;
+    const same = before?.id === message.id && before.attempt === message.attempt && before.number === message.number;
+    this.#command = message;
+    this.#end = this.#notice = null;
+    this.#open();
+    this.#wait(1000 * message.limit_s);
+    if (!same) this.#begin();
+    const { gesture, colour, dot } = message;
+    this.#paint(gesture === "screen_light" && COLOUR.test(colour ?? "") ? colour : null, dot);
+    this.#shown(message);
+  }
+
+  #begin() {
+    this.#countdown.start(this.#command.limit_s);
+    if (this.#view !== "check-needs") this.#turn("check-task"); // somebody who reads the form goes on reading
+    this.#write();
+    this.#say(`${this.#progress()} ${[this.#text(this.#command), ...this.#command.words].join(" ")}`);
+    this.#speak();
+  }
+
+  async #shown(message) {
+    await painted();
+    if (this.#command !== message || this.#view !== "check-task") return; // something else was painted in its place
+    this.#send({ type: "shown", id: message.id, number: message.number, step: message.step });
+  }
+
+  #over(message) {
+    if (!message.again && !this.#dialog.open) return; // nothing was shown, or the person has closed it
+    this.#command ??= message;
+    this.#end = message;
+    this.#notice = null;
+    this.#open();
+    this.#stop();
+    if (message.again) this.#wait(0);
+    if (!message.again || this.#view !== "check-needs") this.#finish();
+  }
+
+  #finish() {
+    this.#turn("check-end");
+    this.#write();
+    this.#say(byId("check-result").textContent);
+  }
+
+  /** Takes the check off the screen. */
+  close() {
+    this.#stop();
+    this.#command = this.#end = this.#notice = null;
+    if (this.#dialog.open) this.#dialog.close();
+    byId("check-mirror").srcObject = null;
+    this.#before?.focus();
+    this.#before = null;
+  }
+
+  #stop() {
+    clearTimeout(this.#silence);
+    this.#countdown.stop();
+    this.#prompt.stop();
+    this.#paint(null, null);
+  }
+
+  #open() {
+    if (this.#dialog.open) return;
+    this.#before = document.activeElement;
+    byId("check-mirror").srcObject = this.#local;
+    this.#dialog.showModal();
+  }
+
+  #wait(taken_ms) {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => {
+      this.#stop();
+      this.#notice = "check.cut";
+      this.#finish();
+    }, taken_ms + SILENCE_MS);
+  }
+
+  #ask(needs) {
+    this.#send({ type: "needs", id: this.#command.id, needs });
+    this.#stop();
+    this.#wait(0);
+    this.#notice = "check.changing";
+    this.#finish();
+  }
+
+  #turn(view) {
+    this.#view = this.#dialog.dataset.view = view;
+    for (const id of VIEWS) byId(id).hidden = id !== view;
+    const waiting = this.#notice === "check.changing" || (this.#end?.again && !this.#notice);
+    byId("check-cannot").hidden = byId("check-again").hidden = byId("check-left").hidden = view !== "check-task";
+    byId("check-close").hidden = view !== "check-end" || waiting;
+    if (view === "check-needs") this.#needs.open(this.#command.gesture);
+    else if (byId("check-close").hidden) this.#dialog.focus();
+    else byId("check-close").focus();
+  }
+
+  // Everything that depends on the language.
+  #write() {
+    byId("check-progress").textContent = this.#end || this.#notice ? "" : this.#progress();
+    byId("check-result").textContent = this.#notice ? t(this.#notice) : this.#end ? this.#text(this.#end) : "";
+    const { type, gesture, words } = this.#command;
+    if (type !== "command") return;
+    byId("check-command").textContent = this.#text(this.#command);
+    byId("check-words").replaceChildren(...words.map((word) => make("span", { textContent: word })));
+    byId("check-picture").replaceChildren(...[pictogram(gesture)].filter(Boolean));
+    byId("check-warning").hidden = gesture !== "screen_light";
+  }
+
+  #paint(colour, dot) {
+    this.#dialog.classList.toggle("lit", colour !== null);
+    this.#dialog.style.backgroundColor = colour ?? "";
+    this.#dialog.style.color = colour ? inkOn(colour) : "";
+    const mark = byId("check-dot");
+    mark.hidden = !dot;
+    if (dot) [mark.style.left, mark.style.top] = dot.map((part) => `${100 * Math.min(1, Math.max(0, part))}%`);
+  }
+
+  #text(message) {
+    return message.text[language] ?? message.text.en;
+  }
+
+  #progress() {
+    const { number, of, attempt } = this.#command;
+    const where = t("check.progress", { number, of: Math.max(number, of) });
+    return attempt > 1 ? `${where} ${t("check.attempt", { attempt })}` : where;
+  }
+
+  #say(text) {
+    byId("check-live").textContent = text;
+  }
+
+  #speak() {
+    if (this.#command && !this.#end) this.#prompt.say(language, this.#command.gesture);
+  }
+}

@@ -1,0 +1,59 @@
+// "I cannot do this": the person says what makes a command impossible and gets other ones. Nobody fails for it.
+
+import { make } from "./dom.js";
+import { onLanguage, t } from "./texts.js";
+
+const NEEDS = ["no_hands", "no_sight", "no_hearing", "no_speech", "head_covering", "glasses", "light_sensitive"];
+// where the form begins, by what was asked: nothing is ticked for anybody
+const LIKELY = {
+  cover_mouth: "no_hands", cover_eye: "no_hands", follow_dot: "no_sight", say_words: "no_speech",
+  blink_twice: "glasses", screen_light: "light_sensitive",
+};
+
+export class Needs {
+  #form;
+  #chosen = new Set();
+
+  /** `chosen(needs)` is called with what was ticked, `back()` when the person goes on as before. */
+  constructor(form, { chosen, back }, signal) {
+    this.#form = form;
+    onLanguage(() => form.hidden || this.#draw());
+    form.addEventListener("change", ({ target }) => {
+      if (target.checked) this.#chosen.add(target.value);
+      else this.#chosen.delete(target.value);
+      this.#enable();
+    }, { signal });
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (event.submitter?.value === "back") return back();
+      return chosen(NEEDS.filter((need) => this.#chosen.has(need)));
+    }, { signal });
+  }
+
+  /** Shows the form; what was chosen before in this call stays chosen. */
+  open(gesture) {
+    this.#draw();
+    this.#form.querySelector(`[value="${LIKELY[gesture] ?? NEEDS[0]}"]`).focus();
+  }
+
+  #draw() {
+    const boxes = NEEDS.map((need) => {
+      const box = make("input", { type: "checkbox", name: "need", value: need, checked: this.#chosen.has(need) });
+      return make("label", { className: "need" }, box, make("span", { textContent: t(`need.${need}`) }));
+    });
+    const send = make("button", { type: "submit", value: "send", className: "primary", textContent: t("check.needs_send") });
+    const back = make("button", { type: "submit", value: "back", textContent: t("check.needs_back") });
+    this.#form.replaceChildren(
+      make("h2", { textContent: t("check.needs_title") }),
+      make("p", { textContent: t("check.needs_what") }),
+      make("fieldset", {}, make("legend", { textContent: t("check.needs_legend") }), ...boxes),
+      make("p", { className: "row" }, send, back),
+    );
+    this.#enable();
+  }
+
+  #enable() {
+    const send = this.#form.querySelector('[value="send"]');
+    if (send) send.disabled = this.#chosen.size === 0;
+  }
+}

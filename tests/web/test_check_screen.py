@@ -1,0 +1,259 @@
+"""What the person being checked is shown, and what their page answers; guard's side is scripted here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Page, Playwright, ViewportSize, expect
+
+from guard.challenge.commands import Gesture, Need
+from tests.web.conftest import Server, browser, serving
+from tests.web.script import TEXTS, Script, Sounds, command, over
+from tests.web.test_call import NARROW, WIDE, wait_until
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+LANGUAGES = {"kk": "Қазақша", "ru": "Русский", "en": "English"}
+
+
+@dataclass
+class Checked:
+    """The page of somebody who is being checked."""
+
+    page: Page
+    script: Script
+    sounds: Sounds
+    problems: list[str] = field(default_factory=list)
+
+    def shown(self) -> list[tuple[int, int]]:
+        return [(m["number"], m["step"]) for m in self.script.answers("shown")]
+
+    def until_shown(self, number: int, step: int = 0) -> None:
+        wait_until(self.page, lambda: (number, step) in self.shown(), f"shown {number}.{step}", 10)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("data"), GUARD_ANALYSIS__ENABLED="false") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def customer_link(server: Server) -> Iterator[str]:
+    with server.client(server.token("*", "operator", "operator")) as http:
+        people = [{"id": "customer", "role": "customer"}, {"id": "agent", "role": "agent"}]
+        made = http.post("/api/v1/sessions", json={"participants": people}).raise_for_status().json()
+    yield f"{server.url}/?token={made['participants'][0]['token']}"
+
+
+@contextmanager
+def page_of(
+    playwright: Playwright, link: str, size: ViewportSize = NARROW, *, motion: str = "reduce"
+) -> Iterator[Checked]:
+    with browser(playwright) as opened:
+        reduced = "reduce" if motion == "reduce" else "no-preference"
+        context = opened.new_context(
+            ignore_https_errors=True,
+            locale="en-GB",
+            viewport=size,
+            reduced_motion=reduced,  # type: ignore[arg-type]
+        )
+        page = context.new_page()
+        checked = Checked(page, Script.of(page), Sounds.of(page))
+        page.on("pageerror", lambda error: checked.problems.append(str(error)))
+        page.on("console", lambda m: checked.problems.append(m.text) if m.type == "error" else None)
+        page.goto(link)
+        expect(page.locator("#preview-note")).to_be_hidden(timeout=15_000)
+        page.get_by_role("button", name="I have read this").click()
+        expect(page.locator(".tile.own")).to_be_visible()
+        yield checked
+        assert checked.problems == []
+
+
+@pytest.fixture
+def checked(playwright: Playwright, customer_link: str) -> Iterator[Checked]:
+    with page_of(playwright, customer_link) as found:
+        yield found
+
+
+def fits(page: Page) -> None:
+    """Nothing of the check is wider than the screen."""
+    wide = page.evaluate("document.querySelector('#check').scrollWidth")
+    assert wide <= page.viewport_size["width"]  # type: ignore[index]
+
+
+def test_every_gesture_is_told_drawn_and_reported_as_shown_in_every_language(checked: Checked) -> None:
+    page, dialog = checked.page, checked.page.get_by_role("dialog", name="Check")
+    for number, gesture in enumerate(Gesture, 1):
+        words = ["apple", "seven", "river"] if gesture is Gesture.SAY_WORDS else []
+        checked.script.say(command(gesture.value, number, words=words, of=len(Gesture)))
+        expect(page.locator("#check-command")).to_have_text(TEXTS.get(f"command.{gesture.value}", "en"))
+        expect(page.locator("#check-progress")).to_have_text(f"Command {number} of {len(Gesture)}.")
+        expect(page.locator(f"#check-picture svg[data-gesture={gesture.value}]")).to_be_visible()
+        expect(page.locator("#check-live")).to_contain_text(" ".join(words) or f"Command {number}")
+        assert page.locator("#check-words span").all_text_contents() == words
+        checked.until_shown(number)
+    assert checked.shown() == [(number, 0) for number in range(1, len(Gesture) + 1)]
+    assert {m["id"] for m in checked.script.answers("shown")} == {"check-1"}
+    for tag, name in LANGUAGES.items():
+        dialog = page.locator("#check")
+        dialog.get_by_role("button", name=name).click()
+        expect(page.locator("#check-command")).to_have_text(TEXTS.get("command.screen_light", tag))
+        fits(page)
+    assert len(checked.shown()) == len(Gesture), "another language is not another command"
+
+
+def test_a_message_over_both_ways_or_too_late_counts_once(checked: Checked) -> None:
+    page = checked.page
+    checked.script.say(command("turn_left"))
+    checked.until_shown(1)
+    checked.script.say(command("follow_dot", 2, 1, dot=[0.94, 0.5]))
+    checked.until_shown(2, 1)
+    for late in (command("follow_dot", 2, 0, dot=[0.5, 0.5]), command("follow_dot", 2, 1, dot=[0.94, 0.5])):
+        checked.script.say(late)
+    checked.script.say(command("turn_left"))
+    checked.script.say(over("pass"))
+    expect(page.locator("#check-result")).to_have_text(TEXTS.get("check.pass", "en"))
+    checked.script.say(command("look_up", 3))
+    expect(page.locator("#check-task")).to_be_hidden()
+    page.get_by_role("button", name="Back to the call").click()
+    expect(page.locator("#check")).to_be_hidden()
+    checked.script.say(over("pass"))
+    page.wait_for_timeout(300)
+    expect(page.locator("#check")).to_be_hidden()
+    assert checked.shown() == [(1, 0), (2, 1)]
+
+
+def test_the_dot_goes_where_it_is_told_and_the_colour_fills_the_screen(checked: Checked) -> None:
+    page = checked.page
+    for step, place in enumerate([(0.5, 0.5), (0.94, 0.5), (0.5, 0.06)]):
+        checked.script.say(command("follow_dot", step=step, dot=place))
+        checked.until_shown(1, step)
+        box = page.locator("#check-dot").bounding_box()
+        assert box is not None
+        centre = ((box["x"] + box["width"] / 2) / 360, (box["y"] + box["height"] / 2) / 740)
+        assert centre == pytest.approx(place, abs=0.01)
+    expect(page.locator("#check-mirror")).to_be_hidden()
+    for step, colour in enumerate(["#ffe0e0", "#e0ffe0", "#203040"]):
+        checked.script.say(command("screen_light", 2, step, colour=colour))
+        checked.until_shown(2, step)
+        rgb = tuple(int(colour[at : at + 2], 16) for at in (1, 3, 5))
+        look = page.locator("#check").evaluate("(e) => [getComputedStyle(e).backgroundColor, e.style.color]")
+        ink = "rgb(0, 0, 0)" if colour != "#203040" else "rgb(255, 255, 255)"
+        assert look == [f"rgb{rgb}", ink]
+        share = page.evaluate("document.querySelector('#check').getBoundingClientRect().height / innerHeight")
+        assert share == 1.0
+    expect(page.locator("#check-mirror")).to_be_hidden()
+    expect(page.locator("#check-dot")).to_be_hidden()
+    expect(page.locator("#check-warning")).to_contain_text("If light affects you")
+    checked.script.say(command("look_up", 3))
+    expect(page.locator("#check-mirror")).to_be_visible()
+    assert page.locator("#check").evaluate("(e) => e.style.backgroundColor") == ""
+
+
+def test_a_person_who_cannot_asks_for_other_commands_by_keyboard(checked: Checked) -> None:
+    page, form = checked.page, checked.page.locator("#check-needs")
+    checked.script.say(command("cover_mouth"))
+    checked.until_shown(1)
+    page.keyboard.press("Escape")
+    expect(form).to_be_visible()
+    assert form.locator("input").evaluate_all("(all) => all.map((e) => e.value)") == [n.value for n in Need]
+    expect(form.get_by_label("I cannot bring a hand to my face")).to_be_focused()
+    expect(form.get_by_role("button", name="Ask for other commands")).to_be_disabled()
+    fits(page)
+    page.keyboard.press("Space")
+    form.get_by_label("I wear glasses").press("Space")
+    # the form stays while the check goes on behind it
+    checked.script.say(command("turn_left", 2))
+    expect(form).to_be_visible()
+    form.get_by_role("button", name="Ask for other commands").press("Enter")
+    assert checked.script.answers("needs") == [{"id": "check-1", "needs": ["no_hands", "glasses"]}]
+    expect(page.locator("#check-result")).to_contain_text("other commands are being prepared")
+    checked.script.say(command("look_up", attempt=2))
+    expect(page.locator("#check-command")).to_have_text(TEXTS.get("command.look_up", "en"))
+    expect(page.locator("#check-progress")).to_have_text("Command 1 of 3. Attempt 2.")
+    page.get_by_role("button", name="I cannot do this").click()
+    expect(form.get_by_label("I wear glasses")).to_be_checked()
+    form.get_by_role("button", name="Back to the command").click()
+    expect(page.locator("#check-command")).to_be_visible()
+    assert len(checked.script.answers("needs")) == 1
+    assert checked.shown() == [(1, 0), (1, 0)]
+
+
+def test_the_end_is_told_in_plain_words_and_the_focus_comes_back(checked: Checked) -> None:
+    page = checked.page
+    page.locator("#microphone").focus()
+    checked.script.say(command("open_mouth"))
+    expect(page.locator("#check")).to_be_focused()
+    checked.script.say(over("fail", again=True))
+    expect(page.locator("#check-result")).to_have_text(TEXTS.get("check.again", "en"))
+    expect(page.locator("#check-close")).to_be_hidden()
+    checked.script.say(command("turn_right", attempt=2))
+    checked.script.say(over("inconclusive", attempt=2))
+    expect(page.locator("#check-result")).to_have_text(TEXTS.get("check.inconclusive", "en"))
+    close = page.get_by_role("button", name="Back to the call")
+    expect(close).to_be_focused()
+    close.press("Enter")
+    expect(page.locator("#check")).to_be_hidden()
+    expect(page.locator("#microphone")).to_be_focused()
+
+
+def test_the_time_runs_down_and_a_check_that_stops_lets_the_person_out(
+    playwright: Playwright, customer_link: str
+) -> None:
+    with page_of(playwright, customer_link, WIDE, motion="any") as checked:
+        page = checked.page
+        page.clock.install()
+        checked.script.say(command("turn_left", limit_s=6.0))
+        seconds = page.locator("#check-seconds")
+        expect(seconds).to_have_text("6")
+        expect(page.locator("#check-bar")).to_be_visible()
+        page.clock.run_for(4100)
+        expect(seconds).to_have_text("2")
+        page.clock.run_for(4000)
+        expect(seconds).to_have_text("0")
+        expect(page.locator("#check-task")).to_be_visible()
+        page.clock.run_for(18_500)
+        expect(page.locator("#check-result")).to_contain_text("the check was interrupted")
+        page.get_by_role("button", name="Back to the call").click()
+        expect(page.locator("#call")).to_be_visible()
+        expect(page.locator("#check")).to_be_hidden()
+
+
+def test_the_call_can_be_left_from_within_a_check(checked: Checked) -> None:
+    checked.script.say(command("turn_left"))
+    checked.until_shown(1)
+    checked.page.locator("#check").get_by_role("button", name="Leave").click()
+    expect(checked.page.locator("#over-title")).to_have_text(re.compile("left"))
+    expect(checked.page.locator("#check")).to_be_hidden()
+
+
+def test_each_command_is_said_once_and_a_sound_that_fails_is_told(checked: Checked) -> None:
+    page, note = checked.page, checked.page.locator("#check-sound")
+    checked.script.say(command("turn_left"))
+    checked.until_shown(1)
+    wait_until(page, lambda: len(checked.sounds.asked) == 1, "the first prompt", 5)
+    expect(note).to_be_empty()
+    page.get_by_role("button", name="Hear it again").click()
+    wait_until(page, lambda: len(checked.sounds.asked) == 2, "the prompt again", 5)
+    expect(note).to_be_empty()
+    checked.sounds.missing = True
+    checked.script.say(command("look_up", 2))
+    expect(note).to_have_text("Read the text: the sound could not be played.")
+    page.locator("#check").get_by_role("button", name="Қазақша").click()
+    expect(note).to_contain_text("дыбысты ойнату мүмкін болмады")
+    page.get_by_role("button", name="Қайта тыңдау").click()
+    wait_until(page, lambda: len(checked.sounds.asked) == 4, "the prompt in the other language", 5)
+    assert [name.split(".")[0] for name in checked.sounds.asked] == [
+        "en/turn_left",
+        "en/turn_left",
+        "en/look_up",
+        "kk/look_up",
+    ]
+    checked.sounds.missing = False
+    checked.script.say(command("tilt_left", 3))
+    expect(note).to_be_empty()
