@@ -8,6 +8,7 @@
     +- AccessError        a token is missing, wrong, expired or not enough
     +- NotFoundError      a session, participant or connection does not exist
     +- Overload           guard itself has no room for the request now
+    +- RecordError        a signed record cannot be made, written or read
 
 Analysis may fail; the call goes on.
 """
@@ -67,3 +68,7 @@ class Overload(GuardError):
     """Guard has no room for the request now."""
 
     status = 503
+
+
+class RecordError(GuardError):
+    """A signed record cannot be made, written or read."""

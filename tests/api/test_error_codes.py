@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ERRORS = {"GuardError", "ConfigError", "ModelError", "MediaError", "PeerError", "AccessError"} | {
     "NotFoundError",
     "Overload",
+    "RecordError",
     "DemoError",
     "problem",
 }
