@@ -54,7 +54,7 @@ class StepTable(Strict):
         at: the state that starts it; ``suspect`` starts it in both.
         autonomy: ``automatic`` is possible for the notice, the hold and the challenge.
         limit_s: seconds after which it is overdue and the next step is opened all the same; the notice
-            has its own timetable (``[alerts]``) and takes none.
+            (its timetable is ``[alerts]``) and an automatic hold (``confirm_s``) take none.
         kind: of a challenge.
         to: roles that are told of it; those the profile tells, where it is left out.
     """
@@ -75,11 +75,19 @@ class StepTable(Strict):
                 raise ValueError("the notice is always given: it needs autonomy automatic, at suspect")
             if self.limit_s is not None or self.to is not None:
                 raise ValueError("the notice takes neither limit_s nor to; [alerts] and tell say them")
-        elif self.limit_s is None:
-            raise ValueError(f"{self.step.value} needs limit_s, the seconds after which it is overdue")
+        elif (self.limit_s is None) is not self._asked_at_once:
+            raise ValueError(
+                f"{self.step.value} needs limit_s, the seconds after which it is overdue"
+                if self.limit_s is None
+                else "an automatic hold takes no limit_s; confirm_s says how long it may take"
+            )
         if (self.kind is not None) != (self.step is StepName.CHALLENGE):
             raise ValueError("a challenge needs kind, and no other step takes one")
         return self
+
+    @property
+    def _asked_at_once(self) -> bool:
+        return self.step is StepName.HOLD and self.autonomy is Autonomy.AUTOMATIC
 
     def starts_in(self, state: State) -> bool:
         """Return whether the state starts the step."""
