@@ -16,11 +16,18 @@ STATUS: Mapping[str, int] = {
     "token_forbidden": 403,
     "session_ended": 410,
     "participant_not_analysed": 409,
+    "step_unknown": 409,
+    "hold_missing": 409,
+    "second_person_needed": 409,
+    "release_forbidden": 403,
     "body_too_large": 413,
     "body_too_slow": 408,
     "content_type": 415,
     "ice_restart_unsupported": 422,
-    "challenge_not_available": 501,
+    "challenge_not_analysed": 409,
+    "challenge_absent": 409,
+    "challenge_running": 409,
+    "challenge_unsupported": 501,
 }
 """Codes whose status is not the one of their error class."""
 
