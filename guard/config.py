@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from guard.api.services import ApiConfig
+from guard.challenge.outputs import CheckConfig
 from guard.codec.receive import ReceiveConfig
 from guard.errors import ConfigError
 from guard.fusion.config import FusionConfig, Thresholds
@@ -106,6 +107,17 @@ class AnalysisConfig:
     def __post_init__(self) -> None:
         if self.tap_packets < 64:
             raise ConfigError("config_value", f"analysis.tap_packets: {self.tap_packets} is below 64")
+
+
+@dataclass(frozen=True, slots=True)
+class ChecksConfig:
+    """The active checks.
+
+    Args:
+        course: how a check goes.
+    """
+
+    course: CheckConfig = field(default_factory=CheckConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +212,7 @@ class Settings(BaseSettings):
     analysis: AnalysisConfig = AnalysisConfig()
     fusion: FusionConfig = FusionConfig()
     alerts: AlertsConfig = AlertsConfig()
+    checks: ChecksConfig = ChecksConfig()
     webhook: WebhookConfig = WebhookConfig()
     log: LogConfig = LogConfig()
 
@@ -224,11 +237,12 @@ class Settings(BaseSettings):
             if isinstance(table, Mapping) and key in table:
                 raise ConfigError("config_key", f"{section}.{key}: is set by {elsewhere}; remove it here")
         _check_numbers(values, {name: field.default for name, field in cls.model_fields.items()})
-        weights = values.get("fusion", {})
-        if isinstance(weights, Mapping) and isinstance(weights.get("weights"), Mapping):
-            given = {str(name): value for name, value in weights["weights"].items()}
-            defaults = {signal.value: value for signal, value in FusionConfig().weights.items()}
-            values = {**values, "fusion": {**weights, "weights": {**defaults, **given}}}
+        for name in ("weights", "call_shares"):
+            fusion = values.get("fusion", {})
+            if isinstance(fusion, Mapping) and isinstance(fusion.get(name), Mapping):
+                given = {str(signal): value for signal, value in fusion[name].items()}
+                defaults = {signal.value: value for signal, value in getattr(FusionConfig(), name).items()}
+                values = {**values, "fusion": {**fusion, name: {**defaults, **given}}}
         return values
 
     @model_validator(mode="after")

@@ -86,6 +86,8 @@ FAMILIES: tuple[Family, ...] = (
         "alert_delivery_seconds", "histogram", "decision to delivery over the channel", ("channel",), _CALL
     ),
     Family("alert_acknowledged_seconds", "histogram", "decision to a person's acknowledgement", (), _CALL),
+    Family("challenges", "counter", "attempts at active checks", ("kind", "result")),
+    Family("records_lost", "counter", "signed records that could not be written", ("reason",)),
     Family("acks", "totals", "acknowledgements by outcome", ("outcome",)),
     Family("process_up", "levels", "1 while the child process answers", ("process",)),
     Family("process_restarts", "totals", "times the child process was lost", ("process",)),
@@ -165,6 +167,14 @@ class Metrics:
     def delivery_failed(self, channel: str, reason: str) -> None:
         """A channel could not make a delivery; ``reason`` is a code."""
         self._counters["deliveries_failed"].labels(channel, reason).inc()
+
+    def challenge(self, kind: str, result: str) -> None:
+        """An attempt at an active check has ended."""
+        self._counters["challenges"].labels(kind, result).inc()
+
+    def record_lost(self, reason: str) -> None:
+        """A signed record could not be written; ``reason`` is an error code."""
+        self._counters["records_lost"].labels(reason).inc()
 
     def acknowledged(self, delay_s: float) -> None:
         """A person acknowledged an alert so long after its decision."""

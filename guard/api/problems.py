@@ -27,7 +27,6 @@ STATUS: Mapping[str, int] = {
     "challenge_not_analysed": 409,
     "challenge_absent": 409,
     "challenge_running": 409,
-    "challenge_unsupported": 501,
 }
 """Codes whose status is not the one of their error class."""
 

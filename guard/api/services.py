@@ -9,9 +9,10 @@ from typing import Any
 from guard.clock import Clock
 from guard.errors import ConfigError
 from guard.signalling.actions import Actions
+from guard.signalling.check_messages import CheckMessage
 from guard.signalling.connections import Connections, ConnectionsConfig
 from guard.signalling.messages import DeviceMessage
-from guard.signalling.ports import ActionSink, EnrolmentPort, MediaPlane
+from guard.signalling.ports import ActionSink, ChecksPort, EnrolmentPort, MediaPlane
 from guard.signalling.rooms import Rooms, RoomsConfig
 from guard.signalling.sdp import MAX_SDP_BYTES
 from guard.signalling.sessions import Sessions
@@ -71,6 +72,7 @@ class Services:
     rooms: Rooms
     voices: EnrolmentPort
     faces: EnrolmentPort
+    checks: ChecksPort
     ready: Ready
     metrics: MetricsPage
     config: ApiConfig = field(default_factory=ApiConfig)
@@ -86,6 +88,7 @@ class Services:
         sink: ActionSink,
         voices: EnrolmentPort,
         faces: EnrolmentPort,
+        checks: ChecksPort,
         ready: Ready,
         metrics: MetricsPage,
         config: ApiConfig | None = None,
@@ -93,12 +96,14 @@ class Services:
         rooms_config: RoomsConfig | None = None,
         on_page: Callable[[str, str, bool], None] = lambda *_: None,
         on_device: Callable[[str, str, DeviceMessage], None] = lambda *_: None,
+        on_check: Callable[[str, str, CheckMessage], None] = lambda *_: None,
     ) -> Services:
         """Wire signalling to a media plane and to whoever takes the actions.
 
         Args:
             on_page: told (session, participant, open) when somebody's page has joined or gone.
             on_device: told (session, participant, report) what somebody's page says of its camera.
+            on_check: told (session, participant, message) what it says of a check.
         """
         settings = config or ApiConfig()
         connections = Connections(media, sessions, connections_config)
@@ -112,6 +117,7 @@ class Services:
             config=rooms_config or RoomsConfig(ice_servers=settings.ice_servers),
             on_page=on_page,
             on_device=on_device,
+            on_check=on_check,
         )
-        parts = (clock, tokens, sessions, connections, actions, rooms, voices, faces)
+        parts = (clock, tokens, sessions, connections, actions, rooms, voices, faces, checks)
         return cls(*parts, ready, metrics, settings)

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from guard.api.auth import from_header, from_header_or_query, require_site_operator, require_watcher
 from guard.api.services import Services
-from guard.errors import GuardError
 from guard.signalling.actions import MAX_REASON_CHARS
 from guard.signalling.hub import Subscription
 from guard.signalling.messages import Name
@@ -76,6 +75,12 @@ class ChallengeBody(_Body):
     language: Literal["kk", "ru", "en"] = "en"
 
 
+class StartedChallenge(BaseModel):
+    """A check that has begun."""
+
+    id: str
+
+
 def sessions_router(services: Services) -> APIRouter:
     """Return the session routes."""
     router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
@@ -121,11 +126,16 @@ def sessions_router(services: Services) -> APIRouter:
         await services.actions.perform(access, session, body.action, alert=body.alert, reason=body.reason)
 
     @router.post("/{session}/challenges", status_code=201)
-    async def challenge(session: str, body: ChallengeBody, access: Annotated[Access, Depends(token)]) -> None:
-        """Ask a participant to pass an active check; not part of this version, so refused with 501."""
+    async def challenge(
+        session: str, body: ChallengeBody, access: Annotated[Access, Depends(token)]
+    ) -> StartedChallenge:
+        """Ask a participant to pass an active check; each attempt's result is an event of the session."""
         require_watcher(access, session)
         sessions.get(session).participant(body.participant)
-        raise GuardError("challenge_not_available", "this version has no active checks yet")
+        check = services.checks.start(
+            session, body.participant, body.kind, language=body.language, by=access.participant
+        )
+        return StartedChallenge(id=check)
 
     return router
 

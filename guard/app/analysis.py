@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from guard.app.check_runner import CheckRunner, CheckTools
 from guard.app.enrolment import (
     FACE,
     VOICE,
@@ -28,7 +30,7 @@ from guard.errors import GuardError
 from guard.fusion.config import Thresholds
 from guard.inference.lanes import ScoreSink
 from guard.types import AudioFrame, Score, State, TapPacket, TrackKey, Verdict, VideoFrame
-from guard.windows.face_models import FaceModels
+from guard.windows.face_models import FaceModels, Mesh
 from guard.workers.link import Link, open_link
 from guard.workers.wire import (
     EncodedPicture,
@@ -42,6 +44,8 @@ from guard.workers.wire import (
 HEARTBEAT_S = 0.3
 VERDICT_EVERY_S = 0.2
 KEYFRAME_EVERY_S = 2.0
+# how fast the delay of the quickest media may be taken to grow: clocks differ by far less
+DRIFT_RATIO = 0.002
 
 
 def verdict_message(verdict: Verdict, decided_s: float, latency_s: float | None) -> Message:
@@ -70,13 +74,16 @@ class ParticipantClock:
         self._first_s: dict[tuple[str, str], float] = {}
         self._offset_s: dict[TrackKey, float] = {}
         self._arrival_s: dict[TrackKey, float] = {}
+        self._base_s: dict[TrackKey, tuple[float, float]] = {}
 
     def place(self, frame: AudioFrame | VideoFrame, arrival_s: float) -> AudioFrame | VideoFrame:
         """Return the frame with its time moved onto the participant's axis."""
         key = frame.key
         first_s = self._first_s.setdefault((key.session, key.participant), arrival_s)
         offset_s = self._offset_s.setdefault(key, max(arrival_s - first_s - frame.time_s, 0.0))
-        self._arrival_s[key] = arrival_s - offset_s - frame.time_s
+        self._arrival_s[key] = base_s = arrival_s - offset_s - frame.time_s
+        lowest_s, at_s = self._base_s.get(key, (base_s, arrival_s))
+        self._base_s[key] = (min(base_s, lowest_s + DRIFT_RATIO * max(arrival_s - at_s, 0.0)), arrival_s)
         return replace(frame, time_s=frame.time_s + offset_s)
 
     def latency_s(self, score: Score, now: float) -> float | None:
@@ -84,10 +91,19 @@ class ParticipantClock:
         base_s = self._arrival_s.get(score.key)
         return None if base_s is None else max(now - base_s - score.end_s, 0.0)
 
+    def arrived_s(self, key: TrackKey, time_s: float) -> float:
+        """Return when media of this time arrived, monotonic seconds, were all as quick as the quickest.
+
+        What is late is late for the network's reasons; a clock that drifts is followed.
+        """
+        base_s, _ = self._base_s.get(key, (0.0, 0.0))
+        return base_s + time_s
+
     def forget(self, session: str, participant: str) -> None:
         """Drop what is kept of a participant who left."""
         self._first_s.pop((session, participant), None)
-        for table in (self._offset_s, self._arrival_s):
+        tables: tuple[dict[TrackKey, Any], ...] = (self._offset_s, self._arrival_s, self._base_s)
+        for table in tables:
             for key in [k for k in table if (k.session, k.participant) == (session, participant)]:
                 del table[key]
 
@@ -97,6 +113,7 @@ class AnalysisWorker:
 
     Args:
         thresholds_of: where the states of a profile, by name, begin.
+        checks: what active checks are made of.
     """
 
     def __init__(
@@ -107,6 +124,7 @@ class AnalysisWorker:
         config: PipelineConfig,
         receive: ReceiveConfig,
         thresholds_of: Callable[[str], Thresholds],
+        checks: CheckTools,
     ) -> None:
         self._clock = clock
         self._models = models
@@ -128,8 +146,12 @@ class AnalysisWorker:
             self._decided,
             threads=(clock, self._into_loop),
             session_thresholds=lambda session: self._thresholds.get(session, config.fusion.thresholds),
+            looked=self._looked,
         )
         self._pipeline, self._lanes = built.pipeline, built.lanes
+        self._checks = CheckRunner(
+            clock, checks, send=self._send, arrived_s=self._times.arrived_s, scored=self._pipeline.scored
+        )
 
     async def run(self, sock: socket.socket) -> None:
         """Serve until the relay process closes its end."""
@@ -141,6 +163,7 @@ class AnalysisWorker:
             await self._ended.wait()
         finally:
             heart.cancel()
+            self._checks.close()
             for lane in self._lanes:
                 lane.close()
 
@@ -207,9 +230,15 @@ class AnalysisWorker:
         if receiver is None:
             receiver = self._receivers.setdefault(packet.key, self._open(packet))
         for frame in receiver.push(packet):
-            self._pipeline.push(self._times.place(frame, packet.arrival_s))
+            placed = self._times.place(frame, packet.arrival_s)
+            if isinstance(placed, AudioFrame):
+                self._checks.hear(placed)
+            self._pipeline.push(placed)
         if receiver.wants_keyframe:
             self._ask_keyframe(packet)
+
+    def _looked(self, frame: VideoFrame, meshes: Mapping[int, Mesh]) -> None:
+        self._checks.looked(frame, meshes)
 
     def _ask_keyframe(self, packet: TapPacket) -> None:
         """Ask the relay for a keyframe: analysis began, or lost its place, mid-stream."""
@@ -228,6 +257,7 @@ class AnalysisWorker:
             self._thresholds[session] = self._thresholds_of(str(message.get("profile")))
         elif message.get("type") == "session_ended":
             self._thresholds.pop(session, None)
+            self._checks.forget(session)
             if self._models.speaker is not None:
                 self._models.speaker.match.withdraw(session)
             if self._models.identity is not None:
@@ -239,11 +269,14 @@ class AnalysisWorker:
 
     def _about_participant(self, message: Message) -> None:
         who = (str(message.get("session")), str(message.get("participant")))
-        if message.get("type") == "acknowledge":
+        if str(message.get("type")).startswith("check_"):
+            self._checks.receive(message)
+        elif message.get("type") == "acknowledge":
             self._pipeline.acknowledge(*who)
         elif message.get("type") == "device":
             self._models.cameras.report(*who, read_report(message["report"]))
         elif message.get("type") == "forget":
+            self._checks.forget(*who)
             self._pipeline.forget(*who)
             self._times.forget(*who)
             self._sent.pop(who, None)

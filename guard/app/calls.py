@@ -14,11 +14,12 @@ import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
+from guard.app.call_ports import AnalysisPort, ChecksFace, Counters, MediaPort
 from guard.app.deliver import Deliverer
 from guard.clock import Clock
-from guard.errors import GuardError
+from guard.errors import GuardError, PeerError
 from guard.policy.config import AlertsConfig
 from guard.policy.engine import Policy
 from guard.policy.messages import Action as DeliveryAction
@@ -35,41 +36,16 @@ from guard.relay.events import (
     TrackPublished,
 )
 from guard.signalling.actions import Actions
-from guard.signalling.messages import DeviceMessage
+from guard.signalling.check_messages import CheckMessage
+from guard.signalling.messages import DeviceMessage, parse_message
 from guard.signalling.ports import Action, ActionKind
 from guard.signalling.session import Participant, Session
 from guard.signalling.sessions import Sessions
 from guard.types import Signal, SignalState, State, Verdict
 
 MAX_ACK_CHARS = 512
+MAX_CHECK_CHARS = 8192
 MAX_REMEMBERED_ALERTS = 1024
-
-
-class AnalysisPort(Protocol):
-    """The analysis process."""
-
-    def send(self, message: dict[str, Any]) -> bool:
-        """Tell it something; False where it is down or behind."""
-
-
-class MediaPort(Protocol):
-    """What Calls asks of the relay."""
-
-    def tap_participant(self, session: str, participant: str, on: bool = True) -> None:
-        """Copy a participant's tracks, present and future, to the tap; or stop that."""
-
-
-class Counters(Protocol):
-    """What Calls counts; ``metrics.py`` behind it."""
-
-    def verdict(self, latency_s: float) -> None:
-        """One verdict, and how old the media behind it was."""
-
-    def alert(self, profile: str, state: State) -> None:
-        """One new alert."""
-
-    def acknowledged(self, delay_s: float) -> None:
-        """A person acknowledged so long after the decision."""
 
 
 class Calls:
@@ -106,21 +82,24 @@ class Calls:
         self._old_acks: Counter[str] = Counter()
         self.bad_messages = 0
         self._lost: Callable[[str], None] = lambda _: None
+        self._checks: ChecksFace | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._actions: Actions | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._analysis_up = False
         sessions.listen(opened=self._opened, joined=self._joined, ended=self._ended)
 
-    def attach(self, actions: Actions, lost: Callable[[str], None]) -> None:
+    def attach(self, actions: Actions, lost: Callable[[str], None], checks: ChecksFace) -> None:
         """Give it what was built after it.
 
         Args:
             actions: checks and applies a person's acknowledgement.
             lost: told the id of a connection the media plane has closed.
+            checks: the active checks.
         """
         self._actions = actions
         self._lost = lost
+        self._checks = checks
 
     def acks(self) -> Counter[str]:
         """Return the acknowledgements so far, by outcome."""
@@ -129,6 +108,8 @@ class Calls:
     def page(self, session: str, participant: str, is_open: bool) -> None:
         """A participant's call page has connected or gone."""
         policy = self._policies.get(session)
+        if not is_open and self._checks is not None:
+            self._checks.page_gone(session, participant)
         if policy is not None:
             self._carry_out(policy.has_page(participant, is_open, self._clock.now()))
 
@@ -138,6 +119,13 @@ class Calls:
         if policy is not None and policy.suspectable(participant):
             who = {"session": session, "participant": participant}
             self._analysis.send({"type": "device", **who, "report": report.model_dump(exclude={"v", "type"})})
+            if self._checks is not None:
+                self._checks.device(session, participant, report)
+
+    def judged(self, session: str, participant: str) -> bool:
+        """Return whether a participant is analysed."""
+        policy = self._policies.get(session)
+        return policy is not None and policy.suspectable(participant)
 
     # -- the session's life
 
@@ -196,11 +184,22 @@ class Calls:
     def _message(self, session: str, participant: str, text: str) -> None:
         alert = parse_ack(text)
         if alert is None or self._actions is None:
-            self.bad_messages += 1
+            self._other_message(session, participant, text)
             return
         task = asyncio.get_running_loop().create_task(self._acknowledge(session, participant, alert))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _other_message(self, session: str, participant: str, text: str) -> None:
+        """Take what is no acknowledgement: a page without a room's socket answers checks by this channel."""
+        try:
+            message = parse_message(text) if len(text) <= MAX_CHECK_CHARS else None
+        except PeerError:
+            message = None
+        if self._checks is None or not isinstance(message, CheckMessage):
+            self.bad_messages += 1
+            return
+        self._checks.page_says(session, participant, message)
 
     async def _acknowledge(self, session: str, participant: str, alert: str) -> None:
         assert self._actions is not None
@@ -212,7 +211,9 @@ class Calls:
     # -- from the analysis process
 
     def on_analysis(self, message: Mapping[str, Any]) -> None:
-        """Take one verdict message of the analysis process."""
+        """Take one message of the analysis process: a verdict, or one about a check."""
+        if str(message.get("type")).startswith("check_") and self._checks is not None:
+            self._checks.on_analysis(message)
         if message.get("type") != "verdict":
             return
         verdict = read_verdict(message)
@@ -260,6 +261,8 @@ class Calls:
         """The analysis process is gone: every analysed participant is shown so at once."""
         del reason
         self._analysis_up = False
+        if self._checks is not None:
+            self._checks.analysis_down()
         for session in self._sessions:
             for participant in list(session.participants.values()):
                 if self._policies[session.id].suspectable(participant.id):

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from guard.app.analysis import AnalysisWorker
+from guard.app.check_tools import check_tools
 from guard.app.parts import load_models, settings_config
 from guard.banner_worker import run_banner_worker
 from guard.clock import Clock
@@ -63,5 +64,6 @@ async def _analysis(sock: socket.socket, settings: Settings, clock: Clock) -> No
         config=settings_config(settings),
         receive=settings.analysis.receive,
         thresholds_of=lambda name: thresholds(settings.profile_named(name)),
+        checks=check_tools(settings.checks.course, None),
     )
     await worker.run(sock)

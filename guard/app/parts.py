@@ -37,7 +37,7 @@ from guard.types import (
 )
 from guard.windows.audio import AudioWindowConfig, AudioWindows
 from guard.windows.face_models import FaceModels
-from guard.windows.faces import FaceWindowConfig, FaceWindows
+from guard.windows.faces import FaceWindowConfig, FaceWindows, Looked
 
 OnVerdict = Callable[[Verdict, Sequence[Score]], None]
 
@@ -184,6 +184,7 @@ def build_pipeline(
     *,
     threads: tuple[Clock, Callable[[ScoreSink], ScoreSink]] | None = None,
     session_thresholds: Callable[[str], Thresholds] | None = None,
+    looked: Looked = lambda *_: None,
 ) -> Built:
     """Return a pipeline over the loaded models.
 
@@ -192,6 +193,7 @@ def build_pipeline(
         threads: None scores in the caller's thread (files). Otherwise a clock, and a
             function that wraps a sink so that it may be called from any thread.
         session_thresholds: thresholds of a session's policy; without it the configured ones.
+        looked: told of every picture in which faces are followed.
     """
     fusions: dict[tuple[str, str], Fusion] = {}
 
@@ -203,7 +205,7 @@ def build_pipeline(
 
     stages = Stages(
         audio=lambda key: AudioWindows(key, config.audio),
-        face=lambda key: FaceWindows(key, config.face, models.faces),
+        face=lambda key: FaceWindows(key, config.face, models.faces, looked),
         fusion=make_fusion,
     )
     lanes: dict[Kind, list[Lane]] = {kind: [] for kind in Kind}

@@ -17,15 +17,19 @@ from guard.api.services import Services
 from guard.api.tls import host_addresses, own_certificate
 from guard.api.webhook import WebhookSender
 from guard.app.calls import Calls
+from guard.app.checks import Checks
 from guard.app.deliver import Deliverer, Ports
 from guard.app.enrolment import FACE, VOICE, Enrolments
 from guard.app.injection import Injection
 from guard.app.preflight import configured_certificate, webhook_config
+from guard.app.recorder import SessionRecords
 from guard.app.tap_pump import TapPump
 from guard.app.watch import MetricsPage, watch_loop
 from guard.clock import Clock, SystemClock
 from guard.config import Settings, load_settings
-from guard.errors import ConfigError
+from guard.errors import ConfigError, GuardError
+from guard.evidence.book import RecordBook
+from guard.evidence.keys import load_signing_key
 from guard.log import configure, get_logger
 from guard.media.announcements import announcement
 from guard.metrics import Metrics
@@ -88,6 +92,7 @@ class Application:
         self.webhook = None if webhook is None else WebhookSender(webhook, clock)
         self._build_media()
         self._build_calls()
+        self._build_checks(folder)
         self.services = Services.build(
             clock=clock,
             tokens=self.tokens,
@@ -107,11 +112,13 @@ class Application:
             ).render,
             on_page=self.calls.page,
             on_device=self.calls.device,
+            on_check=self.checks.page_says,
+            checks=self.checks,
             config=settings.api,
             connections_config=settings.connections,
             rooms_config=settings.rooms,
         )
-        self.calls.attach(self.services.actions, self.services.rooms.media_lost)
+        self.calls.attach(self.services.actions, self.services.rooms.media_lost, self.checks)
         tls = configured_certificate(settings)
         if settings.server.tls and tls is None:
             tls = own_certificate(folder, clock, host_addresses())
@@ -150,6 +157,8 @@ class Application:
         await self.http.stop()
         await self.relay.shutdown()
         self.calls.close()
+        self.checks.close()
+        await asyncio.to_thread(self.records.close)
         self.pump.close()
         await self.injection.stop()
         await self.analysis.stop()
@@ -225,6 +234,32 @@ class Application:
             texts=load_texts(),
             profile_of=self._settings.profile_named,
         )
+
+    def _build_checks(self, folder: Path) -> None:
+        key = load_signing_key(folder)
+        book = RecordBook(folder / "records", key, self._clock)
+        self.records = SessionRecords(book, key, self._clock, self._record_failed)
+        self.checks = Checks(
+            clock=self._clock,
+            sessions=self.sessions,
+            analysis=self.analysis,
+            messages=self.relay,
+            recorder=self.records,
+            texts=load_texts(),
+            judged=self.calls.judged,
+            graded=lambda claim, shown_s: {"shown": len(shown_s), "device": claim.device is not None},
+            done=self._attempt_over,
+        )
+        self.sessions.listen(ended=lambda session: self.records.ended(session.id))
+
+    def _attempt_over(self, session: str, participant: str, kind: str, result: str, again: bool) -> None:
+        del session, participant, again
+        self.metrics.challenge(kind, result)
+
+    def _record_failed(self, session: str, kind: str, error: GuardError) -> None:
+        """A record is lost: loud, since what is claimed later rests on it."""
+        log.error("record_lost", session=session, record=kind, code=error.code, why=error.message)
+        self.metrics.record_lost(error.code)
 
     def _from_relay(self, event: RelayEvent) -> None:
         self.calls.on_relay(event)

@@ -108,6 +108,11 @@ class Check:
         """The number of the attempt that runs, or of the last one, from 1."""
         return self._attempt
 
+    @property
+    def commands_least(self) -> int:
+        """How many commands an attempt has at least."""
+        return self._least
+
     def deadline(self) -> float | None:
         """Return when ``poll`` is due next; None when it is over."""
         return None if self.over else self._due_s
@@ -188,7 +193,10 @@ class Check:
         if not self._queue:
             first = not self._asked
             count = self._least if first else 1
-            pool = choices(self.kind, self._needs, set(Gesture) - set(self._judges))
+            unknown = set(Gesture) - set(self._judges)
+            if self.kind is CheckKind.VISUAL and not self._recogniser:
+                unknown.add(Gesture.SAY_WORDS)  # words nobody writes down are worth too little here
+            pool = choices(self.kind, self._needs, unknown)
             fresh = [g for g in pool if g not in {asked.command.gesture for asked in self._asked}]
             self._queue.extend(
                 draw(self._dice, fresh, self._used, count, language=self._language, drawing=self._drawing)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from guard.errors import PeerError
+from guard.signalling.check_messages import CheckMessage
 from guard.signalling.sdp import MAX_MEDIA_LINES, MAX_SDP_BYTES
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -122,7 +123,7 @@ class DeviceMessage(_Strict):
     pictures: Count
 
 
-Message = Join | OfferMessage | Candidate | Ack | Leave | DeviceMessage
+Message = Join | OfferMessage | Candidate | Ack | Leave | DeviceMessage | CheckMessage
 
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 

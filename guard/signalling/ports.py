@@ -83,6 +83,23 @@ class EnrolmentPort(Protocol):
         """Forget what was enrolled for a participant, or for everybody in the session."""
 
 
+class ChecksPort(Protocol):
+    """Leads participants through active checks (docs/challenges.md)."""
+
+    def start(self, session: str, participant: str, kind: str, *, language: str, by: str) -> str:
+        """Begin a check and return its id; the results come as events of the session.
+
+        Args:
+            kind: visual, light, occlusion, words or mutual.
+            language: of words to be read.
+            by: who asked for it.
+
+        Raises:
+            PeerError: ``challenge_not_analysed``, ``challenge_absent`` or ``challenge_running``.
+            Overload: ``analysis_unavailable``.
+        """
+
+
 class ActionSink(Protocol):
     """Takes permitted actions: policy stops repeating, evidence writes them down."""
 

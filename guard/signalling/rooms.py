@@ -17,6 +17,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from guard.clock import Clock, rfc3339
 from guard.errors import AccessError, ConfigError, GuardError, PeerError
 from guard.signalling.actions import Actions
+from guard.signalling.check_messages import (
+    CheckMessage,
+    ClientMessage,
+    ComparedMessage,
+    NeedsMessage,
+    ShownMessage,
+)
 from guard.signalling.closing import CLOSE_LEFT, Budget, close, close_code
 from guard.signalling.connections import Connection, Connections, Via
 from guard.signalling.hub import Subscription
@@ -93,12 +100,14 @@ class Rooms:
         config: RoomsConfig | None = None,
         on_page: Callable[[str, str, bool], None] = lambda *_: None,
         on_device: Callable[[str, str, DeviceMessage], None] = lambda *_: None,
+        on_check: Callable[[str, str, CheckMessage], None] = lambda *_: None,
     ) -> None:
         """Serve no page yet.
 
         Args:
             on_page: told (session, participant, open) when somebody's page has joined or gone.
             on_device: told (session, participant, report) what somebody's page says of its camera.
+            on_check: told (session, participant, message) what it says of a check.
         """
         self._tokens = tokens
         self._sessions = sessions
@@ -108,6 +117,7 @@ class Rooms:
         self._config = config or RoomsConfig()
         self._on_page = on_page
         self._on_device = on_device
+        self._on_check = on_check
         self._pages: dict[tuple[str, str], _Page] = {}
 
     def __len__(self) -> int:
@@ -283,6 +293,8 @@ class Rooms:
                 )
             case DeviceMessage():
                 self._on_device(page.session.id, page.person.id, message)
+            case ShownMessage() | NeedsMessage() | ComparedMessage() | ClientMessage():
+                self._on_check(page.session.id, page.person.id, message)
             case _:
                 raise PeerError("message_unexpected", "already joined")
 

@@ -6,12 +6,13 @@ away or cut off by the edge is skipped with the reason, and so is a picture with
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from guard.media.align import align_matrix, transform_points, warp
 from guard.media.quality import face_quality, outside_ratio
 from guard.types import FaceQuality, FaceWindow, TrackKey, VideoFrame, WindowSkip
-from guard.windows.face_models import FaceModels
+from guard.windows.face_models import FaceModels, Mesh
 from guard.windows.face_track import FaceTrackConfig, FaceTracker, FollowedFace
 from guard.windows.glimpses import Glimpses
 
@@ -21,6 +22,9 @@ FACE_DARK = "face_dark"
 FACE_BLURRED = "face_blurred"
 FACE_TURNED = "face_turned"
 FACE_CUT_OFF = "face_cut_off"
+
+Looked = Callable[[VideoFrame, Mapping[int, Mesh]], None]
+"""Told of every picture that was looked at, with the faces found in it by FaceTrack number."""
 
 # picture times jitter by a few milliseconds; a picture this early still counts as due
 _EARLY_S = 0.005
@@ -80,8 +84,15 @@ class FaceWindowConfig:
 class FaceWindows:
     """The face stage of one video track."""
 
-    def __init__(self, key: TrackKey, config: FaceWindowConfig, models: FaceModels) -> None:
+    def __init__(
+        self,
+        key: TrackKey,
+        config: FaceWindowConfig,
+        models: FaceModels,
+        looked: Looked = lambda *_: None,
+    ) -> None:
         self._key = key
+        self._looked = looked
         self._config = config
         self._tracker = FaceTracker(config.track, models)
         self._looked_s: float | None = None
@@ -103,7 +114,7 @@ class FaceWindows:
             looked_s = None
         elif looked_s is not None and frame.time_s < self._due_s - _EARLY_S:
             if self._glimpsed.due(frame.time_s, 1.0 / self._config.glimpse_hz - _EARLY_S):
-                self._glimpsed.add(frame, self._tracker.glance(frame.image))
+                self._glimpse(frame, self._tracker.glance(frame.image))
             else:
                 self._glimpsed.skip(frame)
             return []
@@ -111,11 +122,15 @@ class FaceWindows:
             looked_s = None
         self._schedule(frame.time_s, looked_s)
         faces = self._tracker.push(frame.image, frame.time_s)
-        self._glimpsed.add(frame, {face.number: face.mesh for face in faces})
+        self._glimpse(frame, {face.number: face.mesh for face in faces})
         if not faces:
             start_s = frame.time_s if looked_s is None else looked_s
             return [WindowSkip(self._key, start_s, frame.time_s, NO_FACE)]
         return [self._window(frame, face) for face in faces]
+
+    def _glimpse(self, frame: VideoFrame, meshes: Mapping[int, Mesh]) -> None:
+        self._glimpsed.add(frame, meshes)
+        self._looked(frame, meshes)
 
     def _schedule(self, time_s: float, looked_s: float | None) -> None:
         """Keep to a grid, so that uneven picture times do not lower the rate."""

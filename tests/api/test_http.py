@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.api import create_app
-from guard.errors import Overload
+from guard.errors import GuardError, Overload, PeerError
 from guard.types import Role, Signal, SignalState, State
 from tests.api.support import assert_problem, auth, open_session
 from tests.signalling.fakes import ANSWER, PUBLISH, House, house, offer
@@ -211,14 +211,40 @@ async def test_a_refusal_of_the_media_plane_reaches_the_client(
     assert len(home.services.connections) == 0
 
 
-async def test_challenges_are_refused_and_no_result_is_invented(
+async def test_those_who_watch_may_start_a_check_and_nobody_else(
     client: httpx.AsyncClient, home: House
 ) -> None:
     made = await open_session(client, home)
-    url, body = f"/api/v1/sessions/{made['id']}/challenges", {"participant": "customer", "kind": "visual"}
+    url = f"/api/v1/sessions/{made['id']}/challenges"
+    body = {"participant": "customer", "kind": "visual", "language": "kk"}
     answer = await client.post(url, json=body, headers=auth(made["agent"]))
-    assert_problem(answer, 501, "challenge_not_available")
+    assert (answer.status_code, answer.json()) == (201, {"id": "check-1"})
+    assert home.checks.started == [(made["id"], "customer", "visual", "kk", "agent")]
     assert_problem(await client.post(url, json=body, headers=auth(made["customer"])), 403, "token_forbidden")
+    nobody = {**body, "participant": "nobody"}
+    answer = await client.post(url, json=nobody, headers=auth(made["agent"]))
+    assert_problem(answer, 404, "participant_unknown")
+    odd = {**body, "kind": "palm_reading"}
+    assert_problem(await client.post(url, json=odd, headers=auth(made["agent"])), 422, "request_invalid")
+    assert len(home.checks.started) == 1
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status"),
+    [
+        (PeerError("challenge_not_analysed", "not analysed"), 409),
+        (PeerError("challenge_absent", "not there"), 409),
+        (PeerError("challenge_running", "one runs"), 409),
+        (Overload("analysis_unavailable", "down"), 503),
+    ],
+)
+async def test_a_check_that_cannot_run_is_refused_with_the_reason(
+    client: httpx.AsyncClient, home: House, refusal: GuardError, status: int
+) -> None:
+    made = await open_session(client, home)
+    home.checks.refusal = refusal
+    url, body = f"/api/v1/sessions/{made['id']}/challenges", {"participant": "customer", "kind": "light"}
+    assert_problem(await client.post(url, json=body, headers=auth(made["agent"])), status, refusal.code)
 
 
 async def test_errors_are_problem_documents_everywhere(client: httpx.AsyncClient, home: House) -> None:

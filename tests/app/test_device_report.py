@@ -7,7 +7,9 @@ import socket
 from typing import Any
 
 from guard.app.analysis import AnalysisWorker
+from guard.app.check_tools import check_tools
 from guard.app.parts import load_models, settings_config, thresholds_of
+from guard.challenge.outputs import CheckConfig
 from guard.clock import SystemClock
 from guard.codec.receive import ReceiveConfig
 from guard.config import Settings
@@ -41,6 +43,7 @@ async def test_the_analysis_process_keeps_the_report_of_whom_it_is_about() -> No
         config=settings_config(Settings()),
         receive=ReceiveConfig(),
         thresholds_of=thresholds_of,
+        checks=check_tools(CheckConfig(), None),
     )
     ours, theirs = socket.socketpair()
     running = asyncio.create_task(worker.run(theirs))

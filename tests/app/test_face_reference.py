@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from guard.app.analysis import AnalysisWorker
+from guard.app.check_tools import check_tools
 from guard.app.parts import Models, load_models, settings_config, thresholds_of
+from guard.challenge.outputs import CheckConfig
 from guard.clock import SystemClock
 from guard.codec.files import read_file
 from guard.codec.receive import ReceiveConfig
@@ -48,6 +50,7 @@ async def told(models: Models, *records: bytes, answers: int = 0) -> list[Messag
         config=settings_config(Settings()),
         receive=ReceiveConfig(),
         thresholds_of=thresholds_of,
+        checks=check_tools(CheckConfig(), None),
     )
     ours, theirs = socket.socketpair()
     running = asyncio.create_task(worker.run(theirs))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from guard.api import ApiConfig, Services
 from guard.clock import ManualClock
 from guard.errors import GuardError
+from guard.signalling.check_messages import CheckMessage
 from guard.signalling.messages import DeviceMessage
 from guard.signalling.ports import Action
 from guard.signalling.sessions import Sessions, SessionsConfig
@@ -101,6 +102,21 @@ class ScriptedEnrolments:
 
 
 @dataclass
+class ScriptedChecks:
+    """Starts every check it is asked for, or raises what the test put there."""
+
+    started: list[tuple[str, str, str, str, str]] = field(default_factory=list)
+    said: list[tuple[str, str, CheckMessage]] = field(default_factory=list)
+    refusal: GuardError | None = None
+
+    def start(self, session: str, participant: str, kind: str, *, language: str, by: str) -> str:
+        if self.refusal is not None:
+            raise self.refusal
+        self.started.append((session, participant, kind, language, by))
+        return f"check-{len(self.started)}"
+
+
+@dataclass
 class House:
     """Everything behind the HTTP layer, with a clock the test moves."""
 
@@ -114,6 +130,7 @@ class House:
     voices: ScriptedEnrolments
     faces: ScriptedEnrolments
     devices: list[tuple[str, str, DeviceMessage]]
+    checks: ScriptedChecks
 
     def token(self, session: str, participant: str, role: Role, ttl_s: float = 3600.0) -> str:
         return self.tokens.issue(session, participant, role, ttl_s=ttl_s)
@@ -129,7 +146,9 @@ def house(config: ApiConfig | None = None, sessions_config: SessionsConfig | Non
     failing: dict[str, str] = {}
     voices, faces = ScriptedEnrolments(), ScriptedEnrolments()
     devices: list[tuple[str, str, DeviceMessage]] = []
+    checks = ScriptedChecks()
     services = Services.build(
+        checks=checks,
         clock=clock,
         tokens=tokens,
         sessions=sessions,
@@ -141,7 +160,8 @@ def house(config: ApiConfig | None = None, sessions_config: SessionsConfig | Non
         metrics=lambda: b"guard_up 1\n",
         config=config,
         on_device=lambda *told: devices.append(told),
+        on_check=lambda *told: checks.said.append(told),
     )
     # the relay reports every end, also those that were asked for
     media.on_closed = services.rooms.media_lost
-    return House(clock, media, log, tokens, sessions, failing, services, voices, faces, devices)
+    return House(clock, media, log, tokens, sessions, failing, services, voices, faces, devices, checks)

@@ -1,0 +1,329 @@
+"""The active checks in the relay process: who is checked, what goes on whose screen, what is recorded.
+
+    POST .../challenges, policy -> Checks -> analysis process -> command -> page
+    attempt of the analysis process -> Checks -> signed record, event to those who watch
+
+Judging is not done here: the analysis process alone sees pictures (``check_runner.py``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from guard.app.check_words import command_event, dated, over_event, result_event
+from guard.clock import Clock, rfc3339
+from guard.errors import GuardError, Overload, PeerError
+from guard.policy.texts import Texts
+from guard.signalling.check_messages import (
+    CheckMessage,
+    ClientMessage,
+    ComparedMessage,
+    NeedsMessage,
+    ShownMessage,
+)
+from guard.signalling.messages import DeviceMessage
+from guard.signalling.session import Session
+from guard.signalling.sessions import Sessions
+from guard.workers.wire import Message
+
+# longer than any check: an analysis process that says nothing more has lost it
+MAX_CHECK_S = 420.0
+MUTUAL_S = 120.0
+
+
+class AnalysisPort(Protocol):
+    """The analysis process."""
+
+    @property
+    def up(self) -> bool:
+        """Whether it works."""
+
+    def send(self, message: dict[str, Any]) -> bool:
+        """Tell it something; False where it is down or behind."""
+
+
+class MessagePort(Protocol):
+    """The data channels."""
+
+    def send(self, session: str, participant: str, text: str) -> bool:
+        """Send text to a participant; False where no channel is open."""
+
+
+class Recorder(Protocol):
+    """Writes signed records."""
+
+    def record(self, session: str, kind: str, body: Mapping[str, Any]) -> None:
+        """Write one; a failure is told loudly where it happens, never here."""
+
+    def badge(self, statement: Mapping[str, Any]) -> str:
+        """Return a statement signed with this server's key, as one word."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientClaim:
+    """What a participant's page said of itself: its files and its camera."""
+
+    client: ClientMessage | None = None
+    device: DeviceMessage | None = None
+
+
+@dataclass(slots=True)
+class _Running:
+    id: str
+    session: str
+    participant: str
+    kind: str
+    language: str
+    by: str
+    attempt: int = 1
+    timer: asyncio.TimerHandle | None = None
+    recipients: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def who(self) -> tuple[str, str]:
+        return self.session, self.participant
+
+
+class Checks:
+    """Every check of every session.
+
+    Args:
+        clock: time.
+        sessions: who is in which call; results are published there.
+        analysis: the process that judges.
+        messages: data channels.
+        recorder: signed records.
+        texts: what is shown, in every language.
+        judged: whether a participant of a session is analysed.
+        graded: grades what a page said of itself, with the seconds its screen took, for the record.
+        done: told (session, participant, kind, result, again) after each attempt.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        sessions: Sessions,
+        analysis: AnalysisPort,
+        messages: MessagePort,
+        recorder: Recorder,
+        texts: Texts,
+        judged: Callable[[str, str], bool],
+        graded: Callable[[ClientClaim, list[float]], Mapping[str, Any]],
+        done: Callable[[str, str, str, str, bool], None] = lambda *_: None,
+    ) -> None:
+        self._clock, self._sessions, self._analysis = clock, sessions, analysis
+        self._messages, self._recorder, self._texts = messages, recorder, texts
+        self._judged, self._graded, self._done = judged, graded, done
+        self._running: dict[tuple[str, str], _Running] = {}
+        self._claims: dict[tuple[str, str], ClientClaim] = {}
+        sessions.listen(ended=self._ended)
+
+    # -- beginning
+
+    def start(self, session: str, participant: str, kind: str, *, language: str, by: str) -> str:
+        """Begin a check and return its id (``ChecksPort``).
+
+        Raises:
+            PeerError: ``challenge_not_analysed``, ``challenge_absent`` or ``challenge_running``.
+            Overload: ``analysis_unavailable``.
+        """
+        found = self._sessions.get(session)
+        self._check_possible(found, participant, kind)
+        running = _Running(secrets.token_urlsafe(12), session, participant, kind, language, by)
+        self._running[running.who] = running
+        if kind == "mutual":
+            self._start_mutual(running, found)
+        elif not self._tell(running, "check_start", check_kind=kind, language=language):
+            del self._running[running.who]
+            raise _unavailable()
+        limit_s = MUTUAL_S if kind == "mutual" else MAX_CHECK_S
+        reason = "mutual_unanswered" if kind == "mutual" else "check_lost"
+        loop = asyncio.get_running_loop()
+        running.timer = loop.call_later(limit_s, self._give_up, running, reason)
+        body = {"check": running.id, "kind": kind, "participant": participant, "by": by, "language": language}
+        self._recorder.record(session, "challenge_begun", body)
+        return running.id
+
+    def _check_possible(self, session: Session, participant: str, kind: str) -> None:
+        person = session.participant(participant)
+        if kind != "mutual" and not self._judged(session.id, participant):
+            raise PeerError(
+                "challenge_not_analysed", "this participant is not analysed; check somebody who is"
+            )
+        if not (person.connected or person.publishing):
+            raise PeerError("challenge_absent", "this participant is not in the call; wait until they are")
+        if (session.id, participant) in self._running:
+            raise PeerError("challenge_running", "a check of this participant runs already; wait for its end")
+        if kind != "mutual" and not self._analysis.up:
+            raise _unavailable()
+
+    def _start_mutual(self, running: _Running, session: Session) -> None:
+        code = f"{secrets.randbelow(1_000_000):06d}"
+        sides = {running.participant, running.by} & set(session.participants)
+        watching = {p.id for p in session.participants.values() if p.role.value in ("agent", "host")}
+        running.recipients = frozenset(sides | watching)
+        statement = {
+            "v": 1,
+            "session": running.session,
+            "code": code,
+            "customer": running.participant,
+            "agent": running.by,
+            "at": rfc3339(self._clock.utc()),
+        }
+        event = {
+            "v": 1,
+            "type": "mutual",
+            "id": running.id,
+            "participant": running.participant,
+            "code": f"{code[:3]} {code[3:]}",
+            "badge": self._recorder.badge(statement),
+            "text": self._texts.all("check.mutual"),
+        }
+        self._sessions.publish(running.session, event, running.recipients)
+
+    # -- from pages and data channels
+
+    def page_says(self, session: str, participant: str, message: CheckMessage) -> None:
+        """Take what somebody's page says; of checks of others, or that are over, nothing is taken."""
+        if isinstance(message, ClientMessage):
+            self._claim(session, participant, client=message)
+            return
+        running = self._running.get((session, participant))
+        if running is None or running.id != message.id:
+            return
+        match message:
+            case ShownMessage():
+                self._tell(running, "check_shown", number=message.number, step=message.step)
+            case NeedsMessage():
+                self._tell(running, "check_needs", needs=list(message.needs))
+            case ComparedMessage():
+                if running.kind == "mutual":
+                    result, reason = ("pass", "codes_equal") if message.same else ("fail", "codes_different")
+                    self._finish(running, result, reason)
+
+    def device(self, session: str, participant: str, report: DeviceMessage) -> None:
+        """Keep what a participant's page last said of its camera, for the record."""
+        self._claim(session, participant, device=report)
+
+    def _claim(
+        self,
+        session: str,
+        participant: str,
+        *,
+        client: ClientMessage | None = None,
+        device: DeviceMessage | None = None,
+    ) -> None:
+        old = self._claims.get((session, participant), ClientClaim())
+        self._claims[session, participant] = ClientClaim(client or old.client, device or old.device)
+
+    # -- from the analysis process
+
+    def on_analysis(self, message: Mapping[str, Any]) -> None:
+        """Take a message about a check that runs; any other is dropped."""
+        running = self._running.get((str(message["session"]), str(message["participant"])))
+        if running is None or running.id != message["id"]:
+            return
+        if message["type"] == "check_show":
+            self._show(running, message)
+        elif message["type"] == "check_attempt":
+            self._attempt_over(running, message)
+
+    def analysis_down(self) -> None:
+        """The analysis process is gone, and with it every check that needs pictures."""
+        for running in [r for r in self._running.values() if r.kind != "mutual"]:
+            self._finish(running, "inconclusive", "detector_down")
+
+    def page_gone(self, session: str, participant: str) -> None:
+        """The participant's page has gone: nothing can be shown to them any more."""
+        running = self._running.get((session, participant))
+        if running is not None and running.kind == "mutual":
+            self._finish(running, "inconclusive", "participant_left")
+        elif running is not None:
+            self._tell(running, "check_cancel", reason="participant_left")
+
+    def _show(self, running: _Running, message: Mapping[str, Any]) -> None:
+        running.attempt = int(message["attempt"])
+        self._to_person(running, command_event(message, self._texts))
+
+    def _attempt_over(self, running: _Running, message: Mapping[str, Any]) -> None:
+        running.attempt = int(message["attempt"])
+        keys = ("attempt", "result", "reason", "again", "other_commands")
+        now, utc = self._clock.now(), self._clock.utc()
+        commands = [dated(command, now, utc) for command in message["commands"]]
+        shown = [s for c in message["commands"] for s in c["shown_after_s"] if s is not None]
+        claim = self._claims.get(running.who, ClientClaim())
+        body = {
+            **self._head(running),
+            **{key: message[key] for key in keys},
+            "commands": commands,
+            "client": self._graded(claim, shown),
+        }
+        self._conclude(running, str(message["result"]), str(message["reason"]), bool(message["again"]), body)
+
+    # -- ending
+
+    def _give_up(self, running: _Running, reason: str) -> None:
+        if self._running.get(running.who) is running:
+            self._finish(running, "inconclusive", reason)
+
+    def _finish(self, running: _Running, result: str, reason: str) -> None:
+        """End a check that the analysis process did not end."""
+        body = {**self._head(running), "attempt": running.attempt, "result": result, "reason": reason}
+        self._conclude(running, result, reason, False, {**body, "again": False})
+
+    def _head(self, running: _Running) -> dict[str, Any]:
+        return {
+            "check": running.id,
+            "kind": running.kind,
+            "participant": running.participant,
+            "by": running.by,
+            "language": running.language,
+        }
+
+    def _conclude(
+        self, running: _Running, result: str, reason: str, again: bool, body: Mapping[str, Any]
+    ) -> None:
+        self._recorder.record(running.session, "challenge_attempt", body)
+        if not again:
+            self._running.pop(running.who, None)
+            if running.timer is not None:
+                running.timer.cancel()
+        head = {"id": running.id, "participant": running.participant, "attempt": running.attempt}
+        self._to_person(running, over_event(head, result, self._texts, again=again))
+        self._sessions.publish(running.session, result_event(head, result, reason))
+        self._done(running.session, running.participant, running.kind, result, again)
+
+    def _ended(self, session: Session) -> None:
+        for running in [r for r in self._running.values() if r.session == session.id]:
+            self._finish(running, "inconclusive", "call_ended")
+        for who in [w for w in self._claims if w[0] == session.id]:
+            del self._claims[who]
+
+    def close(self) -> None:
+        """Stop the timers."""
+        for running in self._running.values():
+            if running.timer is not None:
+                running.timer.cancel()
+
+    # -- ways out
+
+    def _to_person(self, running: _Running, event: dict[str, Any]) -> None:
+        """Show it to the person who is checked, by page and by data channel; the page takes it once."""
+        self._sessions.publish(running.session, event)
+        text = json.dumps(event, ensure_ascii=False, allow_nan=False)
+        self._messages.send(running.session, running.participant, text)
+
+    def _tell(self, running: _Running, kind: str, **more: Any) -> bool:
+        head: Message = {"type": kind, "id": running.id, "session": running.session}
+        return self._analysis.send({**head, "participant": running.participant, **more})
+
+
+def _unavailable() -> GuardError:
+    text = "the analysis process does not work now; try again when the console shows it up"
+    return Overload("analysis_unavailable", text)
