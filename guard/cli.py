@@ -21,6 +21,7 @@ import uvloop
 from rich.console import Console
 
 from guard import __version__
+from guard.app.evidence import app as evidence_app
 from guard.clock import SystemClock
 from guard.errors import GuardError, ModelError
 from guard.types import Role
@@ -33,6 +34,7 @@ eval_app = typer.Typer(no_args_is_help=True, help="Measure a detector on labelle
 app.add_typer(models_app, name="models")
 app.add_typer(eval_app, name="eval")
 app.add_typer(policy_app, name="policy")
+app.add_typer(evidence_app, name="evidence")
 
 Config = Annotated[Path | None, typer.Option("--config", help="guard.toml; without it the defaults.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]

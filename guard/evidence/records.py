@@ -67,7 +67,7 @@ class Record:
 
     def digest(self) -> str:
         """Return what the next line says in ``prev``."""
-        return hashlib.sha256(self.line()).hexdigest()
+        return line_digest(self.line())
 
     def signed_by(self, public: Ed25519PublicKey) -> bool:
         """Tell whether the signature is that of the key's owner over this content."""
@@ -92,6 +92,11 @@ class Record:
             "key": self.key,
             "body": self.body,
         }
+
+
+def line_digest(line: bytes) -> str:
+    """Return the SHA-256 in hex of a line without its line feed."""
+    return hashlib.sha256(line).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
