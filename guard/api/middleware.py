@@ -11,22 +11,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from guard.api.problems import from_error, problem
 from guard.errors import AccessError
 
-CSP = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "media-src 'self' blob:",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
+
+def content_policy(script_sources: str = "'self'") -> str:
+    """Return the content security policy, with these sources of scripts."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {script_sources}",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "media-src 'self' blob:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
     )
-)
+
 
 SECURITY_HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": CSP,
+    "Content-Security-Policy": content_policy(),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     # links carry tokens

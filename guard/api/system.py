@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from guard.api.auth import require_metrics
+from guard.api.middleware import content_policy
+from guard.api.page import build_page
 from guard.api.services import Services
 from guard.resources import web_dir
 
@@ -29,6 +31,11 @@ class PageFiles(StaticFiles):
 def system_router(services: Services) -> APIRouter:
     """Return the routes for probes, Prometheus and the page."""
     router = APIRouter()
+    page = build_page(web_dir())
+    page_headers = {
+        "Content-Security-Policy": content_policy(page.script_sources),
+        "Integrity-Policy": "blocked-destinations=(script)",
+    }
 
     @router.get("/healthz", tags=["system"])
     async def healthz() -> dict[str, str]:
@@ -50,8 +57,8 @@ def system_router(services: Services) -> APIRouter:
         return Response(services.metrics(), media_type=METRICS_TYPE)
 
     @router.get("/", include_in_schema=False)
-    async def page() -> Response:
+    async def call_page() -> Response:
         """Return the call page; it reads its token from the address."""
-        return FileResponse(web_dir() / "index.html", media_type="text/html; charset=utf-8")
+        return HTMLResponse(page.html, headers=page_headers)
 
     return router

@@ -3,6 +3,7 @@
 import { callApi } from "./access.js";
 import { Alerts } from "./alerts.js";
 import { CheckScreen } from "./check.js";
+import { describeClient } from "./client.js";
 import { byId } from "./dom.js";
 import { Media } from "./media.js";
 import { Room } from "./room.js";
@@ -26,6 +27,7 @@ export class Call {
   #held = false;
   #onOver;
   #stopped = new AbortController();
+  #described = false;
 
   /** `camera` watches the camera of `local` and may be null; `onOver(why)` is called once when the call is over for this page. */
   constructor(access, local, camera, onOver) {
@@ -66,6 +68,17 @@ export class Call {
     this.#people(message.participants, false);
     this.#connect(this.#media !== null);
     this.#camera?.start((report) => this.#room.send({ type: "device", ...report }));
+    if (!this.#described) this.#describe();
+  }
+
+  async #describe() {
+    this.#described = true;
+    try {
+      this.#room.send(await describeClient());
+    } catch (error) {
+      this.#described = false; // said again after the next joining
+      this.#problem(t("problem.failed", { detail: error.message }));
+    }
   }
 
   #message(message) {
