@@ -292,6 +292,7 @@ class AnalysisWorker:
         self._loop.call_soon_threadsafe(sink, scores)
 
     def _decided(self, verdict: Verdict, scores: Sequence[Score]) -> None:
+        self._checks.watched(scores)
         who = (verdict.session, verdict.participant)
         now = self._clock.now()
         sent_s, sent_state = self._sent.get(who, (-VERDICT_EVERY_S, State.UNDECIDED))

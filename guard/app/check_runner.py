@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
+from guard.app.check_watch import PassiveScores
 from guard.app.check_words import attempt_message, show_message
 from guard.challenge.check import Check
 from guard.challenge.commands import Answer, CheckKind, Gesture, Judge, Need
@@ -70,6 +71,7 @@ class _Running:
     check: Check
     memory: SightMemory = field(default_factory=SightMemory)
     resample: Resampler | None = None
+    passive: PassiveScores = field(default_factory=PassiveScores)
 
 
 class CheckRunner:
@@ -140,6 +142,13 @@ class CheckRunner:
             samples = running.resample.push(samples)
         running.check.hear(samples, self._arrived_s(frame.key, frame.time_s))
 
+    def watched(self, scores: Sequence[Score]) -> None:
+        """Take scores of the passive detectors, of whomever."""
+        for score in scores:
+            running = self._running.get((score.key.session, score.key.participant))
+            if running is not None:
+                running.passive.take(score, self._arrived_s(score.key, score.end_s))
+
     def forget(self, session: str, participant: str | None = None) -> None:
         """A participant has left, or the session is over: their checks end, unanswered ones inconclusive."""
         for who in [w for w in self._running if w[0] == session and participant in (None, w[1])]:
@@ -181,7 +190,8 @@ class CheckRunner:
                     self._listen(running, output)
                 case AttemptOver():
                     self._score(running, output)
-                    self._send(attempt_message(running.id, running.who, output))
+                    passive = running.passive.account(output.commands)
+                    self._send(attempt_message(running.id, running.who, output, passive))
         if running.check.over and self._running.get(running.who) is running:
             del self._running[running.who]
         self._arm()

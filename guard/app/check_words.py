@@ -39,7 +39,9 @@ def show_message(check: str, who: tuple[str, str], show: Show, of: int) -> Messa
     }
 
 
-def attempt_message(check: str, who: tuple[str, str], over: AttemptOver) -> Message:
+def attempt_message(
+    check: str, who: tuple[str, str], over: AttemptOver, passive: Mapping[str, Any]
+) -> Message:
     """Return what the relay process is told of an attempt that has ended.
 
     Which needs the person named is not part of it: it may tell of an illness. That there were any is.
@@ -55,6 +57,7 @@ def attempt_message(check: str, who: tuple[str, str], over: AttemptOver) -> Mess
         "again": over.again,
         "other_commands": bool(over.needs),
         "commands": [_account(asked) for asked in over.commands],
+        "passive": dict(passive),
     }
 
 

@@ -262,6 +262,7 @@ class Checks:
             **self._head(running),
             **{key: message[key] for key in keys},
             "commands": commands,
+            "passive": message["passive"],
             "client": self._graded(claim, shown),
         }
         self._conclude(running, str(message["result"]), str(message["reason"]), bool(message["again"]), body)

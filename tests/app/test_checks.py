@@ -106,6 +106,7 @@ class Desk:
             again=again,
             other_commands=False,
             commands=[command],
+            passive={},
         )
 
 
