@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from guard.fusion.engine import CheckResult
 from guard.inference.slots import Priority
 from guard.types import (
     AudioFrame,
@@ -88,6 +89,12 @@ class FusionStage(Protocol):
 
     def acknowledge(self, at_s: float) -> None:
         """A person has seen the latched state: release it."""
+
+    def note_check(self, result: CheckResult, at_s: float) -> None:
+        """Take the result of a whole active check."""
+
+    def lapse(self) -> None:
+        """Nothing comes from the participant any more: what was heard and seen counts no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +173,28 @@ class Pipeline:
         if fusion is None or last is None:
             return
         fusion.acknowledge(last.at_s)
+        self._decide(who, fusion, last.at_s, ())
+
+    def note_check(self, session: str, participant: str, result: CheckResult) -> None:
+        """Take the result of a whole active check, repeats included; a new Verdict follows."""
+        who = (session, participant)
+        fusion, last = self._fusions.get(who), self._verdicts.get(who)
+        if fusion is None:
+            return  # left before the check was over
+        at_s = 0.0 if last is None else last.at_s
+        fusion.note_check(result, at_s)
+        self._decide(who, fusion, at_s, ())
+
+    def lapse(self, session: str, participant: str) -> None:
+        """Nothing has come from the participant for so long that the evidence lapses; a Verdict follows.
+
+        Media time stands still meanwhile, so the verdicts would stay as they are for ever.
+        """
+        who = (session, participant)
+        fusion, last = self._fusions.get(who), self._verdicts.get(who)
+        if fusion is None or last is None:
+            return
+        fusion.lapse()
         self._decide(who, fusion, last.at_s, ())
 
     def forget(self, session: str, participant: str) -> None:

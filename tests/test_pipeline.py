@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from guard.fusion.engine import CheckResult
 from guard.inference.lanes import InlineLane
 from guard.pipeline import Lane, Pipeline, Stages
 from guard.types import (
@@ -99,6 +100,12 @@ class Threshold:
         return Verdict(*self.who, at_s, state, llr)
 
     def acknowledge(self, at_s: float) -> None:
+        self.scores.clear()
+
+    def note_check(self, result: CheckResult, at_s: float) -> None:
+        raise AssertionError("no check is made here")
+
+    def lapse(self) -> None:
         self.scores.clear()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from guard.errors import ConfigError
@@ -86,11 +86,14 @@ SUPPORT_ONLY = frozenset(
         Signal.LIP_SYNC,
         Signal.PRESENTATION,
         Signal.VIRTUAL_CAMERA,
+        Signal.SCREEN_LIGHT,
     }
 )
 
 VOICE = EvidenceConfig(bona_fide_s=8.0)
 FACE = EvidenceConfig(min_windows=8, bona_fide_windows=40, max_gap_s=1.0)
+# one answer to one check: there is nothing to take the mean of
+CHECK = EvidenceConfig(cap_llr=4.0, call_share=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +104,26 @@ class FusionConfig:
         thresholds: from the policy profile; they move the state, never the llr.
         voice: evidence of the signals read from audio.
         face: evidence of the signals read from video.
+        check: evidence of the active checks that give an llr.
         weights: non-negative weight of each signal; one that is not named counts 0. One
             that counts 0 is reported with its llr, but moves neither the state nor its reasons.
+        call_shares: ``call_share`` of the signals for which it was measured (python -m
+            benchmarks.call_share); the others have that of their kind.
         horizons_s: lengths of the bounded means, seconds; the last is the memory.
-        switch_horizons_s: lengths of the means that must stand out from what was before.
-        stand_out: llr that such a mean may claim per unit of llr by which it stands out.
         cusum_drift_llr: what the change detector takes off every unit of evidence.
         cusum_llr: where the change detector says that the evidence has turned.
         amber_clear_s: how long the llr must stay below half of amber.
         max_faces: faces followed at once in one picture; the one longest unseen goes.
         max_windows: windows kept for one signal and face.
+        face_fresh_s: once a face was judged, bona_fide needs a face judged this lately.
+        low_coverage: share of the last minute that must have been looked at; below it the
+            verdict says so.
     """
 
     thresholds: Thresholds = field(default_factory=Thresholds)
     voice: EvidenceConfig = VOICE
     face: EvidenceConfig = FACE
+    check: EvidenceConfig = CHECK
     weights: Mapping[Signal, float] = field(
         default_factory=lambda: {
             Signal.VOICE_SPOOF: 1.0,
@@ -129,35 +137,41 @@ class FusionConfig:
             Signal.PRESENTATION: 0.0,  # no real screen was ever filmed for it
             Signal.VIRTUAL_CAMERA: 0.5,
             Signal.FACE_IDENTITY: 0.5,
-            Signal.SCREEN_LIGHT: 1.0,
+            Signal.SCREEN_LIGHT: 0.5,  # measured on rendered faces only
         }
     )
-    horizons_s: tuple[float, ...] = (30.0, 60.0)
-    switch_horizons_s: tuple[float, ...] = (8.0, 15.0)
-    stand_out: float = 0.75
+    call_shares: Mapping[Signal, float] = field(default_factory=lambda: {Signal.VOICE_SPOOF: 0.63})
+    horizons_s: tuple[float, ...] = (8.0, 15.0, 60.0)
     cusum_drift_llr: float = 0.5
     cusum_llr: float = 1.5
     amber_clear_s: float = 20.0
     max_faces: int = 6
     max_windows: int = 600
+    face_fresh_s: float = 15.0
+    low_coverage: float = 0.5
 
     def __post_init__(self) -> None:
         _require(all(w >= 0 for w in self.weights.values()), "weights", "must not be negative")
-        horizons_s = (*self.switch_horizons_s, *self.horizons_s)
-        rising = all(a < b for a, b in pairwise((0.0, *horizons_s)))
-        _require(bool(self.horizons_s) and rising, "horizons_s", "must rise, above switch_horizons_s")
-        _require(self.stand_out > 0, "stand_out", "must be positive")
+        _require(all(0 < r <= 1 for r in self.call_shares.values()), "call_shares", "must lie in (0, 1]")
+        rising = all(a < b for a, b in pairwise((0.0, *self.horizons_s)))
+        _require(bool(self.horizons_s) and rising, "horizons_s", "must rise from above 0")
         _require(
             self.cusum_drift_llr >= 0 < self.cusum_llr, "cusum_llr", "needs drift >= 0 and cusum_llr > 0"
         )
         _require(self.amber_clear_s > 0, "amber_clear_s", "must be positive")
         _require(self.max_faces >= 1, "max_faces", "must be at least 1")
         _require(self.max_windows >= 8, "max_windows", "must be at least 8")
+        _require(self.face_fresh_s > 0, "face_fresh_s", "must be positive")
+        _require(0 <= self.low_coverage <= 1, "low_coverage", "must lie in [0, 1]")
 
     def decides(self, signal: Signal) -> bool:
         """Return whether the signal may move the state by itself."""
         return self.weights.get(signal, 0.0) > 0 and signal not in SUPPORT_ONLY
 
-    def evidence(self, kind: Kind) -> EvidenceConfig:
-        """Return how the scores of this kind of track become evidence."""
-        return self.voice if kind is Kind.AUDIO else self.face
+    def evidence(self, signal: Signal) -> EvidenceConfig:
+        """Return how the scores of this signal become evidence."""
+        if signal is Signal.SCREEN_LIGHT:
+            return self.check
+        own = self.voice if signal.kind is Kind.AUDIO else self.face
+        share = self.call_shares.get(signal)
+        return own if share is None else replace(own, call_share=share)

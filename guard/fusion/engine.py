@@ -13,28 +13,42 @@ Rules, all in this file:
 3. The llr does not depend on the thresholds; the state does.
 4. State machine:
 
-       from \\ when       llr >= red   llr >= amber   below          acknowledged
-       undecided          SPOOF        SUSPECT        2              -
-       bona_fide          SPOOF        SUSPECT        2              -
-       suspect            SPOOF        SUSPECT        1, then 2      undecided, restarted
-       spoof              SPOOF        SPOOF          SPOOF          undecided, restarted
+       from \\ when       llr >= red   llr >= amber   below          check failed   acknowledged
+       undecided          SPOOF        SUSPECT        2              SUSPECT, held  -
+       bona_fide          SPOOF        SUSPECT        2              SUSPECT, held  -
+       suspect            SPOOF        SUSPECT        1, then 2      SUSPECT, held  undecided, restarted
+       spoof              SPOOF        SPOOF          SPOOF          SPOOF          undecided, restarted
 
    1: SUSPECT until the llr has been below half of amber for ``amber_clear_s``.
-   2: BONA_FIDE with enough good evidence and the llr low enough, else UNDECIDED.
+   2: BONA_FIDE with enough good evidence and the llr low enough, else UNDECIDED. A
+      participant whose face was judged once is never BONA_FIDE on the voice alone: whoever turns
+      the camera off keeps no good mark.
+5. The negative result of an active check is its own outcome: it is no llr that quiet passive signals
+   could outweigh, and only a person takes it back. A pass speaks for nothing: a swap that runs live
+   follows commands, too.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass
+from enum import StrEnum
 
 from guard.fusion import reasons
-from guard.fusion.config import SUPPORT_ONLY, FusionConfig
+from guard.fusion.config import FusionConfig
+from guard.fusion.kinds import Readings, by_kind, fuse, support
 from guard.fusion.signal import Reading, SignalEvidence
 from guard.types import Kind, Score, Signal, State, Verdict
 
 _KEPT_SCORES = 64
+
+
+class CheckResult(StrEnum):
+    """How a whole active check ended, repeats included."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +87,8 @@ class Fusion:
         self._scores: deque[Score] = deque(maxlen=_KEPT_SCORES)
         self._state = State.UNDECIDED
         self._low_since_s: float | None = None
+        self._check_failed = False
+        self._face_judged = False
         self._at_s = 0.0
 
     def push(self, score: Score) -> None:
@@ -83,10 +99,31 @@ class Fusion:
         if score.llr is not None:
             self._scores.append(score)
 
+    def note_check(self, result: CheckResult, at_s: float) -> None:
+        """Take the result of a whole active check, not of one attempt.
+
+        A negative one holds the state at SUSPECT or above until a person acknowledges; a pass and an
+        inconclusive check change nothing, and neither takes an earlier negative one back.
+
+        Args:
+            at_s: media time of the participant at which it ended.
+        """
+        self._at_s = max(self._at_s, at_s)
+        self._check_failed = self._check_failed or result is CheckResult.FAIL
+
+    def lapse(self) -> None:
+        """Nothing comes from the participant any more: what was heard and seen counts no longer.
+
+        Latches stay, and so does amber, which clears by media time only.
+        """
+        for evidence in self._signals.values():
+            evidence.lapse()
+
     def acknowledge(self, at_s: float) -> None:
-        """A person has acted: release the latch and start the evidence afresh."""
+        """A person has acted: release the latches and start the evidence afresh."""
         self._at_s = max(self._at_s, at_s)
         self._state = State.UNDECIDED
+        self._check_failed = False
         self._low_since_s = None
         self._scores.clear()
         for evidence in self._signals.values():
@@ -100,8 +137,9 @@ class Fusion:
         """
         self._at_s = max(self._at_s, at_s)
         readings = self._read()
-        kinds = _by_kind(readings, self._config)
-        llr = _fuse(kinds)
+        kinds = by_kind(readings, self._config)
+        llr = fuse(kinds)
+        self._face_judged = self._face_judged or Kind.VIDEO in kinds
         self._state = self._next(kinds, readings)
         signals = {s: e.state(readings[s].llr, self._at_s) for s, e in self._signals.items()}
         return Verdict(
@@ -122,7 +160,7 @@ class Fusion:
             return None
         readings = {s: r for s, r in self._read().items() if s.kind is kind}
         best = max(mine, key=lambda s: (self._config.decides(s), mine[s].scored_s))
-        kinds = _by_kind(readings, self._config)
+        kinds = by_kind(readings, self._config)
         return Standing(
             state=self._level(kinds, readings),
             llr=kinds.get(kind),
@@ -136,15 +174,20 @@ class Fusion:
             evidence.expire(self._at_s)
         return {signal: evidence.reading() for signal, evidence in self._signals.items()}
 
-    def _next(self, kinds: dict[Kind, float], readings: dict[Signal, Reading]) -> State:
+    def _next(self, kinds: dict[Kind, float], readings: Readings) -> State:
         level = self._level(kinds, readings)
+        if level is State.BONA_FIDE and self._face_lapsed(readings):
+            level = State.UNDECIDED
         if State.SPOOF in (self._state, level):
             self._low_since_s = None
             return State.SPOOF
+        if self._check_failed:
+            self._low_since_s = None
+            return State.SUSPECT
         if level is State.SUSPECT or self._state is not State.SUSPECT:
             self._low_since_s = None
             return level
-        llr = _fuse(kinds)
+        llr = fuse(kinds)
         if llr is not None and llr >= self._config.thresholds.amber_llr / 2:
             self._low_since_s = None
             return State.SUSPECT
@@ -155,10 +198,10 @@ class Fusion:
         self._low_since_s = None
         return level
 
-    def _level(self, kinds: dict[Kind, float], readings: dict[Signal, Reading]) -> State:
+    def _level(self, kinds: dict[Kind, float], readings: Readings) -> State:
         """Return the state the evidence alone asks for, without hysteresis."""
         thresholds = self._config.thresholds
-        llr = _fuse(kinds)
+        llr = fuse(kinds)
         if llr is None:
             return State.UNDECIDED
         if self._red_llr(kinds) >= thresholds.red_llr:
@@ -171,18 +214,24 @@ class Fusion:
             return State.BONA_FIDE
         return State.UNDECIDED
 
+    def _face_lapsed(self, readings: Readings) -> bool:
+        """Tell whether a face was judged in this call and none is any more."""
+        faces = [r for s, r in readings.items() if s.kind is Kind.VIDEO and self._config.decides(s)]
+        oldest_s = self._at_s - self._config.face_fresh_s
+        return self._face_judged and not any(r.llr is not None and r.last_s >= oldest_s for r in faces)
+
     def _red_llr(self, kinds: dict[Kind, float]) -> float:
         thresholds = self._config.thresholds
         capped = dict(kinds)
         if not thresholds.voice_alone_red and Kind.AUDIO in capped:
             most = thresholds.red_llr - thresholds.voice_support_llr
             capped[Kind.AUDIO] = min(capped[Kind.AUDIO], most)
-        llr = _fuse(capped)
+        llr = fuse(capped)
         return float("-inf") if llr is None else llr
 
-    def _reasons(self, kinds: dict[Kind, float], readings: dict[Signal, Reading]) -> tuple[str, ...]:
+    def _reasons(self, kinds: dict[Kind, float], readings: Readings) -> tuple[str, ...]:
         counted = [
-            s for s in readings if self._config.decides(s) or _support(s, readings[s], kinds, self._config)
+            s for s in readings if self._config.decides(s) or support(s, readings[s], kinds, self._config)
         ]
         found = [(r.llr, s, r) for s in counted if (r := readings[s]).llr is not None and r.llr > 0]
         found.sort(key=lambda item: (-(item[0] or 0.0), item[1]))
@@ -190,16 +239,30 @@ class Fusion:
         codes = [reasons.high(s) if (x or 0.0) >= amber else reasons.raised(s) for x, s, _ in found]
         if any(r.changed for _, _, r in found):
             codes.append(reasons.SWITCHED)
-        return (*codes, *self._state_reasons(kinds, readings))
+        if self._check_failed:
+            codes.insert(0, reasons.CHECK_FAILED)
+        return (*codes, *self._state_reasons(kinds, readings), *self._notices(readings))
 
-    def _state_reasons(self, kinds: dict[Kind, float], readings: dict[Signal, Reading]) -> tuple[str, ...]:
+    def _notices(self, readings: Readings) -> tuple[str, ...]:
+        """Return what a person should know of how much the verdict rests on."""
+        limit = self._config.low_coverage
+        for signal, reading in readings.items():
+            if reading.llr is None or not self._config.decides(signal):
+                continue
+            of_kind = (e.last_s for s, e in self._signals.items() if s.kind is signal.kind)
+            answered = self._signals[signal].answered(max(of_kind))
+            if answered is not None and answered < limit:
+                return (reasons.LOW_COVERAGE,)
+        return ()
+
+    def _state_reasons(self, kinds: dict[Kind, float], readings: Readings) -> tuple[str, ...]:
         level = self._level(kinds, readings)
         if self._state is State.SPOOF:
             return () if level is State.SPOOF else (reasons.LATCHED,)
         if self._state is State.SUSPECT:
             if level is not State.SUSPECT:
-                return (reasons.HELD,)
-            over = (_fuse(kinds) or 0.0) >= self._config.thresholds.red_llr
+                return () if self._check_failed else (reasons.HELD,)
+            over = (fuse(kinds) or 0.0) >= self._config.thresholds.red_llr
             return (reasons.VOICE_ALONE,) if over else ()
         if self._state is State.BONA_FIDE:
             return (reasons.NO_SUSPICION,)
@@ -210,38 +273,7 @@ class Fusion:
                 - {"", reasons.NOT_ASKED}
             )
             return tuple(why) or (reasons.NO_EVIDENCE,)
+        if self._face_lapsed(readings):
+            return (reasons.FACE_LAPSED,)
         enough = any(r.enough for s, r in readings.items() if self._config.decides(s))
         return (reasons.WITHIN_NOISE if enough else reasons.TOO_LITTLE_EVIDENCE,)
-
-
-def _by_kind(readings: dict[Signal, Reading], config: FusionConfig) -> dict[Kind, float]:
-    """Add up the weighted signals of each kind that has evidence."""
-    kinds: dict[Kind, float] = {}
-    for signal in sorted(readings):
-        llr = readings[signal].llr
-        if llr is not None and config.decides(signal):
-            kinds[signal.kind] = kinds.get(signal.kind, 0.0) + config.weights[signal] * llr
-    support = {signal: _support(signal, readings[signal], kinds, config) for signal in sorted(readings)}
-    for signal, llr in support.items():
-        if llr > 0:
-            kinds[signal.kind] += llr
-    return kinds
-
-
-def _support(signal: Signal, reading: Reading, kinds: dict[Kind, float], config: FusionConfig) -> float:
-    """Return what a signal that may only support adds to its kind; 0 where that does not point to spoof."""
-    if signal not in SUPPORT_ONLY or reading.llr is None or kinds.get(signal.kind, 0.0) <= 0:
-        return 0.0
-    return max(0.0, config.weights.get(signal, 0.0) * reading.llr)
-
-
-def _fuse(kinds: dict[Kind, float]) -> float | None:
-    """Return the llr of the mixture over all attacks on the kinds with evidence; None without any."""
-    if not kinds:
-        return None
-    attacks = [0.0]
-    for llr in kinds.values():
-        attacks += [sum_llr + llr for sum_llr in attacks]
-    attacks = attacks[1:]
-    top = max(attacks)
-    return top + math.log(sum(math.exp(llr - top) for llr in attacks) / len(attacks))

@@ -1,18 +1,13 @@
 """Evidence of one signal about one voice or one face, with bounded memory.
 
-Two questions are asked of the windows of the last minute:
-
-- *fake from the start*: their mean llr over the last 30 and 60 s. Windows of one call
-  share a bias (this microphone, this skin, this codec), so n windows are not n times the
-  evidence. With
-  ``call_share`` r of the variance common to the call, the calibrated llr of the mean of n
-  windows is ``mean * n / (1 + (n - 1) * r)``, at most ``mean / r`` (the design effect:
-  Kish, Survey Sampling, 1965, section 5.4; calibrated Gaussian llr: van Leeuwen and
-  Brummer, Interspeech 2013).
-- *switched mid-call*: the same mean over the last 8 and 15 s, as far as it stands
-  out from the call's own earlier windows, which carry the same bias. Page's CUSUM
-  (Biometrika 41, 1954) with llr increments less a drift tells whether, and since when,
-  the evidence has turned.
+Windows of one call share a bias (this microphone, this skin, this codec), so n windows are not n
+times the evidence. With ``call_share`` r of the variance common to the call, the calibrated llr of
+the mean of n windows is ``mean * n / (1 + (n - 1) * r)``, at most ``mean / r`` (the design effect:
+Kish, Survey Sampling, 1965, section 5.4; calibrated Gaussian llr: van Leeuwen and Brummer,
+Interspeech 2013). The evidence is the greatest of these bounded means over the last 8, 15 and 60 s,
+so raising the score of any window never lowers it. Page's CUSUM (Biometrika 41, 1954) with llr
+increments less a drift tells whether, and since when, the evidence has turned mid-call; its statistic
+is no evidence, because the bias of a genuine call adds up in it without bound (docs/decisions.md).
 
 Everything is recomputed from the kept windows, sorted by media time, so the order in
 which scores arrive does not matter.
@@ -100,12 +95,6 @@ class Windows:
         turned = sums.turned(fusion.cusum_drift_llr, fusion.cusum_llr)
         firsts = {self._first_within(horizon_s) for horizon_s in fusion.horizons_s}
         llr = max(sums.strength(first) for first in firsts | {0} if first < len(self._items))
-        for horizon_s in fusion.switch_horizons_s:
-            first = self._first_within(horizon_s)
-            if 0 < first < len(self._items):
-                before = sums.mean(0, first if turned is None else min(first, turned))
-                stand_out = fusion.stand_out * (sums.mean(first, len(self._items)) - before)
-                llr = max(llr, min(sums.strength(first), stand_out))
         return Heard(llr, None if turned is None else self._items[turned][1])
 
     def _first_within(self, horizon_s: float) -> int:
@@ -163,45 +152,3 @@ class _Sums:
         if since in (0, len(path)) or level < threshold_llr or self.mean(0, since) >= 0:
             return None
         return since
-
-
-class Coverage:
-    """Seconds of a track covered by scored windows, each second counted once.
-
-    Memory is bounded: spans that ended ``horizon_s`` ago are added up and closed.
-    """
-
-    def __init__(self, horizon_s: float) -> None:
-        self._horizon_s = horizon_s
-        self._spans: list[tuple[float, float]] = []
-        self._closed_s = 0.0
-        self._closed_until_s = float("-inf")
-
-    @property
-    def seconds(self) -> float:
-        """Return the covered seconds since the start."""
-        return self._closed_s + sum(end - start for start, end in self._spans)
-
-    def add(self, start_s: float, end_s: float) -> None:
-        """Cover one span; what is older than the closed part adds nothing."""
-        start_s = max(start_s, self._closed_until_s)
-        if end_s <= start_s:
-            return
-        apart = [s for s in self._spans if s[1] < start_s or s[0] > end_s]
-        touching = [s for s in self._spans if not (s[1] < start_s or s[0] > end_s)]
-        low = min([start_s, *(s[0] for s in touching)])
-        high = max([end_s, *(s[1] for s in touching)])
-        self._spans = sorted([*apart, (low, high)])
-        self._close(self._spans[-1][1] - self._horizon_s)
-
-    def _close(self, until_s: float) -> None:
-        keep: list[tuple[float, float]] = []
-        for start_s, end_s in self._spans:
-            if start_s >= until_s:
-                keep.append((start_s, end_s))
-                continue
-            self._closed_s += min(end_s, until_s) - start_s
-            if end_s > until_s:
-                keep.append((until_s, end_s))
-        self._spans = keep
-        self._closed_until_s = max(self._closed_until_s, until_s)

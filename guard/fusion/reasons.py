@@ -18,6 +18,11 @@ VOICE_ALONE = "voice_alone_not_red"
 HELD = "waiting_for_clear"
 LATCHED = "waiting_for_person"
 DETECTOR_DOWN = "detector_down"
+CHECK_FAILED = "check_failed"
+FACE_LAPSED = "face_lapsed"
+LOW_COVERAGE = "low_coverage"
+# of a signal, not of a state: nothing of its track was scored or explained for a minute
+LAPSED = "lapsed"
 # of a signal that nobody asked for: it explains no lack of evidence
 NOT_ASKED = "no_enrolment"
 
@@ -31,6 +36,9 @@ STATE_REASONS = (
     HELD,
     LATCHED,
     DETECTOR_DOWN,
+    CHECK_FAILED,
+    FACE_LAPSED,
+    LOW_COVERAGE,
 )
 
 

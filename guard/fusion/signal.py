@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from guard.fusion import reasons
 from guard.fusion.config import EvidenceConfig, FusionConfig
-from guard.fusion.evidence import Coverage, Windows
+from guard.fusion.coverage import Coverage
+from guard.fusion.evidence import Windows
 from guard.types import Kind, Score, Signal, SignalState
 
 _FACE_UNSEEN_S = 15.0
+# so much of a track must have gone by before its gaps are spoken of
+_TELLING_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,8 @@ class Reading:
     Args:
         llr: evidence in [-cap, cap]; None below the least number of windows.
         changed: whether the evidence turned mid-call.
-        enough: whether it may carry bona_fide.
+        enough: whether there is so much of it that it may carry bona_fide.
+        last_s: media time up to which it reaches.
         windows: good windows since the evidence was (re)started.
     """
 
@@ -26,6 +31,7 @@ class Reading:
     changed: bool = False
     enough: bool = False
     windows: int = 0
+    last_s: float = float("-inf")
 
 
 class SignalEvidence:
@@ -34,9 +40,11 @@ class SignalEvidence:
     def __init__(self, signal: Signal, config: FusionConfig) -> None:
         self._signal = signal
         self._fusion = config
-        self._config: EvidenceConfig = config.evidence(signal.kind)
+        self._config: EvidenceConfig = config.evidence(signal)
         self._tracks: dict[int, Windows] = {}
         self._coverage = Coverage(config.horizons_s[-1])
+        self._answered = Coverage(config.horizons_s[-1])
+        self._first_s: float | None = None
         self._covered_at_restart_s = 0.0
         self._reason: str | None = None
         self._reason_at_s = float("-inf")
@@ -55,6 +63,9 @@ class SignalEvidence:
     def push(self, score: Score) -> None:
         """Take one score or one abstention."""
         self._last_s = max(self._last_s, score.end_s)
+        self._first_s = score.start_s if self._first_s is None else min(self._first_s, score.start_s)
+        gap = self._config.max_gap_s
+        self._answered.add(max(score.start_s, score.end_s - gap), score.end_s)
         if score.llr is None:
             if score.end_s >= self._reason_at_s:
                 self._reason, self._reason_at_s = score.reason, score.end_s
@@ -64,7 +75,6 @@ class SignalEvidence:
             self._make_room()
             self._tracks[face] = Windows(self._config, self._fusion)
         self._tracks[face].add(score.start_s, score.end_s, score.llr)
-        gap = self._config.max_gap_s
         self._coverage.add(max(score.start_s, score.end_s - gap), score.end_s)
 
     def expire(self, at_s: float) -> None:
@@ -76,6 +86,24 @@ class SignalEvidence:
                 del self._tracks[face]
         if not self._tracks:
             self._covered_at_restart_s = self.scored_s
+
+    def answered(self, at_s: float) -> float | None:
+        """Return which share of the last minute before ``at_s`` was scored or abstained from.
+
+        What is missing was never looked at: shed under overload, or between pictures that came too
+        seldom. None while too little of the track has gone by to tell.
+        """
+        begin_s = at_s - self._fusion.horizons_s[-1]
+        if self._first_s is not None:
+            begin_s = max(begin_s, self._first_s)
+        if at_s - begin_s < _TELLING_S:
+            return None
+        return self._answered.within(begin_s, at_s) / (at_s - begin_s)
+
+    def lapse(self) -> None:
+        """Nothing comes of the track any more: the evidence is gone, and that is its reason."""
+        self.restart()
+        self._reason = reasons.LAPSED
 
     def restart(self) -> None:
         """Forget the evidence; what was covered stays reported."""
@@ -92,12 +120,14 @@ class SignalEvidence:
         """Return the signal's line of the verdict; ``at_s`` is the track's length so far."""
         length_s = max(at_s, self._last_s)
         coverage = min(1.0, self.scored_s / length_s) if length_s > 0 else 0.0
-        return SignalState(llr, coverage, None if llr is not None else self._why())
+        return SignalState(llr, coverage, None if llr is not None else self._why(at_s))
 
-    def _why(self) -> str:
+    def _why(self, at_s: float) -> str:
         if self._tracks:
-            return "too_little_evidence"
-        return self._reason or "no_evidence"
+            return reasons.TOO_LITTLE_EVIDENCE
+        if at_s - self._last_s >= self._fusion.horizons_s[-1]:
+            return reasons.LAPSED
+        return self._reason or reasons.NO_EVIDENCE
 
     def _read(self, windows: Windows) -> Reading:
         config = self._config
@@ -109,7 +139,7 @@ class SignalEvidence:
         scored_s = self.scored_s - self._covered_at_restart_s
         enough = windows.count >= config.bona_fide_windows and scored_s >= config.bona_fide_s - 1e-6
         capped = max(-config.cap_llr, min(config.cap_llr, heard.llr))
-        return Reading(capped, heard.turned_s is not None, enough, windows.count)
+        return Reading(capped, heard.turned_s is not None, enough, windows.count, windows.last_s)
 
     def _make_room(self) -> None:
         limit = 1 if self._signal.kind is Kind.AUDIO else self._fusion.max_faces

@@ -65,8 +65,10 @@ def test_the_sample_names_every_setting_and_explains_it() -> None:
         if name not in wanted:
             wanted |= set(keys(getattr(settings, name), name))
     wanted -= {"sessions.profile", "api.ice_servers", "rooms.ice_servers", "fusion.weights"}
+    wanted -= {"fusion.call_shares"}
     wanted = {key for key in wanted if not key.startswith("fusion.thresholds")}
     wanted |= {f"fusion.weights.{signal.value}" for signal in Signal}
+    wanted |= {f"fusion.call_shares.{signal.value}" for signal in settings.fusion.call_shares}
     assert named == wanted
 
 

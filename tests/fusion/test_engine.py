@@ -150,7 +150,7 @@ def test_amber_between_half_and_whole_threshold_does_not_clear() -> None:
     engine = fusion(amber_llr=2.0, red_llr=9.0)
     feed(engine, voices(4, 60, 2.0))
     held = feed(engine, voices(62, 300, 0.8))
-    assert held.llr == pytest.approx(1.5, abs=0.1)
+    assert held.llr == pytest.approx(1.2, abs=0.1)
     assert (held.state, held.reasons[-1]) == (State.SUSPECT, reasons.HELD)
 
 
@@ -218,7 +218,7 @@ def test_a_long_call_does_not_make_weak_evidence_strong() -> None:
     short = feed(fusion(), voices(4, 60, 1.0)).llr or 0.0
     long = feed(fusion(), voices(4, 3600, 1.0)).llr or 0.0
     assert long == pytest.approx(short, abs=0.01)
-    assert long < 1.0 / EvidenceConfig().call_share
+    assert long < 1.0 / FusionConfig().evidence(Signal.VOICE_SPOOF).call_share
 
 
 def test_overlapping_windows_are_not_counted_twice() -> None:
