@@ -29,6 +29,7 @@ Type = Literal["counter", "gauge", "histogram", "totals", "levels"]
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_DRILL = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 _CALL = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -89,6 +90,11 @@ FAMILIES: tuple[Family, ...] = (
     Family("challenges", "counter", "attempts at active checks", ("kind", "result")),
     Family("records_lost", "counter", "signed records that could not be written", ("reason",)),
     Family("acks", "totals", "acknowledgements by outcome", ("outcome",)),
+    Family("playbook_steps", "counter", "steps of the playbook", ("step", "state")),
+    Family("drill_alerts", "counter", "alerts injected into drills", ("profile", "state")),
+    Family("drill_deliveries", "counter", "deliveries of drills", ("channel", "action")),
+    Family("drill_deliveries_failed", "counter", "deliveries of drills not made", ("channel", "reason")),
+    Family("drill_reaction_seconds", "histogram", "injection to the first reaction", ("reaction",), _DRILL),
     Family("process_up", "levels", "1 while the child process answers", ("process",)),
     Family("process_restarts", "totals", "times the child process was lost", ("process",)),
 )
@@ -137,6 +143,7 @@ class Metrics:
         ProcessCollector(namespace="guard", registry=self.registry)
         self._counters = {f.name: _counter(f, self.registry) for f in FAMILIES if f.type == "counter"}
         self._histograms = {f.name: _histogram(f, self.registry) for f in FAMILIES if f.type == "histogram"}
+        self.drills = DrillMetrics(self._counters, self._histograms)
         self.set_relay(RelayTotals())
         self.set_tap(0, 0)
         self.set_calls(0, 0)
@@ -175,6 +182,10 @@ class Metrics:
     def record_lost(self, reason: str) -> None:
         """A signed record could not be written; ``reason`` is an error code."""
         self._counters["records_lost"].labels(reason).inc()
+
+    def playbook_step(self, step: str, state: str) -> None:
+        """A step of a playbook came to stand somewhere else."""
+        self._counters["playbook_steps"].labels(step, state).inc()
 
     def acknowledged(self, delay_s: float) -> None:
         """A person acknowledged an alert so long after its decision."""
@@ -240,6 +251,30 @@ class Metrics:
 
     def _merge(self, name: str, labels: tuple[str, ...], value: float) -> None:
         self._standing.values.setdefault(name, {})[labels] = value
+
+
+class DrillMetrics:
+    """What is counted of drills; nothing of a drill is counted anywhere else."""
+
+    def __init__(self, counters: Mapping[str, Counter], histograms: Mapping[str, Histogram]) -> None:
+        self._counters, self._histograms = counters, histograms
+
+    def alert(self, profile: str, state: State) -> None:
+        """An alert was injected."""
+        self._counters["drill_alerts"].labels(profile, state.value).inc()
+
+    def delivered(self, channel: str, action: str, delay_s: float | None = None) -> None:
+        """A delivery of a drill went out; its delay is not kept, since nothing was decided."""
+        del delay_s
+        self._counters["drill_deliveries"].labels(channel, action).inc()
+
+    def delivery_failed(self, channel: str, reason: str) -> None:
+        """A channel could not make a delivery of a drill."""
+        self._counters["drill_deliveries_failed"].labels(channel, reason).inc()
+
+    def reaction(self, reaction: str, delay_s: float) -> None:
+        """Somebody reacted for the first time in this way, so long after the injection."""
+        self._histograms["drill_reaction_seconds"].labels(reaction).observe(delay_s)
 
 
 def _number(value: object) -> float:

@@ -367,7 +367,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """The message people and systems receive; ``as_json`` is the wire contract."""
+    """The message people and systems receive; ``as_json`` is the wire contract; ``drill`` only where true."""
 
     id: str
     session: str
@@ -378,6 +378,7 @@ class Alert:
     advice: Mapping[str, str]
     at: str
     expires_at: str
+    drill: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return the contract's object, ready for ``json.dumps``."""
@@ -393,4 +394,5 @@ class Alert:
             "advice": dict(self.advice),
             "at": self.at,
             "expires_at": self.expires_at,
+            **({"drill": True} if self.drill else {}),
         }

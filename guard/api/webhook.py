@@ -21,7 +21,7 @@ from guard.errors import ConfigError
 SIGNATURE_HEADER = "Guard-Signature"
 TOLERANCE_S = 300
 _SIGNATURE = re.compile(r"t=(\d{1,12}),v1=([0-9a-f]{64})")
-_RETRIED = frozenset({408, 425, 429})
+RETRIED = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,23 @@ def verify(secret: bytes, header: str, body: bytes, *, now: float, tolerance_s: 
     return hmac.compare_digest(sign(secret, int(match[1]), body), header)
 
 
+def encoded(event: Mapping[str, Any]) -> bytes:
+    """Return the body of an event as it is signed and sent."""
+    return json.dumps(event, ensure_ascii=False, allow_nan=False).encode()
+
+
+def signed_headers(secret: bytes, clock: Clock, body: bytes) -> dict[str, str]:
+    """Return the headers of a signed body, stamped now."""
+    signature = sign(secret, int(clock.utc().timestamp()), body)
+    return {"Content-Type": "application/json", SIGNATURE_HEADER: signature}
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    body: bytes
+    gave_up: Callable[[str], None]
+
+
 class WebhookSender:
     """Delivers events to one receiver in order, each tried a few times, then given up and counted."""
 
@@ -109,17 +126,23 @@ class WebhookSender:
         self._clock = clock
         self._sleep = sleep
         self._transport = transport
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[_Waiting] = deque()
         self._ready = asyncio.Event()
 
-    def offer(self, event: Mapping[str, Any]) -> None:
-        """Queue one event; never blocks, drops the oldest when full."""
+    def offer(self, event: Mapping[str, Any], gave_up: Callable[[str], None] = lambda _: None) -> None:
+        """Queue one event; never blocks, drops the oldest when full.
+
+        Args:
+            event: one JSON object.
+            gave_up: told why it was given up: ``refused``, ``unreachable`` or ``queue_full``.
+        """
         self.counts.offered += 1
-        if len(self._queue) >= self._config.queue_events:
-            self._queue.popleft()
-            self.counts.dropped += 1
-        self._queue.append(json.dumps(event, ensure_ascii=False, allow_nan=False).encode())
+        oldest = self._queue.popleft() if len(self._queue) >= self._config.queue_events else None
+        self._queue.append(_Waiting(encoded(event), gave_up))
         self._ready.set()
+        if oldest is not None:
+            self.counts.dropped += 1
+            oldest.gave_up("queue_full")
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -133,24 +156,26 @@ class WebhookSender:
                     await self._deliver(client, self._queue.popleft())
                 self._ready.clear()
 
-    async def _deliver(self, client: httpx.AsyncClient, body: bytes) -> None:
+    async def _deliver(self, client: httpx.AsyncClient, waiting: _Waiting) -> None:
         wait_s = self._config.first_wait_s
         for attempt in range(self._config.attempts):
             if attempt:
                 self.counts.retries += 1
                 await self._sleep(wait_s)
                 wait_s *= 2
-            status = await self._post(client, body)
+            status = await self._post(client, waiting.body)
             if status is not None and 200 <= status < 300:
                 self.counts.delivered += 1
                 return
-            if status is not None and status < 500 and status not in _RETRIED:
-                break  # the receiver refuses it; asking again changes nothing
+            if status is not None and status < 500 and status not in RETRIED:
+                self.counts.failed += 1
+                waiting.gave_up("refused")  # asking again changes nothing
+                return
         self.counts.failed += 1
+        waiting.gave_up("unreachable")
 
     async def _post(self, client: httpx.AsyncClient, body: bytes) -> int | None:
-        signature = sign(self._config.secret, int(self._clock.utc().timestamp()), body)
-        headers = {"Content-Type": "application/json", SIGNATURE_HEADER: signature}
+        headers = signed_headers(self._config.secret, self._clock, body)
         try:
             async with asyncio.timeout(self._config.timeout_s):
                 async with client.stream("POST", self._config.url, content=body, headers=headers) as answer:

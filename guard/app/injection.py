@@ -27,7 +27,6 @@ class Injection:
 
     Args:
         announcement: what is heard in place of the suspect's voice, as Opus packets of 20 ms.
-        failed: counts a delivery that could not be made, by channel and reason.
         on_writable: called when the banner process takes packets again.
         arguments: command-line words for the banner process.
     """
@@ -40,7 +39,6 @@ class Injection:
         texts: Texts,
         language: str,
         announcement: Sequence[bytes],
-        failed: Callable[[str, str], None],
         config: WorkerConfig,
         on_writable: Callable[[], None],
         arguments: Sequence[str] = (),
@@ -50,7 +48,6 @@ class Injection:
         self._texts = texts
         self._language = language
         self._announcement = announcement
-        self._failed = failed
         self._switches: dict[TrackKey, BannerSwitch] = {}
         self._words: dict[TrackKey, Message] = {}
         self._playing: dict[tuple[TrackKey, str], Announcement] = {}
@@ -86,13 +83,16 @@ class Injection:
         """Return whether the banner process needs a packet."""
         return packet.key in self._words
 
-    def start_banner(self, alert: Alert, recipient: str) -> None:
-        """Show the banner over the suspect's picture to one recipient."""
+    def start_banner(self, alert: Alert, recipient: str) -> str | None:
+        """Show the banner over the suspect's picture to one recipient.
+
+        Returns:
+            ``no_video`` or ``process_down`` where it cannot be shown now, else None.
+        """
         key = TrackKey(alert.session, alert.participant, Kind.VIDEO)
         codec = self._relay.codec(key)
         if codec is None:
-            self._failed("banner", "no_video")
-            return
+            return "no_video"
         switch = self._switches.get(key)
         if switch is None:
             switch = BannerSwitch(self._relay, key, codec, lambda: self._ask_keyframe(key))
@@ -102,14 +102,14 @@ class Injection:
             "session": key.session,
             "participant": key.participant,
             # the next step comes first and says what is wrong; a second line would hide more of the face
-            "title": self._texts.get(f"banner.{alert.state.value}", self._language),
+            "title": self._texts.get(banner_key(alert), self._language),
             "advice": "",
             "state": alert.state.value,
         }
-        if not self.worker.send(self._words[key]):
-            self._failed("banner", "process_down")
+        taken = self.worker.send(self._words[key])
         switch.show(recipient)
         self._work.set()
+        return None if taken else "process_down"
 
     def stop_banner(self, alert: Alert, recipient: str) -> None:
         """Take it away again."""
@@ -117,16 +117,20 @@ class Injection:
         if switch is not None:
             switch.hide(recipient)
 
-    def start_announcement(self, alert: Alert, recipient: str) -> None:
-        """Play the announcement once to one recipient in place of the suspect's voice."""
+    def start_announcement(self, alert: Alert, recipient: str) -> str | None:
+        """Play the announcement once to one recipient in place of the suspect's voice.
+
+        Returns:
+            ``no_audio`` where it cannot be heard, else None.
+        """
         key = TrackKey(alert.session, alert.participant, Kind.AUDIO)
         if self._relay.codec(key) is None:
-            self._failed("announcement", "no_audio")
-            return
+            return "no_audio"
         self._playing[key, recipient] = Announcement(
             self._relay, key, self._announcement, [recipient], self._clock.now()
         )
         self._work.set()
+        return None
 
     def stop_announcement(self, alert: Alert, recipient: str) -> None:
         """Stop it where it still plays."""
@@ -173,3 +177,8 @@ class Injection:
         del self._switches[key]
         del self._words[key]
         self.worker.send({"type": "banner_stop", "session": key.session, "participant": key.participant})
+
+
+def banner_key(alert: Alert) -> str:
+    """Return the key of the banner's words; in a drill they say that it is one."""
+    return f"banner.{'drill_' if alert.drill else ''}{alert.state.value}"

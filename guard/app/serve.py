@@ -16,6 +16,7 @@ from guard.api.app import create_app
 from guard.api.services import Services
 from guard.api.tls import host_addresses, own_certificate
 from guard.api.webhook import WebhookSender
+from guard.app.alarms import Alarms
 from guard.app.calls import Calls
 from guard.app.checks import Checks
 from guard.app.deliver import Deliverer, Ports
@@ -202,7 +203,6 @@ class Application:
             texts=load_texts(),
             language=settings.language,
             announcement=announcement(settings.language),
-            failed=self.metrics.delivery_failed,
             config=settings.analysis.worker,
             on_writable=self.pump.resume,
             arguments=self._arguments,
@@ -215,18 +215,21 @@ class Application:
         self.pump.add(self.injection.worker, self.injection.wants)
 
     def _build_calls(self) -> None:
+        self.alarms = Alarms(self.sessions, log.warning)
         ports = Ports(
             messages=self.relay,
             injection=self.injection,
             webhook=self.webhook.offer if self.webhook is not None else None,
             log=log.warning,
-            sent=self.metrics.delivered,
-            failed=self.metrics.delivery_failed,
+            error=log.error,
+            counters=self.metrics,
+            drills=self.metrics.drills,
+            alarms=self.alarms,
         )
         self.calls = Calls(
             clock=self._clock,
             sessions=self.sessions,
-            deliverer=Deliverer(self.sessions, ports),
+            deliverer=Deliverer(self.sessions, ports, self._clock),
             media=self.relay,
             analysis=self.analysis,
             counters=self.metrics,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import httpx
 import pytest
@@ -116,6 +117,22 @@ async def test_when_full_the_oldest_is_dropped_and_every_event_is_counted() -> N
     sender, _ = await deliver(receiver, [{"n": n} for n in range(10)])
     assert [body["n"] for body in receiver.bodies()] == [7, 8, 9]
     assert (sender.counts.offered, sender.counts.dropped, sender.counts.delivered) == (10, 7, 3)
+
+
+async def test_what_is_given_up_is_told_with_its_reason() -> None:
+    async def at_once(_: float) -> None:
+        pass
+
+    def note(number: int, reason: str) -> None:
+        gone.append((number, reason))
+
+    gone: list[tuple[int, str]] = []
+    receiver = Receiver([400, *[500] * 4, 200])
+    sender = WebhookSender(CONFIG, ManualClock(), transport=receiver, sleep=at_once)
+    for number in range(4):
+        sender.offer({"n": number}, partial(note, number))
+    await settled(sender, lambda: _accounted(sender))
+    assert gone == [(0, "queue_full"), (1, "refused"), (2, "unreachable")]
 
 
 async def test_a_receiver_that_never_answers_times_out() -> None:

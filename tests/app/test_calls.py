@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guard.app.alarms import Alarms
 from guard.app.calls import Calls, parse_ack, read_verdict
 from guard.app.deliver import Deliverer, Ports
 from guard.clock import ManualClock
@@ -19,6 +21,7 @@ from guard.policy.profile import load_profile
 from guard.policy.texts import load_texts
 from guard.relay.events import ChannelMessage, ChannelOpen, TrackEnded
 from guard.signalling.actions import Actions
+from guard.signalling.check_messages import CheckMessage
 from guard.signalling.messages import DeviceMessage, parse_message
 from guard.signalling.ports import Action, ActionKind
 from guard.signalling.session import NewParticipant, Session
@@ -66,6 +69,37 @@ class AnalysisLog:
         return True
 
 
+class ChecksLog:
+    """The active checks, writing down what they are told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def page_says(self, session: str, participant: str, message: CheckMessage) -> None:
+        self.told.append(f"page_says {participant}")
+
+    def page_gone(self, session: str, participant: str) -> None:
+        self.told.append(f"page_gone {participant}")
+
+    def device(self, session: str, participant: str, report: DeviceMessage) -> None:
+        self.told.append(f"device {participant}")
+
+    def on_analysis(self, message: Mapping[str, Any]) -> None:
+        self.told.append(f"analysis {message['type']}")
+
+    def analysis_down(self) -> None:
+        self.told.append("analysis_down")
+
+    def analysis_up(self) -> None:
+        self.told.append("analysis_up")
+
+    def channel(self, session: str, participant: str, is_open: bool) -> None:
+        self.told.append(f"channel {participant} {is_open}")
+
+    def look_again(self, session: str) -> None:
+        self.told.append("look_again")
+
+
 @dataclass
 class House:
     outside: Outside
@@ -82,15 +116,17 @@ async def house() -> House:
     ports = Ports(
         outside,
         outside,
-        outside.webhook.append,
+        lambda body, _: outside.webhook.append(body),
         lambda *_, **__: None,
-        metrics.delivered,
-        metrics.delivery_failed,
+        lambda *_, **__: None,
+        metrics,
+        metrics.drills,
+        Alarms(sessions, lambda *_, **__: None),
     )
     calls = Calls(
         clock=clock,
         sessions=sessions,
-        deliverer=Deliverer(sessions, ports),
+        deliverer=Deliverer(sessions, ports, clock),
         media=outside,
         analysis=AnalysisLog(outside),
         counters=metrics,
@@ -98,7 +134,7 @@ async def house() -> House:
         texts=load_texts(),
         profile_of=load_profile,
     )
-    calls.attach(Actions(sessions, calls), lambda _: None)
+    calls.attach(Actions(sessions, calls), lambda _: None, ChecksLog())
     calls.analysis_up()
     people = [NewParticipant("mallory", Role.CUSTOMER, True), NewParticipant("alice", Role.AGENT)]
     session = sessions.create("meeting", people)
