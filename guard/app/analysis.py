@@ -150,7 +150,12 @@ class AnalysisWorker:
         )
         self._pipeline, self._lanes = built.pipeline, built.lanes
         self._checks = CheckRunner(
-            clock, checks, send=self._send, arrived_s=self._times.arrived_s, scored=self._pipeline.scored
+            clock,
+            checks,
+            send=self._send,
+            arrived_s=self._times.arrived_s,
+            scored=self._pipeline.scored,
+            ended=self._pipeline.note_check,
         )
 
     async def run(self, sock: socket.socket) -> None:

@@ -33,11 +33,20 @@ class ChecksFace(Protocol):
     def page_gone(self, session: str, participant: str) -> None:
         """Nothing can be shown to this participant any more."""
 
+    def channel(self, session: str, participant: str, is_open: bool) -> None:
+        """A participant's data channel has opened or closed."""
+
+    def look_again(self, session: str) -> None:
+        """Somebody came, opened a page, or sends media."""
+
     def device(self, session: str, participant: str, report: DeviceMessage) -> None:
         """A participant's page describes its camera."""
 
     def on_analysis(self, message: Mapping[str, Any]) -> None:
         """The analysis process says something of a check."""
+
+    def analysis_up(self) -> None:
+        """The analysis process works (again)."""
 
     def analysis_down(self) -> None:
         """The analysis process is gone."""

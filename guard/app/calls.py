@@ -108,8 +108,11 @@ class Calls:
     def page(self, session: str, participant: str, is_open: bool) -> None:
         """A participant's call page has connected or gone."""
         policy = self._policies.get(session)
-        if not is_open and self._checks is not None:
-            self._checks.page_gone(session, participant)
+        if policy is not None and self._checks is not None:
+            if is_open:
+                self._checks.look_again(session)
+            else:
+                self._checks.page_gone(session, participant)
         if policy is not None:
             self._carry_out(policy.has_page(participant, is_open, self._clock.now()))
 
@@ -173,12 +176,17 @@ class Calls:
             case TrackEnded(key):
                 self._forget(key.session, key.participant)
                 self._reset(key.session, key.participant)
-            case PeerConnected() | TrackPublished():
+            case TrackPublished(key):
+                if self._checks is not None and key.session in self._policies:
+                    self._checks.look_again(key.session)
+            case PeerConnected():
                 pass
 
     def _channel(self, session: str, participant: str, *, is_open: bool) -> None:
         policy = self._policies.get(session)
         if policy is not None:
+            if self._checks is not None:
+                self._checks.channel(session, participant, is_open)
             self._carry_out(policy.has_channel(participant, is_open, self._clock.now()))
 
     def _message(self, session: str, participant: str, text: str) -> None:
@@ -256,6 +264,8 @@ class Calls:
             for participant in session.participants.values():
                 if participant.state is State.DETECTOR_DOWN:
                     self._reset(session.id, participant.id)
+        if self._checks is not None:
+            self._checks.analysis_up()
 
     def analysis_down(self, reason: str) -> None:
         """The analysis process is gone: every analysed participant is shown so at once."""

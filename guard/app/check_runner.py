@@ -24,6 +24,7 @@ from guard.challenge.outputs import AttemptOver, CheckConfig, Listen, Output, Sh
 from guard.challenge.sight import SightMemory, make_sight
 from guard.clock import Clock
 from guard.errors import GuardError
+from guard.fusion.engine import CheckResult
 from guard.media.resample import Resampler
 from guard.types import AudioFrame, FloatArray, Kind, Score, Signal, TrackKey, VideoFrame
 from guard.windows.face_models import Mesh
@@ -83,6 +84,7 @@ class CheckRunner:
         send: to the relay process; False where it is gone or behind.
         arrived_s: monotonic seconds at which the media of a track at a media time arrived.
         scored: takes the Scores that a check gives.
+        ended: told (session, participant, result) at the end of a check.
     """
 
     def __init__(
@@ -93,9 +95,10 @@ class CheckRunner:
         send: Callable[[Message], bool],
         arrived_s: Callable[[TrackKey, float], float],
         scored: Callable[[list[Score]], None],
+        ended: Callable[[str, str, CheckResult], None],
     ) -> None:
         self._clock, self._tools = clock, tools
-        self._send, self._arrived_s, self._scored = send, arrived_s, scored
+        self._send, self._arrived_s, self._scored, self._ended = send, arrived_s, scored, ended
         self._running: dict[tuple[str, str], _Running] = {}
         self._used: dict[tuple[str, str], Used] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -192,6 +195,8 @@ class CheckRunner:
                     self._score(running, output)
                     passive = running.passive.account(output.commands)
                     self._send(attempt_message(running.id, running.who, output, passive))
+                    if not output.again:
+                        self._ended(*running.who, CheckResult(output.result.value))
         if running.check.over and self._running.get(running.who) is running:
             del self._running[running.who]
         self._arm()

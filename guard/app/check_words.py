@@ -97,6 +97,16 @@ def command_event(message: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
     }
 
 
+def begin_event(head: Mapping[str, Any], kind: str, texts: Texts) -> dict[str, Any]:
+    """Return what that page is told before the first command; ``head`` has id and participant."""
+    return {"v": 1, "type": "check_begins", **head, "kind": kind, "text": texts.all("check.intro")}
+
+
+def running_event(head: Mapping[str, Any], kind: str, by: str, *, running: bool) -> dict[str, Any]:
+    """Return what those who watch are told when a check begins and when no further attempt follows."""
+    return {"v": 1, "type": "check", **head, "kind": kind, "by": by, "running": running}
+
+
 def over_event(head: Mapping[str, Any], result: str, texts: Texts, *, again: bool) -> dict[str, Any]:
     """Return what that page is told at the end of an attempt; ``head`` has id, participant and attempt."""
     text = texts.all("check.again" if again else _OVER_TEXTS[result])

@@ -15,7 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from guard.app.check_words import command_event, dated, over_event, result_event
+from guard.app.check_words import (
+    begin_event,
+    command_event,
+    dated,
+    over_event,
+    result_event,
+    running_event,
+)
 from guard.clock import Clock, rfc3339
 from guard.errors import GuardError, Overload, PeerError
 from guard.policy.texts import Texts
@@ -122,6 +129,8 @@ class Checks:
         self._judged, self._graded, self._done = judged, graded, done
         self._running: dict[tuple[str, str], _Running] = {}
         self._claims: dict[tuple[str, str], ClientClaim] = {}
+        self._channels: set[tuple[str, str]] = set()
+        self._wanted: dict[tuple[str, str], str] = {}
         sessions.listen(ended=self._ended)
 
     # -- beginning
@@ -148,7 +157,44 @@ class Checks:
         running.timer = loop.call_later(limit_s, self._give_up, running, reason)
         body = {"check": running.id, "kind": kind, "participant": participant, "by": by, "language": language}
         self._recorder.record(session, "challenge_begun", body)
+        self._say_running(running, begun=True)
+        if kind != "mutual":
+            head = {"id": running.id, "participant": participant}
+            self._to_person(running, begin_event(head, kind, self._texts))
         return running.id
+
+    def want(self, session: str, participant: str, kind: str) -> None:
+        """Begin a check as soon as the participant is there, can be shown something, and can be judged.
+
+        That is how policy starts one: at the beginning of a call people come one thing after another.
+        """
+        self._wanted[session, participant] = kind
+        self.look_again(session)
+
+    def look_again(self, session: str) -> None:
+        """Somebody came, opened a page or channel, or sends media: begin what was waiting for it."""
+        for who in [w for w in self._wanted if w[0] == session]:
+            person = self._sessions.get(session).participants.get(who[1])
+            if person is None or not person.publishing:
+                continue
+            language = person.language or "ru"
+            try:
+                self.start(*who, self._wanted[who], language=language, by="policy")
+            except GuardError:
+                continue  # not yet: it is looked at again with the next change
+            del self._wanted[who]
+
+    def channel(self, session: str, participant: str, is_open: bool) -> None:
+        """A participant's data channel has opened or closed: a screen for those without a page."""
+        if is_open:
+            self._channels.add((session, participant))
+            self.look_again(session)
+        else:
+            self._channels.discard((session, participant))
+            found = next((s for s in self._sessions if s.id == session), None)
+            person = found.participants.get(participant) if found else None
+            if person is None or not person.connected:
+                self.page_gone(session, participant)
 
     def _check_possible(self, session: Session, participant: str, kind: str) -> None:
         person = session.participant(participant)
@@ -156,8 +202,9 @@ class Checks:
             raise PeerError(
                 "challenge_not_analysed", "this participant is not analysed; check somebody who is"
             )
-        if not (person.connected or person.publishing):
-            raise PeerError("challenge_absent", "this participant is not in the call; wait until they are")
+        if not (person.connected or (session.id, participant) in self._channels):
+            text = "this participant has neither page nor data channel open, so nothing can be shown to them"
+            raise PeerError("challenge_absent", f"{text}; wait until they have joined")
         if (session.id, participant) in self._running:
             raise PeerError("challenge_running", "a check of this participant runs already; wait for its end")
         if kind != "mutual" and not self._analysis.up:
@@ -234,14 +281,21 @@ class Checks:
         elif message["type"] == "check_attempt":
             self._attempt_over(running, message)
 
+    def analysis_up(self) -> None:
+        """The analysis process works (again): begin what waited for it."""
+        for session in {who[0] for who in self._wanted}:
+            self.look_again(session)
+
     def analysis_down(self) -> None:
         """The analysis process is gone, and with it every check that needs pictures."""
         for running in [r for r in self._running.values() if r.kind != "mutual"]:
             self._finish(running, "inconclusive", "detector_down")
 
     def page_gone(self, session: str, participant: str) -> None:
-        """The participant's page has gone: nothing can be shown to them any more."""
+        """The participant's page or channel has gone; where it was the last, the check ends."""
         running = self._running.get((session, participant))
+        if (session, participant) in self._channels:
+            return
         if running is not None and running.kind == "mutual":
             self._finish(running, "inconclusive", "participant_left")
         elif running is not None:
@@ -298,13 +352,17 @@ class Checks:
         head = {"id": running.id, "participant": running.participant, "attempt": running.attempt}
         self._to_person(running, over_event(head, result, self._texts, again=again))
         self._sessions.publish(running.session, result_event(head, result, reason))
+        if not again:
+            self._say_running(running, begun=False)
         self._done(running.session, running.participant, running.kind, result, again)
 
     def _ended(self, session: Session) -> None:
         for running in [r for r in self._running.values() if r.session == session.id]:
             self._finish(running, "inconclusive", "call_ended")
-        for who in [w for w in self._claims if w[0] == session.id]:
-            del self._claims[who]
+        for table in (self._claims, self._wanted):
+            for who in [w for w in table if w[0] == session.id]:
+                del table[who]
+        self._channels = {who for who in self._channels if who[0] != session.id}
 
     def close(self) -> None:
         """Stop the timers."""
@@ -313,6 +371,11 @@ class Checks:
                 running.timer.cancel()
 
     # -- ways out
+
+    def _say_running(self, running: _Running, *, begun: bool) -> None:
+        head = {"id": running.id, "participant": running.participant}
+        event = running_event(head, running.kind, running.by, running=begun)
+        self._sessions.publish(running.session, event)
 
     def _to_person(self, running: _Running, event: dict[str, Any]) -> None:
         """Show it to the person who is checked, by page and by data channel; the page takes it once."""

@@ -17,7 +17,7 @@ from guard.signalling.tokens import Access
 from guard.types import Role
 
 OPEN_TYPES = frozenset({"participants", "session"})
-OWN_TYPES = frozenset({"command", "check_over"})
+OWN_TYPES = frozenset({"check_begins", "command", "check_over"})
 ADDRESSED_TYPES = frozenset({"mutual"})
 
 

@@ -87,6 +87,15 @@ class ChecksLog:
     def on_analysis(self, message: Mapping[str, Any]) -> None:
         self.told.append(f"analysis {message['type']}")
 
+    def channel(self, session: str, participant: str, is_open: bool) -> None:
+        self.told.append(f"channel {participant} {is_open}")
+
+    def look_again(self, session: str) -> None:
+        self.told.append("look_again")
+
+    def analysis_up(self) -> None:
+        self.told.append("analysis_up")
+
     def analysis_down(self) -> None:
         self.told.append("analysis_down")
 

@@ -18,6 +18,7 @@ from guard.challenge.draw import Drawing
 from guard.challenge.outputs import CheckConfig
 from guard.clock import ManualClock
 from guard.errors import ModelError
+from guard.fusion.engine import CheckResult
 from guard.types import AudioFrame, FloatArray, Kind, Score, Signal, TrackKey, VideoFrame
 
 WHO = {"session": "s", "participant": "p"}
@@ -58,6 +59,7 @@ class Bench:
         self.clock = ManualClock()
         self.told: list[dict[str, Any]] = []
         self.scores: list[Score] = []
+        self.ended: list[tuple[str, str, CheckResult]] = []
         judges: Mapping[Gesture, Judge] = dict.fromkeys(Gesture, judge)
         drawing = Drawing(
             limit_s=dict.fromkeys(Gesture, 5.0),
@@ -71,6 +73,7 @@ class Bench:
             send=self.take,
             arrived_s=lambda _, time_s: 10.0 + time_s,
             scored=self.scores.extend,
+            ended=lambda *told: self.ended.append(told),
         )
 
     def take(self, message: dict[str, Any]) -> bool:
@@ -109,6 +112,7 @@ async def test_a_visual_check_shows_three_commands_and_passes(bench: Bench) -> N
         (1, 3, 3),
     ]
     (attempt,) = bench.of("check_attempt")
+    assert bench.ended == [("s", "p", CheckResult.PASS)]
     assert (attempt["result"], attempt["again"], len(attempt["commands"])) == ("pass", False, 3)
     first = attempt["commands"][0]
     assert first["details"] == {"angle": 12.3457}

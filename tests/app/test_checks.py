@@ -19,6 +19,7 @@ from guard.signalling.hub import Subscription
 from guard.signalling.session import NewParticipant, Session
 from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import Access
+from guard.signalling.visibility import OWN_TYPES
 from guard.types import Role
 
 
@@ -137,9 +138,22 @@ async def test_a_command_reaches_the_person_and_nobody_else(desk: Desk) -> None:
     assert {key: seen[key] for key in SHOW} == SHOW
     assert (seen["v"], seen["id"], seen["participant"]) == (1, check, "customer")
     assert set(seen["text"]) == set(LANGUAGES)
-    assert [who for who, _ in desk.channel.sent] == ["customer"]
-    assert desk.channel.sent[0][1] == seen
-    assert not [e for e in await desk.seen_by("agent") if e["type"] in ("command", "check_over")]
+    assert {who for who, _ in desk.channel.sent} == {"customer"}
+    assert desk.channel.sent[-1][1] == seen
+    assert not [e for e in await desk.seen_by("agent") if e["type"] in OWN_TYPES]
+
+
+async def test_a_check_is_announced_to_the_person_and_to_those_who_watch(desk: Desk) -> None:
+    check = desk.start()
+    (begins,) = [e for e in await desk.seen_by("customer") if e["type"] == "check_begins"]
+    assert (begins["id"], begins["kind"]) == (check, "visual")
+    assert set(begins["text"]) == set(LANGUAGES)
+    desk.attempt(check, "fail", number=1, again=True)
+    desk.attempt(check, "pass", number=2, again=False)
+    seen = [e for e in await desk.seen_by("agent") if e["type"] == "check"]
+    head = {"v": 1, "type": "check", "id": check, "participant": "customer", "kind": "visual", "by": "agent"}
+    assert seen == [{**head, "running": True}, {**head, "running": False}]
+    assert not [e for e in await desk.seen_by("customer") if e["type"] == "check"]
 
 
 async def test_each_attempt_is_recorded_and_told_to_those_who_watch(desk: Desk) -> None:
