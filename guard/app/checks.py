@@ -354,8 +354,6 @@ class Checks:
         self._sessions.publish(running.session, result_event(head, result, reason))
         if not again:
             self._say_running(running, begun=False)
-        if not again:
-            self._say_running(running, begun=False)
         self._done(running.session, running.participant, running.kind, result, again)
 
     def _ended(self, session: Session) -> None:
@@ -373,11 +371,6 @@ class Checks:
                 running.timer.cancel()
 
     # -- ways out
-
-    def _say_running(self, running: _Running, *, begun: bool) -> None:
-        head = {"id": running.id, "participant": running.participant}
-        event = running_event(head, running.kind, running.by, running=begun)
-        self._sessions.publish(running.session, event)
 
     def _say_running(self, running: _Running, *, begun: bool) -> None:
         head = {"id": running.id, "participant": running.participant}
