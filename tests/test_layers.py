@@ -65,6 +65,8 @@ DOORS = {
     "sqlalchemy": {"store"},
     "uvloop": {"cli"},
     "matplotlib": {"evaluation.plots"},
+    "ctranslate2": {"inference.recogniser"},
+    "faster_whisper": {"inference.recogniser"},
 }
 PURE = {"windows", "detectors", "fusion", "challenge", "policy", "media", "types", "errors"}
 IMPURE_MODULES = {"asyncio", "threading", "socket", "time", "logging", "structlog", "prometheus_client"}

@@ -45,7 +45,7 @@ class Worth:
         right_llr: all three words heard in their order.
         most_llr: two of them, and no other word of the vocabulary.
         wrong_llr: other words of the vocabulary heard instead; None where the recogniser mishears so
-            much that this must not count against a person.
+            much that what it does not recognise counts as not compared.
     """
 
     right_llr: float
@@ -136,15 +136,25 @@ class WordsJudge:
         worth = self._worth.get(language)
         if compared is None or worth is None:
             return Answer.MATCHED, self._config.not_compared_llr, "words_not_compared"
-        if compared.found == COUNT:
+        heard = outcome(compared)
+        if heard == "right":
             return Answer.MATCHED, worth.right_llr, "words_right"
-        if compared.found == COUNT - 1 and compared.others == 0:
+        if heard == "mostly":
             return Answer.MATCHED, worth.most_llr, "words_mostly_right"
-        if compared.others >= 2 and compared.found <= 1:
-            if worth.wrong_llr is None:
-                return Answer.UNSEEN, 0.0, "words_unclear"
+        if worth.wrong_llr is None:
+            return Answer.MATCHED, self._config.not_compared_llr, "words_not_compared"
+        if heard == "wrong":
             return Answer.MISMATCHED, worth.wrong_llr, "words_wrong"
         return Answer.UNSEEN, 0.0, "words_unclear"
+
+
+def outcome(compared: Compared) -> str:
+    """Return what a transcript shows: ``right``, ``mostly`` (right), ``wrong`` or ``unclear``."""
+    if compared.found == COUNT:
+        return "right"
+    if compared.found == COUNT - 1 and compared.others == 0:
+        return "mostly"
+    return "wrong" if compared.found <= 1 and compared.others >= 2 else "unclear"
 
 
 def _against(config: WordsConfig, reason: str) -> tuple[Answer, float, str]:

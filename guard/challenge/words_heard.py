@@ -6,6 +6,7 @@ vocabulary is as near; words may be written together or apart, digits as numeral
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,13 +20,12 @@ class Compared:
 
     Args:
         found: how many of the asked words were heard, in their order.
-        others: how many words of the vocabulary were heard beside them: not asked, or out of order.
-        written: how many words the transcript has at all, a numeral of n digits being n.
+        others: how many different words of the vocabulary were heard beside them: not asked, or out of
+            order.
     """
 
     found: int
     others: int
-    written: int
 
 
 def compare_heard(asked: Sequence[str], heard: str, language: str) -> Compared:
@@ -40,7 +40,7 @@ def compare_heard(asked: Sequence[str], heard: str, language: str) -> Compared:
     wanted = [folded(word, language) for word in asked]
     known = tuple(folded(word, language) for word in vocabulary(language))
     found = _found(parts, wanted, known)
-    return Compared(found, max(0, _named(parts, known) - found), len(parts))
+    return Compared(found, max(0, len(_named(parts, known)) - found))
 
 
 # nobody says more in the time of a command; a recogniser that loops may write more
@@ -64,19 +64,10 @@ def _found(parts: Sequence[str], wanted: Sequence[str], known: tuple[str, ...]) 
     return table[0][0]
 
 
-def _named(parts: Sequence[str], known: tuple[str, ...]) -> int:
-    """Return how many words of the vocabulary the parts name."""
-    count, i = 0, 0
-    while i < len(parts):
-        single = any(_is(parts[i], word, known) for word in known)
-        double = not single and i + 1 < len(parts) and _joined(parts[i] + parts[i + 1], known)
-        count += single or double
-        i += 2 if double else 1
-    return count
-
-
-def _joined(two: str, known: tuple[str, ...]) -> bool:
-    return any(_is(two, word, known) for word in known)
+def _named(parts: Sequence[str], known: tuple[str, ...]) -> set[str]:
+    """Return the words of the vocabulary that the parts name."""
+    pairs = [a + b for a, b in itertools.pairwise(parts)]
+    return {word for part in (*parts, *pairs) for word in known if _is(part, word, known)}
 
 
 @lru_cache(maxsize=4096)
