@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from guard.clock import rfc3339
 from guard.errors import RecordError
+from guard.evidence.base64url import decoded, encoded
 from guard.evidence.canonical import Json, canonical
 from guard.evidence.keys import SigningKey
 
@@ -72,7 +72,7 @@ class Record:
     def signed_by(self, public: Ed25519PublicKey) -> bool:
         """Tell whether the signature is that of the key's owner over this content."""
         try:
-            public.verify(_decoded(self.sig), self.signed_content())
+            public.verify(decoded(self.sig), self.signed_content())
         except (InvalidSignature, ValueError):
             return False
         return True
@@ -124,7 +124,7 @@ def sign(key: SigningKey, place: Place, kind: str, at: datetime, body: Mapping[s
     if not TYPE.fullmatch(kind):
         raise RecordError("record_invalid", "a record's type is 1 to 64 small letters, digits and _")
     record = Record(kind, place.session, place.seq, rfc3339(at), place.prev, key.id, body, "")
-    record = replace(record, sig=_encoded(key.sign(record.signed_content())))
+    record = replace(record, sig=encoded(key.sign(record.signed_content())))
     if len(record.line()) > MAX_LINE_BYTES:
         raise RecordError("record_invalid", f"a record is larger than {MAX_LINE_BYTES} bytes")
     return record
@@ -173,19 +173,3 @@ def _shaped(value: Mapping[str, object]) -> bool:
 
 def _refuse(word: str) -> None:
     raise ValueError(f"{word} is no JSON")
-
-
-def _encoded(signature: bytes) -> str:
-    return base64.urlsafe_b64encode(signature).rstrip(b"=").decode()
-
-
-def _decoded(text: str) -> bytes:
-    """Return the 64 bytes of a signature; of the texts that decode to them only one is taken.
-
-    Raises:
-        ValueError: it is not the one text for 64 bytes.
-    """
-    signature = base64.b64decode(text + "==", altchars=b"-_", validate=True)
-    if len(signature) != 64 or _encoded(signature) != text:
-        raise ValueError("no signature")
-    return signature
