@@ -24,6 +24,9 @@ Ready = Callable[[], Mapping[str, str]]
 MetricsPage = Callable[[], bytes]
 """Returns the Prometheus exposition text."""
 
+Reasons = Callable[[str], Mapping[str, str]]
+"""Returns the words of every reason code (docs/reasons.md) in a language, for pages."""
+
 
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
@@ -75,6 +78,7 @@ class Services:
     checks: ChecksPort
     ready: Ready
     metrics: MetricsPage
+    reasons: Reasons
     config: ApiConfig = field(default_factory=ApiConfig)
 
     @classmethod
@@ -91,6 +95,7 @@ class Services:
         checks: ChecksPort,
         ready: Ready,
         metrics: MetricsPage,
+        reasons: Reasons,
         config: ApiConfig | None = None,
         connections_config: ConnectionsConfig | None = None,
         rooms_config: RoomsConfig | None = None,
@@ -120,4 +125,4 @@ class Services:
             on_check=on_check,
         )
         parts = (clock, tokens, sessions, connections, actions, rooms, voices, faces, checks)
-        return cls(*parts, ready, metrics, settings)
+        return cls(*parts, ready, metrics, reasons, settings)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
@@ -48,6 +49,11 @@ def system_router(services: Services) -> APIRouter:
         failing = dict(services.ready())
         body: dict[str, Any] = {"status": "failing" if failing else "ok", "failing": failing}
         return JSONResponse(body, 503 if failing else 200)
+
+    @router.get("/api/v1/reasons/{language}", tags=["system"])
+    async def reasons(language: Literal["kk", "ru", "en"]) -> Mapping[str, str]:
+        """Return what every reason code means, in words; needs no token."""
+        return services.reasons(language)
 
     @router.get("/metrics", tags=["system"], response_class=Response)
     async def metrics(request: Request) -> Response:

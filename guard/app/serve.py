@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from guard.api import server as http
@@ -111,6 +112,7 @@ class Application:
                 workers=[self.analysis, self.injection.worker],
                 pump=self.pump,
             ).render,
+            reasons=partial(load_texts().with_prefix, "reason."),
             on_page=self.calls.page,
             on_device=self.calls.device,
             on_check=self.checks.page_says,

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import httpx
 import pytest
 
 from guard.api.page import build_page, integrity
@@ -76,3 +77,17 @@ def test_an_incomplete_page_stops_the_start(folder: Path, missing: str) -> None:
         build_page(folder)
     assert caught.value.code == "page_incomplete"
     assert Path(missing).name in caught.value.message
+
+
+async def test_the_page_is_sent_with_its_policies(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/")
+    assert answer.text == build_page(web_dir()).html
+    assert f"script-src {build_page(web_dir()).script_sources};" in answer.headers["content-security-policy"]
+    assert answer.headers["integrity-policy"] == "blocked-destinations=(script)"
+    other = (await client.get("/healthz")).headers["content-security-policy"]
+    assert "script-src 'self';" in other
+
+
+async def test_reasons_are_told_in_words_to_anybody(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/api/v1/reasons/kk")).json() == {"no_speech": "No speech (kk)."}
+    assert (await client.get("/api/v1/reasons/fr")).status_code == 422

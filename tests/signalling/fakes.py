@@ -158,6 +158,7 @@ def house(config: ApiConfig | None = None, sessions_config: SessionsConfig | Non
         faces=faces,
         ready=lambda: failing,
         metrics=lambda: b"guard_up 1\n",
+        reasons=lambda language: {"no_speech": f"No speech ({language})."},
         config=config,
         on_device=lambda *told: devices.append(told),
         on_check=lambda *told: checks.said.append(told),
