@@ -107,7 +107,8 @@ class Checks:
         recorder: signed records.
         texts: what is shown, in every language.
         judged: whether a participant of a session is analysed.
-        graded: grades what a page said of itself, with the seconds its screen took, for the record.
+        graded: grades what a page said of itself for the record, with the seconds its screen took (None: it
+            never said).
         done: told (session, participant, kind, result, again) after each attempt.
     """
 
@@ -121,7 +122,7 @@ class Checks:
         recorder: Recorder,
         texts: Texts,
         judged: Callable[[str, str], bool],
-        graded: Callable[[ClientClaim, list[float]], Mapping[str, Any]],
+        graded: Callable[[ClientClaim, list[float | None]], Mapping[str, Any]],
         done: Callable[[str, str, str, str, bool], None] = lambda *_: None,
     ) -> None:
         self._clock, self._sessions, self._analysis = clock, sessions, analysis
@@ -310,7 +311,7 @@ class Checks:
         keys = ("attempt", "result", "reason", "again", "other_commands")
         now, utc = self._clock.now(), self._clock.utc()
         commands = [dated(command, now, utc) for command in message["commands"]]
-        shown = [s for c in message["commands"] for s in c["shown_after_s"] if s is not None]
+        shown = [s for c in message["commands"] for s in c["shown_after_s"]]
         claim = self._claims.get(running.who, ClientClaim())
         body = {
             **self._head(running),

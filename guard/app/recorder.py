@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from guard.clock import Clock
 from guard.errors import GuardError
+from guard.evidence.badge import badge
 from guard.evidence.book import RecordBook
-from guard.evidence.canonical import canonical
 from guard.evidence.keys import SigningKey
 from guard.evidence.records import CLOSED
 from guard.evidence.writer import RecordWriter
@@ -51,14 +50,9 @@ class SessionRecords:
             self._begun.discard(session)
 
     def badge(self, statement: Mapping[str, Any]) -> str:
-        """Return ``<statement>.<signature>`` in base64url (RFC 4648), signed with the records' key."""
-        content = canonical({**statement, "key": self._key.id})
-        return f"{_encoded(content)}.{_encoded(self._key.sign(content))}"
+        """Return a statement signed with the records' key, as one word (``guard.evidence.badge``)."""
+        return badge(self._key, statement)
 
     def close(self) -> None:
         """Write what waits; takes as long as the disk does."""
         self._writer.close()
-
-
-def _encoded(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
