@@ -6,10 +6,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from guard import __version__
 from guard.app.checks import ClientClaim
 from guard.challenge.client import Client, grade
 from guard.detectors.virtual_camera import graded, read_report
 from guard.evidence.canonical import canonical
+from guard.evidence.client_files import client_files
+from guard.resources import web_dir
 from guard.signalling.check_messages import ClientMessage
 from guard.signalling.messages import DeviceMessage
 
@@ -50,6 +53,15 @@ class ClientRecords:
         served = self._expected.files
         other = {path: digest for path, digest in client.files.items() if served.get(path) != digest}
         return {"version": client.version, "files_sha256": _digest(client.files), "other_files": other}
+
+
+def shipped_client() -> Client:
+    """Return version and files of the page that guard ships.
+
+    Raises:
+        ConfigError: ``page_incomplete``.
+    """
+    return Client(__version__, client_files(web_dir()))
 
 
 def _report(device: DeviceMessage) -> dict[str, Any]:

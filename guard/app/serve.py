@@ -20,6 +20,7 @@ from guard.api.webhook import WebhookSender
 from guard.app.alarms import Alarms
 from guard.app.calls import Calls
 from guard.app.checks import Checks
+from guard.app.client_record import ClientRecords, shipped_client
 from guard.app.deliver import Deliverer, Ports
 from guard.app.enrolment import FACE, VOICE, Enrolments
 from guard.app.injection import Injection
@@ -252,7 +253,7 @@ class Application:
             recorder=self.records,
             texts=load_texts(),
             judged=self.calls.judged,
-            graded=lambda claim, shown_s: {"shown": len(shown_s), "device": claim.device is not None},
+            graded=ClientRecords(shipped_client()),
             done=self._attempt_over,
         )
         self.sessions.listen(ended=lambda session: self.records.ended(session.id))
