@@ -8,6 +8,7 @@ order with continuous media time.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from guard.types import Kind
 
@@ -75,6 +76,29 @@ class Clip:
         return Clip(later(self.audio), later(self.video), self.video_codec, self.duration_s - start)
 
 
+class PacketReader(Protocol):
+    """One kind's packets, in order, with media time of the call."""
+
+    def peek(self) -> EncodedPacket | None:
+        """Return the next packet without taking it; None where nothing is left to play."""
+
+    def take(self) -> None:
+        """Move past the packet that ``peek`` returned."""
+
+
+class Source(Protocol):
+    """What a client sends: a ``Playlist``, or ``guard.media.live.LiveSource``."""
+
+    def has(self, kind: Kind) -> bool:
+        """Tell whether packets of a kind are sent."""
+
+    def cursor(self, kind: Kind) -> PacketReader:
+        """Return a reader of one kind's packets, from media time 0 on."""
+
+    def want_keyframe(self) -> None:
+        """Somebody who receives it cannot decode without a keyframe."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Segment:
     start_s: float
@@ -119,6 +143,13 @@ class Playlist:
             raise ValueError(f"cannot switch from {last.clip.video_codec} to {clip.video_codec} mid-call")
         self._segments.append(_Segment(start_s, clip))
         return start_s
+
+    def has(self, kind: Kind) -> bool:
+        """Tell whether packets of a kind are sent."""
+        return bool(self.clip.packets(kind))
+
+    def want_keyframe(self) -> None:
+        """Do nothing: encoded media has its keyframes where they are."""
 
     def cursor(self, kind: Kind) -> Cursor:
         """Return a reader of one kind's packets, from media time 0 on."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,7 @@ from aiortc import (
 
 from guard.clock import Clock, SystemClock
 from guard.errors import PeerError
-from guard.media.clip import Clip, Playlist
+from guard.media.clip import Clip, Playlist, Source
 from guard.relay.client_media import (
     OnPacket,
     Player,
@@ -80,10 +80,10 @@ class ClientCounters:
 
 
 class ScriptedClient:
-    """One peer connection that plays a playlist and keeps what arrives.
+    """One peer connection that plays a source and keeps what arrives.
 
     Args:
-        playlist: what it sends; None sends nothing.
+        source: what it sends, a playlist or a live source; None sends nothing.
         config: see ClientConfig.
         clock: paces sending and stamps arrivals.
         on_packet: takes each received RTP packet instead of frames; see ``tap_receiver``.
@@ -92,7 +92,7 @@ class ScriptedClient:
 
     def __init__(
         self,
-        playlist: Playlist | None = None,
+        source: Source | None = None,
         config: ClientConfig | None = None,
         *,
         clock: Clock | None = None,
@@ -108,7 +108,7 @@ class ScriptedClient:
         self.message_arrived = asyncio.Event()
         self._on_packet = on_packet
         self._on_message = on_message
-        self._player = Player(playlist, self.clock) if playlist is not None else None
+        self._player = Player(source, self.clock) if source is not None else None
         self.senders: dict[Kind, RTCRtpSender] = {}
         self._state_changed = asyncio.Event()
         self.connection = RTCPeerConnection(
@@ -131,7 +131,7 @@ class ScriptedClient:
     def _add_media(self) -> None:
         if self._player is not None:
             for kind in Kind:
-                if self._player.playlist.clip.packets(kind):
+                if self._player.source.has(kind):
                     self._add_sender(kind, self._player)
         for _ in range(self.config.receive):
             for kind in Kind:
@@ -141,8 +141,8 @@ class ScriptedClient:
         transceiver = self.connection.addTransceiver(ScriptedTrack(player, kind), direction="sendonly")
         self._prefer(transceiver, kind)
         self.senders[kind] = transceiver.sender
-        # pre-encoded media has its keyframes where they are; asking is only counted
-        transceiver.sender._send_keyframe = self._count_keyframe_request  # type: ignore[method-assign]
+        # nothing is encoded here: who encodes is asked
+        transceiver.sender._send_keyframe = self._pass_on_keyframe_request  # type: ignore[method-assign]
 
     def _prefer(self, transceiver: Any, kind: Kind) -> None:
         wanted = "audio/opus" if kind is Kind.AUDIO else "video/h264" if self.config.h264 else "video/vp8"
@@ -150,8 +150,10 @@ class ScriptedClient:
         chosen = [c for c in codecs if c.mimeType.lower() in (wanted, "video/rtx")]
         transceiver.setCodecPreferences(chosen)
 
-    def _count_keyframe_request(self) -> None:
+    def _pass_on_keyframe_request(self) -> None:
         self.counters.keyframe_requests += 1
+        if self._player is not None:
+            self._player.source.want_keyframe()
 
     async def negotiate(self, exchange: Callable[[str], Awaitable[str]]) -> None:
         """Offer, hand the offer to ``exchange`` and take the answer it returns.
@@ -220,16 +222,28 @@ class ScriptedClient:
             Monotonic seconds at which its first packet is due.
 
         Raises:
-            ValueError: the client sends nothing, has not begun, or the video codec differs.
+            ValueError: the client plays no playlist, has not begun, or the video codec differs.
         """
         if self._player is None or self._player.started_at is None:
             raise ValueError("the client does not play yet; wait for connected()")
-        start_s = self._player.playlist.switch(clip, self._player.media_time_s())
+        if not isinstance(self._player.source, Playlist):
+            raise ValueError("only a playlist can be switched")
+        start_s = self._player.source.switch(clip, self._player.media_time_s())
         return self._player.started_at + start_s
 
     def received(self, kind: Kind) -> list[ReceivedTrack]:
         """Return the tracks of one kind, in order of their m-lines."""
         return [track for track in self.tracks if track.kind is kind]
+
+    def say(self, message: Mapping[str, Any]) -> None:
+        """Send guard a message of docs/signalling.md on the data channel.
+
+        Raises:
+            PeerError: ``no_channel``, guard has opened no channel.
+        """
+        if self.channel is None or self.channel.readyState != "open":
+            raise PeerError("no_channel", "guard has opened no data channel to answer on")
+        self.channel.send(json.dumps(message))
 
     def acknowledge(self, alert_id: str) -> None:
         """Tell guard that the person saw an alert.
@@ -237,9 +251,7 @@ class ScriptedClient:
         Raises:
             PeerError: ``no_channel``, guard has opened no channel.
         """
-        if self.channel is None or self.channel.readyState != "open":
-            raise PeerError("no_channel", "guard has opened no data channel to acknowledge on")
-        self.channel.send(json.dumps({"v": 1, "type": "ack", "id": alert_id}))
+        self.say({"v": 1, "type": "ack", "id": alert_id})
         self.counters.acknowledged.append((alert_id, self.clock.now()))
 
     async def close(self) -> None:

@@ -23,11 +23,11 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtpPacket
 
 from guard.clock import Clock
-from guard.media.clip import Playlist
+from guard.media.clip import Source
 from guard.types import Kind
 
 RTP_RATE_HZ = {Kind.AUDIO: 48000, Kind.VIDEO: 90000}
-# how long a sleeping sender may overlook that the playlist was switched
+# how long a sleeping sender may overlook that the playlist was switched, or a live picture came
 _LONGEST_SLEEP_S = 0.02
 _LOOPBACK = "127.0.0.1"
 _DECODER_QUEUE = "_RTCRtpReceiver__decoder_queue"
@@ -50,10 +50,10 @@ class OutgoingPacket:
 
 
 class Player:
-    """The moment a playlist began to play; audio and video of one client share it."""
+    """The moment a source began to play; audio and video of one client share it."""
 
-    def __init__(self, playlist: Playlist, clock: Clock) -> None:
-        self.playlist = playlist
+    def __init__(self, source: Source, clock: Clock) -> None:
+        self.source = source
         self.clock = clock
         self.started_at: float | None = None
 
@@ -68,13 +68,13 @@ class Player:
 
 
 class ScriptedTrack(MediaStreamTrack):
-    """One kind of a playlist's packets, each handed out when its media time has come."""
+    """One kind of a source's packets, each handed out when its media time has come."""
 
     def __init__(self, player: Player, kind: Kind) -> None:
         super().__init__()
         self.kind = kind.value
         self._player = player
-        self._cursor = player.playlist.cursor(kind)
+        self._cursor = player.source.cursor(kind)
         self._rate_hz = RTP_RATE_HZ[kind]
         self.sent = 0
 
