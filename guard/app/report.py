@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_ANSWERS = {"held": "held", "not_shown": "not shown to be held", "over": "exceeded"}
 LOOKS = {
     "undecided": ("?", "cannot tell", "dim"),
     "bona_fide": ("OK", "no suspicion", "green"),
@@ -64,6 +65,12 @@ def print_simulation(found: Mapping[str, Any]) -> None:
     """Print what the decision engine made of recorded or simulated calls."""
     console = Console()
     console.print(f"{found['calls']} calls, {found['source']}", markup=False)
+    for name, about in found.get("signals", {}).items():
+        console.print(
+            f"{name}: {about['windows']} windows of {about['genuine_sources']} genuine sources and "
+            f"{about['attack_groups']} groups of attacks; {about['made_of']}",
+            markup=False,
+        )
     table = Table("figure", "value, 95 % interval")
     genuine, attacks = found["genuine"], found["attacks"]
     if genuine is not None:
@@ -71,9 +78,16 @@ def print_simulation(found: Mapping[str, Any]) -> None:
         for colour, name in (("amber", "amber or red"), ("red", "red")):
             if f"{colour}_per_hour" in genuine:
                 table.add_row(f"{name}, calls per call-hour", _spanned(genuine[f"{colour}_per_hour"], 3))
+                budget = genuine["budget"][colour]
+                table.add_row(
+                    f"{name}, budget {budget['per_hour']:g}, measured upper limit",
+                    f"{budget['upper_95_per_hour']:.3f}: {_ANSWERS[budget['answer']]}",
+                )
             table.add_row(f"{name}, share of calls", _spanned(genuine[f"{colour}_share"], 3))
     if attacks is not None:
         table.add_row("attacked calls", str(attacks["calls"]))
+        for kind, own in attacks.get("by_attack", {}).items():
+            table.add_row(f"attacks on {kind}, amber or red, noticed", _spanned(own["amber"]["share"], 3))
         for colour, name in (("amber", "amber or red"), ("red", "red")):
             part = attacks[colour]
             if part["share"] is not None:

@@ -15,7 +15,7 @@ from guard.app.model_files import in_use
 from guard.app.parts import thresholds_of
 from guard.detectors.card import load_card
 from guard.errors import ConfigError
-from guard.evaluation.calls import CallPlan, draw_call
+from guard.evaluation.calls import CallPlan, attacks_on, draw_call
 from guard.evaluation.replay import Outcome, replay, summary
 from guard.evaluation.streams import HeldOut, Stream, read_held_out, read_streams
 from guard.fusion.config import FusionConfig
@@ -83,13 +83,17 @@ def config_of(profile: str | None) -> FusionConfig:
 
 
 def drawn_calls(held_out: Sequence[HeldOut], drawn: Drawn) -> Iterator[Stream]:
-    """Yield the simulated calls one by one; each has its own seed, so their number changes none of them."""
+    """Yield the simulated calls one by one; each has its own seed, so their number changes none of them.
+
+    Attacks on voice, face and both take turns, as far as there are scores of either.
+    """
     for n in range(drawn.genuine):
         rng = np.random.default_rng([drawn.seed, 0, n])
-        yield draw_call(held_out, False, drawn.plan, rng, f"simulated-genuine-{n}")
+        yield draw_call(held_out, None, drawn.plan, rng, f"simulated-genuine-{n}")
+    attacks = attacks_on(held_out)
     for n in range(drawn.attacked):
         rng = np.random.default_rng([drawn.seed, 1, n])
-        yield draw_call(held_out, True, drawn.plan, rng, f"simulated-attack-{n}")
+        yield draw_call(held_out, attacks[n % len(attacks)], drawn.plan, rng, f"simulated-attack-{n}")
 
 
 def simulate_files(paths: Sequence[Path], profile: str | None) -> dict[str, Any]:
@@ -127,11 +131,13 @@ def described(held_out: Sequence[HeldOut], without: Sequence[str], drawn: Drawn)
         "length_s": drawn.plan.length_s,
         "switch_s": drawn.plan.switch_s,
         "answered": drawn.plan.answered,
+        "attacks_in_turn": list(attacks_on(held_out)),
         "signals": {
             held.signal.value: {
                 "genuine_sources": len(held.of(False)),
                 "attack_groups": len(held.of(True)),
                 "windows": sum(len(clip) for group in held.groups for clip in group.clips),
+                "made_of": held.made_of,
                 "model_sha256": held.model_sha256,
             }
             for held in held_out

@@ -5,6 +5,7 @@ A call that alarms stays alarmed: nobody acknowledges. So a call counts at most 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -12,22 +13,24 @@ from typing import Any
 
 import numpy as np
 
-from guard.evaluation.exact import rate, share
+from guard.evaluation.exact import rate, share, upper_rate
 from guard.evaluation.metrics import Interval
 from guard.evaluation.streams import Stream
 from guard.fusion.config import FusionConfig
 from guard.fusion.engine import Fusion
 from guard.types import State
 
-# the engine is asked this often, as in calls
-STEP_S = 0.2
+# the engine is asked this often; in calls five times as often, so a delay is told up to a second too long
+STEP_S = 1.0
+# alarms per genuine call-hour that an operator can bear (docs/decisions.md)
+BUDGET_PER_HOUR = {"amber": 0.2, "red": 0.02}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What the engine made of one call; times are seconds from its start, None where it never came to it.
 
-    ``highest_llr`` is the highest fused llr; None without evidence.
+    ``highest_llr`` is the highest fused llr; None without evidence. ``attack`` is ``Stream.attack``.
     """
 
     call: str
@@ -37,6 +40,7 @@ class Outcome:
     red_s: float | None
     last: State
     highest_llr: float | None
+    attack: str | None = None
 
     @property
     def alarm_s(self) -> float | None:
@@ -49,6 +53,7 @@ class Outcome:
         return {
             "call": self.call,
             "label": None if self.is_spoof is None else "spoof" if self.is_spoof else "bonafide",
+            "attack": self.attack,
             "length_s": round(self.length_s, 3),
             "amber_s": self.amber_s,
             "red_s": self.red_s,
@@ -58,16 +63,16 @@ class Outcome:
 
 
 def replay(stream: Stream, config: FusionConfig) -> Outcome:
-    """Push one call's scores by their ends; a verdict is asked for five times a second at most."""
+    """Push one call's scores by their ends; a verdict is asked for once a second at most."""
     engine = Fusion("replay", stream.call, config)
     amber_s = red_s = highest = None
-    state, asked_s = State.UNDECIDED, float("-inf")
+    state, due_s = State.UNDECIDED, 0.0
     for index, score in enumerate(stream.scores):
         engine.push(score)
         last = index + 1 == len(stream.scores)
-        if not last and stream.scores[index + 1].end_s - asked_s < STEP_S - 1e-9:
+        if not last and stream.scores[index + 1].end_s < due_s + 1e-9:
             continue
-        asked_s = score.end_s
+        due_s = STEP_S * (math.floor(score.end_s / STEP_S + 1e-9) + 1)
         verdict = engine.verdict(score.end_s)
         state = verdict.state
         if verdict.llr is not None:
@@ -76,7 +81,9 @@ def replay(stream: Stream, config: FusionConfig) -> Outcome:
             amber_s = score.end_s
         if state is State.SPOOF and red_s is None:
             red_s = score.end_s
-    return Outcome(stream.call, stream.is_spoof, stream.length_s, amber_s, red_s, state, highest)
+    return Outcome(
+        stream.call, stream.is_spoof, stream.length_s, amber_s, red_s, state, highest, stream.attack
+    )
 
 
 def summary(outcomes: Sequence[Outcome], switch_s: float | None = None) -> dict[str, Any]:
@@ -88,11 +95,17 @@ def summary(outcomes: Sequence[Outcome], switch_s: float | None = None) -> dict[
     genuine = [o for o in outcomes if o.is_spoof is False]
     attacks = [o for o in outcomes if o.is_spoof]
     begin_s = switch_s or 0.0
-    return {
+    found: dict[str, Any] = {
         "calls": len(outcomes),
         "genuine": _false_alarms(genuine) if genuine else None,
         "attacks": _detection(attacks, begin_s) if attacks else None,
     }
+    kinds = sorted({o.attack for o in attacks if o.attack is not None})
+    if len(kinds) > 1:
+        found["attacks"]["by_attack"] = {
+            kind: _detection([o for o in attacks if o.attack == kind], begin_s) for kind in kinds
+        }
+    return found
 
 
 def _false_alarms(calls: Sequence[Outcome]) -> dict[str, Any]:
@@ -107,7 +120,20 @@ def _false_alarms(calls: Sequence[Outcome]) -> dict[str, Any]:
         **{f"{name}_calls": count for name, count in counts.items()},
         **{f"{name}_per_hour": interval(rate(count, hours)) for name, count in counts.items() if hours > 0},
         **{f"{name}_share": interval(share(count, len(calls))) for name, count in counts.items()},
+        "budget": {name: _budget(count, hours, BUDGET_PER_HOUR[name]) for name, count in counts.items()}
+        if hours > 0
+        else None,
     }
+
+
+def _budget(events: int, hours: float, budget: float) -> dict[str, Any]:
+    """Return the budget with the measured rate's exact one-sided 95 % limit, met or not.
+
+    ``held``: even the limit lies within; ``not_shown``: the rate does, the limit does not; ``over``: neither.
+    """
+    limit = upper_rate(events, hours)
+    answer = "held" if limit <= budget else "not_shown" if events / hours <= budget else "over"
+    return {"per_hour": budget, "upper_95_per_hour": round(limit, 5), "answer": answer}
 
 
 def _detection(calls: Sequence[Outcome], begin_s: float) -> dict[str, Any]:

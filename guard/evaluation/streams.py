@@ -36,17 +36,19 @@ class Stream:
         is_spoof: None where nobody said.
         length_s: of the call.
         scores: in the order of their ends.
+        attack: what was forged in a simulated call (``guard.evaluation.calls.ATTACKS``); None in others.
     """
 
     call: str
     is_spoof: bool | None
     length_s: float
     scores: tuple[Score, ...]
+    attack: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One source of genuine windows, or one engine or method of spoofed ones.
+    """One source of genuine windows, or one engine, method or clip of spoofed ones.
 
     ``clips`` are the llr of the windows of each of its clips.
     """
@@ -65,12 +67,14 @@ class HeldOut:
         model_sha256: of the model file the scores belong to.
         made_by: the command that makes them again.
         groups: at least one of each class.
+        made_of: what the windows are.
     """
 
     signal: Signal
     model_sha256: str
     made_by: str
     groups: tuple[Group, ...]
+    made_of: str = "recordings"
 
     def of(self, is_spoof: bool) -> tuple[Group, ...]:
         """Return the groups of one class."""
@@ -110,7 +114,8 @@ def read_held_out(folder: Path) -> HeldOut | None:
             Group(str(g["group"]), LABELS[g["label"]], tuple(tuple(map(_number, c)) for c in g["clips"]))
             for g in table["groups"]
         )
-        held = HeldOut(Signal(table["signal"]), table["model_sha256"], table["made_by"], groups)
+        made_of = str(table.get("made_of", "recordings"))
+        held = HeldOut(Signal(table["signal"]), table["model_sha256"], table["made_by"], groups, made_of)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             "held_out_invalid", f"{path}: {error!r}; run the recipe named in docs/decisions.md"

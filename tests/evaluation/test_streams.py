@@ -97,23 +97,23 @@ def test_held_out_scores_need_both_classes_and_numbers(tmp_path: Path) -> None:
 def test_a_drawn_call_is_the_same_for_the_same_seed_and_switches_where_asked() -> None:
     plan = CallPlan(60.0, switch_s=30.0, answered=1.0)
     one, same, other = (
-        draw_call([VOICE, FACE], True, plan, np.random.default_rng(seed), "c") for seed in (1, 1, 2)
+        draw_call([VOICE, FACE], "both", plan, np.random.default_rng(seed), "c") for seed in (1, 1, 2)
     )
     assert one == same != other
     assert all((s.llr == 4.0) == ((s.start_s + s.end_s) / 2 >= 30.0) for s in one.scores)
     assert {s.signal for s in one.scores} == {Signal.VOICE_SPOOF, Signal.FACE_FRAME}
-    genuine = draw_call([VOICE], False, plan, np.random.default_rng(1), "c")
+    genuine = draw_call([VOICE], None, plan, np.random.default_rng(1), "c")
     assert all(s.llr is not None and s.llr < 0 for s in genuine.scores)
 
 
 def test_half_of_a_call_unanswered_leaves_about_half_of_the_windows() -> None:
-    found = draw_call([VOICE], False, CallPlan(4000.0, answered=0.5), np.random.default_rng(3), "c")
+    found = draw_call([VOICE], None, CallPlan(4000.0, answered=0.5), np.random.default_rng(3), "c")
     assert 850 < len(found.scores) < 1150
 
 
 def test_the_engine_turns_red_after_the_switch_and_not_before() -> None:
     plan = CallPlan(120.0, switch_s=60.0, answered=1.0)
-    outcome = replay(draw_call([VOICE, FACE], True, plan, np.random.default_rng(1), "c"), FusionConfig())
+    outcome = replay(draw_call([VOICE, FACE], "both", plan, np.random.default_rng(1), "c"), FusionConfig())
     assert outcome.alarm_s is not None and 60.0 < outcome.alarm_s < 80.0
     found = summary([outcome], 60.0)
     assert found["attacks"]["red"]["detected"] == 1 and found["genuine"] is None
@@ -137,7 +137,7 @@ def test_missed_attacks_count_as_never_and_early_alarms_as_no_detection() -> Non
 
 @given(order=st.permutations(range(8)))
 def test_the_order_of_equal_ends_changes_nothing(order: list[int]) -> None:
-    drawn = draw_call([FACE], True, CallPlan(8.0, answered=1.0), np.random.default_rng(1), "c")
+    drawn = draw_call([FACE], "face", CallPlan(8.0, answered=1.0), np.random.default_rng(1), "c")
     first = [s for s in drawn.scores if s.end_s <= 1.6 + 1e-9]
     again = Stream("c", True, 8.0, tuple(first[n] for n in order) + drawn.scores[8:])
     assert replay(again, FusionConfig()).red_s == replay(drawn, FusionConfig()).red_s

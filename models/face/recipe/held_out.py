@@ -1,0 +1,73 @@
+"""Write what simulated held-out clips scored beside the shipped models, for guard simulate and policy price.
+
+    python held_out.py --folder WORK      after fuse.py; reads WORK/fuse.json
+
+The clips are SIMULATED calls: held-out faces, animated, half of them forged, through a real codec
+(temporal_pairs.py). A genuine group is one face, a forged one is one forged clip, because a call shows one
+forgery of one face and shares its bias. The same groups stand in both files, so that a simulated call takes
+both signals from the same pictures. Names of pictures are not kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from data import ROOT
+
+SIGNALS = ("face_frame", "face_ring")
+COMMAND = "make -C models/face fuse"
+MADE_OF = (
+    "simulated clips of held-out faces, 4 s each: animated stills, forged by the recipe, through a codec"
+)
+
+
+def groups_of(rows: list[dict], signal: str) -> list[dict]:
+    """Return every genuine face and every forged clip, each the list of its clips' llr."""
+    faces = {face: n for n, face in enumerate(sorted({row["face"] for row in rows}))}
+    genuine: dict[int, list[list[float]]] = {}
+    forged = []
+    for row in rows:
+        llrs, face = [round(llr, 2) for llr in row["llrs"][signal]], faces[row["face"]]
+        if row["spoof"]:
+            case = row["case"]
+            name = f"clip {len(forged)}: face {face}, {case['method']}, {case['fake']}"
+            forged.append({"group": name, "label": "spoof", "clips": [llrs]})
+        else:
+            genuine.setdefault(face, []).append(llrs)
+    return [
+        *(
+            {"group": f"face {n}", "label": "bonafide", "clips": clips}
+            for n, clips in sorted(genuine.items())
+        ),
+        *forged,
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="where fuse.py put fuse.json")
+    args = parser.parse_args()
+    scored = args.folder / "fuse.json"
+    if not scored.is_file():
+        sys.exit(f"{scored} is missing: run fuse.py first")
+    found = json.loads(scored.read_text())
+    for signal in SIGNALS:
+        table = {
+            "v": 1,
+            "signal": signal,
+            "model_sha256": found["models"][signal],
+            "made_by": COMMAND,
+            "made_of": MADE_OF,
+            "groups": groups_of(found["rows"], signal),
+        }
+        out = ROOT / "models" / signal / "held_out.json"
+        out.write_text(json.dumps(table, separators=(",", ":")) + "\n")
+        windows = sum(len(clip) for group in table["groups"] for clip in group["clips"])
+        print(f"{signal}: {len(table['groups'])} groups, {windows} windows, {out.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
