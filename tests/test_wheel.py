@@ -71,6 +71,8 @@ def test_page_sounds_and_clips_travel_and_training_data_does_not(wheel: Path) ->
     for wanted in (
         "guard/web/index.html",
         "guard/web/locales/kk.json",
+        "guard/web/sounds/kk/command.turn_left.webm",
+        "guard/web/sounds/SOURCES.toml",
         "guard/demo/clips/customer_genuine.webm",
         "guard/demo/clips/SOURCES.toml",
         "guard/_models/denylist.toml",
