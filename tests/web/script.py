@@ -74,6 +74,12 @@ def command(gesture: str, number: int = 1, step: int = 0, **more: Any) -> dict[s
     }
 
 
+def begins(kind: str = "visual") -> dict[str, Any]:
+    """A ``check_begins`` message."""
+    head = {"type": "check_begins", "id": "check-1", "participant": "customer"}
+    return {**head, "kind": kind, "text": TEXTS.all("check.intro")}
+
+
 def over(result: str, *, again: bool = False, attempt: int = 1, **more: Any) -> dict[str, Any]:
     """A ``check_over`` message."""
     text = TEXTS.all("check.again" if again else f"check.{result}")

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from playwright.sync_api import Page, Playwright, ViewportSize, expect
 
 from guard.challenge.commands import Gesture, Need
 from tests.web.conftest import Server, browser, serving
-from tests.web.script import TEXTS, Script, Sounds, command, over
+from tests.web.script import TEXTS, Script, Sounds, begins, command, over
 from tests.web.test_call import NARROW, WIDE, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -105,6 +106,30 @@ def test_every_gesture_is_told_drawn_and_reported_as_shown_in_every_language(che
         expect(page.locator("#check-command")).to_have_text(TEXTS.get("command.screen_light", tag))
         fits(page)
     assert len(checked.shown()) == len(Gesture), "another language is not another command"
+
+
+def test_the_person_is_warned_of_light_before_it_comes_and_can_stop_it(checked: Checked) -> None:
+    page, dialog = checked.page, checked.page.locator("#check")
+    checked.script.say(begins("occlusion"))
+    expect(page.locator("#check-command")).to_have_text(TEXTS.get("check.intro", "en"))
+    expect(page.locator("#check-warning")).to_be_hidden()
+    checked.script.say({**begins("light"), "id": "check-2"})
+    expect(page.locator("#check-warning")).to_contain_text("If light affects you")
+    expect(page.locator("#check-live")).to_contain_text("If light affects you")
+    light = partial(command, "screen_light", id="check-2")
+    checked.script.say(light(step=0, colour="#ffd0d0"))
+    checked.until_shown(1, 0)
+    assert dialog.evaluate("(e) => e.style.backgroundColor") == "rgb(255, 208, 208)"
+    page.get_by_role("button", name="I cannot do this").click()
+    assert dialog.evaluate("(e) => e.style.backgroundColor") == ""
+    checked.script.say(light(step=1, colour="#d0ffd0"))
+    form = page.locator("#check-needs")
+    expect(form.get_by_label("Changing light affects me")).to_be_focused()
+    assert dialog.evaluate("(e) => e.style.backgroundColor") == ""
+    form.get_by_label("Changing light affects me").check()
+    form.get_by_role("button", name="Ask for other commands").click()
+    assert checked.script.answers("needs") == [{"id": "check-2", "needs": ["light_sensitive"]}]
+    assert checked.shown() == [(1, 0)], "what was not painted is not said to be shown"
 
 
 def test_a_message_over_both_ways_or_too_late_counts_once(checked: Checked) -> None:

@@ -3,14 +3,18 @@
 import { callApi } from "./access.js";
 import { Alerts } from "./alerts.js";
 import { CheckScreen } from "./check.js";
+import { Checks } from "./checks.js";
 import { describeClient } from "./client.js";
 import { byId } from "./dom.js";
 import { Media } from "./media.js";
+import { Mutual } from "./mutual.js";
 import { Room } from "./room.js";
 import { language, onLanguage, t } from "./texts.js";
 import { Tiles } from "./tiles.js";
 
 const RETRY_MS = 2000;
+// what guard says over the channel concerns this person at once; the socket says it as well
+const CHANNEL = new Set(["alert", "cleared", "check_begins", "command", "check_over", "mutual"]);
 
 export class Call {
   #access;
@@ -18,7 +22,9 @@ export class Call {
   #camera;
   #room;
   #media = null;
-  #tiles = new Tiles(byId("tiles"));
+  #checks;
+  #tiles;
+  #mutual;
   #alerts;
   #check;
   #me = null;
@@ -37,6 +43,9 @@ export class Call {
     this.#onOver = onOver;
     this.#alerts = new Alerts(byId("alerts"), (id, reason) => this.#acknowledge(id, reason));
     this.#room = new Room(access, language);
+    this.#checks = new Checks(access);
+    this.#tiles = new Tiles(byId("tiles"), (id) => this.#checks.panel(id));
+    this.#mutual = new Mutual(byId("mutual"), () => this.#me?.id, (message) => this.#room.send(message));
     const leave = () => this.#room.leave();
     this.#check = new CheckScreen((message) => this.#room.send(message), local, leave, this.#stopped.signal);
     this.#room.addEventListener("welcome", (event) => this.#welcome(event.detail));
@@ -88,13 +97,22 @@ export class Call {
       case "alert": return this.#alerts.take(message);
       case "cleared": return this.#alerts.remove(message.id);
       case "acknowledged": return message.by === this.#me.id && this.#alerts.remove(message.id);
-      case "command":
-      case "check_over": return this.#check.take(message);
+      case "check_begins":
+      case "command": return this.#check.take(message);
+      case "check_over": return this.#mutual.over(message.id, message.result) || this.#check.take(message);
+      case "mutual": return this.#mutual.take(message);
+      case "check": return this.#checks.running(message);
+      case "challenge": return this.#result(message);
       case "session": return this.#session(message.state);
       case "media": return this.#mediaFailed();
       case "error": return this.#problem(message.message);
       default: return undefined; // events for consoles
     }
+  }
+
+  #result(message) {
+    this.#mutual.over(message.id, message.result);
+    this.#checks.result(message);
   }
 
   #people(participants, negotiate) {
@@ -115,9 +133,8 @@ export class Call {
     media.receive(this.#others);
   }
 
-  // Over the channel guard says only what concerns this person at once; the socket says it as well.
   #channel(message) {
-    if (["alert", "cleared", "command", "check_over"].includes(message?.type)) this.#message(message);
+    if (CHANNEL.has(message?.type)) this.#message(message);
   }
 
   #refused(media, error) {
@@ -215,6 +232,7 @@ export class Call {
     this.#media?.close();
     this.#alerts.clear();
     this.#check.close();
+    this.#mutual.clear();
     for (const track of this.#local?.getTracks() ?? []) track.stop();
     this.#onOver(why);
   }

@@ -12,6 +12,8 @@ import { language, onLanguage, t } from "./texts.js";
 // after the time of a command the next one is due; where nothing comes, the person is let out
 const SILENCE_MS = 20_000;
 const COLOUR = /^#[0-9a-f]{6}$/i;
+// kinds of check in which the screen may change its colour: the person is told before it does
+const LIT = new Set(["visual", "light"]);
 const VIEWS = ["check-task", "check-needs", "check-end"];
 
 /** Black or white, whichever reads better on an sRGB colour (WCAG 2.2, relative luminance). */
@@ -47,7 +49,7 @@ export class CheckScreen {
     this.#send = send;
     this.#local = local;
     const chosen = (needs) => this.#ask(needs);
-    this.#needs = new Needs(byId("check-needs"), { chosen, back: () => this.#turn("check-task") }, signal);
+    this.#needs = new Needs(byId("check-needs"), { chosen, back: () => this.#back() }, signal);
     onLanguage(() => this.#dialog.open && this.#write());
     byId("check-cannot").addEventListener("click", () => this.#turn("check-needs"), { signal });
     byId("check-again").addEventListener("click", () => this.#speak(), { signal });
@@ -63,11 +65,22 @@ export class CheckScreen {
     }, { signal });
   }
 
-  /** Takes `command` and `check_over`, from the socket or the channel, in any order and twice. */
+  /** Takes `check_begins`, `command` and `check_over`, from the socket or the channel, in any order and twice. */
   take(message) {
     if (!this.#order.newer(message)) return;
     if (message.type === "command") this.#show(message);
-    else this.#over(message);
+    else if (message.type === "check_over") this.#over(message);
+    else this.#introduce(message);
+  }
+
+  #introduce(message) {
+    this.#command = message;
+    this.#end = this.#notice = null;
+    this.#open();
+    this.#wait(0);
+    this.#turn("check-task");
+    this.#write();
+    this.#say([this.#text(message), LIT.has(message.kind) ? t("check.light_warning") : ""].join(" ").trim());
   }
 
   #show(message) {
@@ -78,8 +91,7 @@ export class CheckScreen {
     this.#open();
     this.#wait(1000 * message.limit_s);
     if (!same) this.#begin();
-    const { gesture, colour, dot } = message;
-    this.#paint(gesture === "screen_light" && COLOUR.test(colour ?? "") ? colour : null, dot);
+    this.#put();
     this.#shown(message);
   }
 
@@ -89,6 +101,13 @@ export class CheckScreen {
     this.#write();
     this.#say(`${this.#progress()} ${[this.#text(this.#command), ...this.#command.words].join(" ")}`);
     this.#speak();
+  }
+
+  // Colour and dot of the step; nobody is lit who has turned to the form.
+  #put() {
+    const { gesture, colour, dot } = this.#command;
+    const lit = this.#view === "check-task" && gesture === "screen_light" && COLOUR.test(colour ?? "");
+    this.#paint(lit ? colour : null, this.#view === "check-task" ? dot : null);
   }
 
   async #shown(message) {
@@ -155,12 +174,20 @@ export class CheckScreen {
     this.#finish();
   }
 
+  #back() {
+    this.#turn(this.#end ? "check-end" : "check-task");
+    this.#write();
+  }
+
   #turn(view) {
     this.#view = this.#dialog.dataset.view = view;
     for (const id of VIEWS) byId(id).hidden = id !== view;
     const waiting = this.#notice === "check.changing" || (this.#end?.again && !this.#notice);
-    byId("check-cannot").hidden = byId("check-again").hidden = byId("check-left").hidden = view !== "check-task";
+    const asked = view === "check-task" && this.#command.type === "command";
+    byId("check-cannot").hidden = view !== "check-task";
+    byId("check-again").hidden = byId("check-left").hidden = !asked;
     byId("check-close").hidden = view !== "check-end" || waiting;
+    if (this.#command.type === "command" && !this.#end && !this.#notice) this.#put();
     if (view === "check-needs") this.#needs.open(this.#command.gesture);
     else if (byId("check-close").hidden) this.#dialog.focus();
     else byId("check-close").focus();
@@ -168,14 +195,14 @@ export class CheckScreen {
 
   // Everything that depends on the language.
   #write() {
-    byId("check-progress").textContent = this.#end || this.#notice ? "" : this.#progress();
+    const { type, gesture, kind, words = [] } = this.#command;
+    const asked = type === "command";
+    byId("check-progress").textContent = !asked || this.#end || this.#notice ? "" : this.#progress();
     byId("check-result").textContent = this.#notice ? t(this.#notice) : this.#end ? this.#text(this.#end) : "";
-    const { type, gesture, words } = this.#command;
-    if (type !== "command") return;
     byId("check-command").textContent = this.#text(this.#command);
     byId("check-words").replaceChildren(...words.map((word) => make("span", { textContent: word })));
     byId("check-picture").replaceChildren(...[pictogram(gesture)].filter(Boolean));
-    byId("check-warning").hidden = gesture !== "screen_light";
+    byId("check-warning").hidden = asked ? gesture !== "screen_light" : !LIT.has(kind);
   }
 
   #paint(colour, dot) {
@@ -202,6 +229,6 @@ export class CheckScreen {
   }
 
   #speak() {
-    if (this.#command && !this.#end) this.#prompt.say(language, this.#command.gesture);
+    if (this.#command?.type === "command" && !this.#end) this.#prompt.say(language, this.#command.gesture);
   }
 }

@@ -7,15 +7,18 @@ export class Order {
   #last = new Map();
 
   newer(message) {
-    const place = message.type === "command"
-      ? [message.attempt, message.number, message.step]
-      : [message.attempt, Infinity, 0];
+    const place = placeOf(message);
     const last = this.#last.get(message.id);
     if (last && !after(place, last)) return false;
     this.#last.set(message.id, place);
     if (this.#last.size > KEPT) this.#last.delete(this.#last.keys().next().value);
     return true;
   }
+}
+
+function placeOf({ type, attempt, number, step }) {
+  if (type === "check_begins") return [0, 0, 0];
+  return type === "command" ? [attempt, number, step] : [attempt, Infinity, 0];
 }
 
 function after(place, last) {

@@ -13,9 +13,12 @@ export class Tiles {
   #me;
   #watches = false;
   #muted = false;
+  #panel;
 
-  constructor(container) {
+  /** `panel(id)` returns what is shown under the tile of somebody who is examined, to those who watch. */
+  constructor(container, panel) {
     this.#container = container;
+    this.#panel = panel;
   }
 
   /** Starts over for `me` ({id, role, watches}). */
@@ -64,10 +67,11 @@ export class Tiles {
     const word = make("span", { className: "word" });
     const badge = make("span", { className: "badge" }, make("span", { className: "icon", "aria-hidden": "true" }, icon), word);
     const tile = make("figure", { className: own ? "tile own" : "tile", "data-participant": id });
-    tile.append(video, away, make("figcaption", {}, who, badge));
+    const panel = own || !this.#watches ? null : this.#panel(id);
+    tile.append(video, away, make("figcaption", {}, who, badge), ...(panel ? [panel] : []));
     if (own) this.#container.append(tile);
     else this.#container.prepend(tile);
-    return { tile, video, who, away, icon, word, badge };
+    return { tile, video, who, away, icon, word, badge, panel };
   }
 
   #remove(id) {
@@ -81,7 +85,7 @@ export class Tiles {
     for (const [id, parts] of this.#tiles) this.#renderOne(id, parts);
   }
 
-  #renderOne(id, { tile, video, who, away, icon, word, badge }) {
+  #renderOne(id, { tile, video, who, away, icon, word, badge, panel }) {
     const own = id === this.#me;
     const person = this.#people.get(id);
     const name = own ? `${t("call.you")} (${id})` : id;
@@ -93,6 +97,7 @@ export class Tiles {
     video.muted = own || this.#muted;
     const state = this.#watches && !own ? this.#states.get(id) : undefined;
     badge.hidden = !state;
+    if (panel) panel.hidden = !state;
     if (!state) return delete tile.dataset.state;
     tile.dataset.state = badge.dataset.state = state;
     icon.textContent = SIGNS[state] ?? "?";
