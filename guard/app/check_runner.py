@@ -180,6 +180,7 @@ class CheckRunner:
             now=now,
             config=tools.config,
             recogniser=tools.recogniser is not None,
+            claims_llr=float(message["claims_llr"]),
         )
         self._running[who] = _Running(str(message["id"]), who, check)
         self._arm()

@@ -147,22 +147,26 @@ class Checks:
         self._check_possible(found, participant, kind)
         running = _Running(secrets.token_urlsafe(12), session, participant, kind, language, by)
         self._running[running.who] = running
+        client = self._graded(self._claims.get(running.who, ClientClaim()), [])
         if kind == "mutual":
             self._start_mutual(running, found)
-        elif not self._tell(running, "check_start", check_kind=kind, language=language):
+        elif not self._begin(running, client):
             del self._running[running.who]
             raise _unavailable()
         limit_s = MUTUAL_S if kind == "mutual" else MAX_CHECK_S
         reason = "mutual_unanswered" if kind == "mutual" else "check_lost"
         loop = asyncio.get_running_loop()
         running.timer = loop.call_later(limit_s, self._give_up, running, reason)
-        body = {"check": running.id, "kind": kind, "participant": participant, "by": by, "language": language}
-        self._recorder.record(session, "challenge_begun", body)
+        self._recorder.record(session, "challenge_begun", {**self._head(running), "client": client})
         self._say_running(running, begun=True)
         if kind != "mutual":
             head = {"id": running.id, "participant": participant}
             self._to_person(running, begin_event(head, kind, self._texts))
         return running.id
+
+    def _begin(self, running: _Running, client: Mapping[str, Any]) -> bool:
+        head = {"check_kind": running.kind, "language": running.language}
+        return self._tell(running, "check_start", **head, claims_llr=client["weighs_llr"])
 
     def want(self, session: str, participant: str, kind: str) -> None:
         """Begin a check as soon as the participant is there, can be shown something, and can be judged.

@@ -16,6 +16,9 @@ from guard.resources import web_dir
 from guard.signalling.check_messages import ClientMessage
 from guard.signalling.messages import DeviceMessage
 
+LIMIT_LLR = 1.0
+"""Most that everything a page says of itself weighs in a check: under half of one answered command."""
+
 
 class ClientRecords:
     """Grades claims for the record.
@@ -47,6 +50,7 @@ class ClientRecords:
             "claimed": None if claim.client is None else self._claimed(claim.client),
             "device": report,
             "device_llr": device_llr,
+            "weighs_llr": min(LIMIT_LLR, found.llr + (device_llr or 0.0)),
         }
 
     def _claimed(self, client: ClientMessage) -> dict[str, Any]:

@@ -63,6 +63,8 @@ class Check:
         used: what the participant was asked before in this session.
         config: how it goes.
         dice: source of chance.
+        claims_llr: what the person's page says of itself weighs beforehand, 0 or more: an attempt that
+            passes must outweigh it (``guard.challenge.client``). It fails nobody.
         now: monotonic seconds.
     """
 
@@ -79,6 +81,7 @@ class Check:
         config: CheckConfig | None = None,
         needs: Collection[Need] = (),
         recogniser: bool = False,
+        claims_llr: float = 0.0,
     ) -> None:
         self.kind = kind
         self._language = language
@@ -86,6 +89,7 @@ class Check:
         self._config = config or CheckConfig()
         self._needs = tuple(dict.fromkeys(needs))
         self._recogniser = recogniser
+        self._claims_llr = max(0.0, claims_llr)
         self._phase = _Phase.WAITING
         self._attempt, self._failed, self._unclear, self._changes = 1, 0, 0, 0
         self._queue: deque[Command] = deque()
@@ -255,7 +259,7 @@ class Check:
             return self._end(Result.INCONCLUSIVE, judgement.reason, now)
         found = [a.judgement for a in self._asked if a.judgement and a.judgement.answer is Answer.MATCHED]
         if len(found) >= self._least:
-            if self._config.sprt.decide([one.llr for one in found]) is Result.PASS:
+            if self._config.sprt.decide([self._claims_llr, *(one.llr for one in found)]) is Result.PASS:
                 return self._end(Result.PASS, "all_commands_matched", now)
             if len(found) >= self._most:
                 return self._end(Result.INCONCLUSIVE, "check_not_decided", now)

@@ -71,7 +71,11 @@ class Desk:
             recorder=self.notebook,
             texts=load_texts(),
             judged=lambda _, participant: participant == "customer",
-            graded=lambda claim, shown_s: {"client": claim != ClientClaim(), "shown": shown_s},
+            graded=lambda claim, shown_s: {
+                "client": claim != ClientClaim(),
+                "shown": shown_s,
+                "weighs_llr": 0.5 if claim != ClientClaim() else 0.0,
+            },
             done=lambda *told: self.done.append(told),
         )
         people = [NewParticipant("customer", Role.CUSTOMER), NewParticipant("agent", Role.AGENT)]
@@ -282,4 +286,12 @@ async def test_what_the_page_is_made_of_is_kept_for_the_record(desk: Desk) -> No
     desk.checks.page_says(desk.session.id, "customer", ClientMessage(type="client", version="1", files=files))
     check = desk.start()
     desk.attempt(check, "pass")
+    assert desk.notebook.written[-1][2]["client"]["client"] is True
+
+
+async def test_what_the_page_says_of_itself_is_recorded_and_weighs_from_the_beginning(desk: Desk) -> None:
+    desk.checks.page_says(desk.session.id, "customer", ClientMessage(type="client", version="1", files={}))
+    desk.start()
+    told = desk.analysis.told[-1]
+    assert (told["type"], told["claims_llr"]) == ("check_start", 0.5)
     assert desk.notebook.written[-1][2]["client"]["client"] is True

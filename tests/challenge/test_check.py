@@ -70,6 +70,7 @@ def make(
     used: Used | None = None,
     seed: int = 1,
     recogniser: bool = False,
+    claims_llr: float = 0.0,
 ) -> tuple[Check, Scripted]:
     judge = Scripted(answers)
     judges: Mapping[Gesture, Judge] = {g: judge for g in Gesture if g not in without}
@@ -83,6 +84,7 @@ def make(
         now=100.0,
         needs=needs,
         recogniser=recogniser,
+        claims_llr=claims_llr,
     )
     return check, judge
 
@@ -289,3 +291,12 @@ def test_a_visual_check_of_fewer_than_three_commands_is_refused() -> None:
         CheckConfig(commands=2)
     with pytest.raises(ValueError, match="before_s"):
         CheckConfig(pause_s=1.0)
+
+
+def test_what_a_page_says_of_itself_has_to_be_outweighed_and_fails_nobody() -> None:
+    (plain,) = attempts(run(make([], claims_llr=-5.0)[0]))
+    assert len(plain.commands) == 3, "nothing a page says makes it easier"
+    (doubted,) = attempts(run(make([], claims_llr=1.0)[0]))
+    assert (doubted.result, len(doubted.commands)) == (Result.PASS, 4)
+    (nothing,) = attempts(run(make([], claims_llr=100.0)[0]))[:1]
+    assert (nothing.result, nothing.reason) == (Result.INCONCLUSIVE, "check_not_decided")
