@@ -12,7 +12,7 @@ from guard.signalling.actions import Actions
 from guard.signalling.check_messages import CheckMessage
 from guard.signalling.connections import Connections, ConnectionsConfig
 from guard.signalling.messages import DeviceMessage
-from guard.signalling.ports import ActionSink, ChecksPort, EnrolmentPort, MediaPlane
+from guard.signalling.ports import ActionSink, ChecksPort, EnrolmentPort, MediaPlane, Operations
 from guard.signalling.rooms import Rooms, RoomsConfig
 from guard.signalling.sdp import MAX_SDP_BYTES
 from guard.signalling.sessions import Sessions
@@ -102,6 +102,7 @@ class Services:
         on_page: Callable[[str, str, bool], None] = lambda *_: None,
         on_device: Callable[[str, str, DeviceMessage], None] = lambda *_: None,
         on_check: Callable[[str, str, CheckMessage], None] = lambda *_: None,
+        operations: Operations | None = None,
     ) -> Services:
         """Wire signalling to a media plane and to whoever takes the actions.
 
@@ -109,10 +110,11 @@ class Services:
             on_page: told (session, participant, open) when somebody's page has joined or gone.
             on_device: told (session, participant, report) what somebody's page says of its camera.
             on_check: told (session, participant, message) what it says of a check.
+            operations: takes the actions that are about an operation of the bank.
         """
         settings = config or ApiConfig()
         connections = Connections(media, sessions, connections_config)
-        actions = Actions(sessions, sink)
+        actions = Actions(sessions, sink, operations)
         rooms = Rooms(
             tokens=tokens,
             sessions=sessions,

@@ -59,6 +59,12 @@ class Alarms:
             if (alarm.session, alarm.alert) == (session, alert) and (not reasons or alarm.reason in reasons):
                 self._say(alarm, self._ringing.pop(alarm), ringing=False)
 
+    def stop_about(self, session: str, suspect: str, *reasons: AlarmReason) -> None:
+        """Stop the alarms of the named reasons about a participant, whichever alert they rang for."""
+        for alarm, about in list(self._ringing.items()):
+            if (alarm.session, about) == (session, suspect) and alarm.reason in reasons:
+                self._say(alarm, self._ringing.pop(alarm), ringing=False)
+
     def _say(self, alarm: _Alarm, suspect: str, *, ringing: bool) -> None:
         name = "alarm_rings" if ringing else "alarm_stopped"
         self._log(name, session=alarm.session, alert=alarm.alert, reason=alarm.reason.value)

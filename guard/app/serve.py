@@ -14,6 +14,7 @@ from pathlib import Path
 
 from guard.api import server as http
 from guard.api.app import create_app
+from guard.api.bank import BankAsker
 from guard.api.services import Services
 from guard.api.tls import host_addresses, own_certificate
 from guard.api.webhook import WebhookSender
@@ -24,6 +25,7 @@ from guard.app.client_record import ClientRecords, shipped_client
 from guard.app.deliver import Deliverer, Ports
 from guard.app.enrolment import FACE, VOICE, Enrolments
 from guard.app.injection import Injection
+from guard.app.playbooks import PlaybookPorts, Playbooks
 from guard.app.preflight import configured_certificate, webhook_config
 from guard.app.recorder import SessionRecords
 from guard.app.tap_pump import TapPump
@@ -42,7 +44,7 @@ from guard.relay.events import RelayEvent
 from guard.relay.relay import Relay
 from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import ANY_SESSION, Tokens, load_key
-from guard.types import Kind, Role, TrackKey
+from guard.types import Alert, Kind, Role, TrackKey
 from guard.workers.supervisor import Worker
 from guard.workers.wire import Record
 
@@ -93,9 +95,11 @@ class Application:
         )
         webhook = webhook_config(settings)
         self.webhook = None if webhook is None else WebhookSender(webhook, clock)
+        self.bank = None if webhook is None else BankAsker(webhook, clock)
         self._build_media()
         self._build_calls()
         self._build_checks(folder)
+        self._build_playbooks()
         self.services = Services.build(
             clock=clock,
             tokens=self.tokens,
@@ -118,6 +122,7 @@ class Application:
             on_device=self.calls.device,
             on_check=self.checks.page_says,
             checks=self.checks,
+            operations=self.playbooks,
             config=settings.api,
             connections_config=settings.connections,
             rooms_config=settings.rooms,
@@ -162,6 +167,9 @@ class Application:
         await self.relay.shutdown()
         self.calls.close()
         self.checks.close()
+        self.playbooks.close()
+        if self.bank is not None:
+            await self.bank.close()
         await asyncio.to_thread(self.records.close)
         self.pump.close()
         await self.injection.stop()
@@ -228,6 +236,7 @@ class Application:
             counters=self.metrics,
             drills=self.metrics.drills,
             alarms=self.alarms,
+            told=self._told,
         )
         self.calls = Calls(
             clock=self._clock,
@@ -256,11 +265,35 @@ class Application:
             graded=ClientRecords(shipped_client()),
             done=self._attempt_over,
         )
+
+    def _build_playbooks(self) -> None:
+        ports = PlaybookPorts(
+            messages=self.relay,
+            alarms=self.alarms,
+            bank=self.bank,
+            want_check=self.checks.want,
+            webhook=self.webhook.offer if self.webhook is not None else lambda _: None,
+            record=self.records.record,
+            error=log.error,
+            count=self.metrics.playbook_step,
+        )
+        self.playbooks = Playbooks(
+            clock=self._clock,
+            sessions=self.sessions,
+            texts=load_texts(),
+            profile_of=self._settings.profile_named,
+            ports=ports,
+        )
+        # last of all: what the end of a session leaves to be written comes before its records are closed
         self.sessions.listen(ended=lambda session: self.records.ended(session.id))
 
+    def _told(self, alert: Alert) -> None:
+        self.playbooks.told(alert)
+
     def _attempt_over(self, session: str, participant: str, kind: str, result: str, again: bool) -> None:
-        del session, participant, again
         self.metrics.challenge(kind, result)
+        if not again:
+            self.playbooks.check_over(session, participant, result)
 
     def _record_failed(self, session: str, kind: str, error: GuardError) -> None:
         """A record is lost: loud, since what is claimed later rests on it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from guard.errors import NotFoundError, PeerError
-from guard.signalling.ports import Action, ActionKind, ActionSink
+from guard.signalling.ports import Action, ActionKind, ActionSink, Operations
 from guard.signalling.session import Session
 from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import Access, forbidden
@@ -14,9 +14,10 @@ MAX_REASON_CHARS = 500
 class Actions:
     """Checks a decision, applies it to the session and hands it to the rest of the house."""
 
-    def __init__(self, sessions: Sessions, sink: ActionSink) -> None:
+    def __init__(self, sessions: Sessions, sink: ActionSink, operations: Operations | None = None) -> None:
         self._sessions = sessions
         self._sink = sink
+        self._operations = operations
 
     async def perform(
         self, access: Access, session: str, kind: ActionKind, *, alert: str | None, reason: str | None
@@ -27,7 +28,8 @@ class Actions:
             AccessError: ``token_forbidden``; customers and guests decide nothing and may only
                 acknowledge an alert that was addressed to them.
             NotFoundError: the session or the alert does not exist.
-            PeerError: the reason is too long, or an acknowledgement names no alert.
+            PeerError: the reason is too long, an acknowledgement names no alert, or the playbook refuses
+                (``Operations``).
         """
         access.require_session(session)
         if not access.watches and (kind is not ActionKind.ACKNOWLEDGE or reason):
@@ -39,8 +41,10 @@ class Actions:
             self._check_alert(found, alert, access)
         elif kind is ActionKind.ACKNOWLEDGE:
             raise PeerError("alert_missing", "say which alert is acknowledged: its id in 'alert'")
-        self._apply(found, kind, alert, access.participant)
-        await self._sink.act(Action(session, access.participant, kind, alert, reason))
+        action = Action(session, access.participant, kind, alert, reason)
+        operation = self._operations is not None and self._operations.decide(action, access.role)
+        self._apply(found, action, operation=operation)
+        await self._sink.act(action)
 
     async def acknowledge(self, session: str, participant: str, alert: str) -> None:
         """Take an acknowledgement that came over a participant's own data channel.
@@ -59,7 +63,8 @@ class Actions:
         if sent is None or not told or sent.participant == access.participant:
             raise NotFoundError("alert_unknown", "no such alert in this session")
 
-    def _apply(self, session: Session, kind: ActionKind, alert: str | None, by: str) -> None:
+    def _apply(self, session: Session, action: Action, *, operation: bool) -> None:
+        alert, kind = action.alert, action.kind
         if alert is not None:
             session.alerts[alert].answered = True
             event = {
@@ -69,9 +74,11 @@ class Actions:
                 "id": alert,
                 "participant": session.alerts[alert].participant,
                 "action": kind.value,
-                "by": by,
+                "by": action.by,
             }
             session.hub.publish(event)
+        if operation:
+            return  # the bank's operation is on hold, not the call: the person in question notices nothing
         if kind in (ActionKind.HOLD, ActionKind.RELEASE):
             self._sessions.hold(session.id, held=kind is ActionKind.HOLD)
         elif kind is ActionKind.END:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from guard.types import Role
+
 
 class MediaPlane(Protocol):
     """Peer connections; the client is always the offerer."""
@@ -49,6 +51,7 @@ class ActionKind(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     END = "end"
+    CALL_BACK = "call_back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +108,15 @@ class ActionSink(Protocol):
 
     async def act(self, action: Action) -> None:
         """Apply one action; called after the session's own state has changed."""
+
+
+class Operations(Protocol):
+    """The playbooks: what an action means for an operation of the bank that is, or may be, on hold."""
+
+    def decide(self, action: Action, role: Role) -> bool:
+        """Take a permitted action before it is applied; returns whether it was about an operation.
+
+        Raises:
+            PeerError: ``alert_missing``, ``step_unknown``, ``hold_missing`` or ``second_person_needed``.
+            AccessError: ``release_forbidden``.
+        """

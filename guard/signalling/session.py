@@ -69,6 +69,7 @@ class Session:
     """One call.
 
     Args:
+        drill: a training call: nothing in it is analysed or counted as real.
         alerts: its latest ones by id.
         empty_since: monotonic seconds when it was opened or the last person left.
         used: whether anybody was ever there.
@@ -78,6 +79,7 @@ class Session:
     profile: str
     hub: Hub
     phase: Phase = Phase.OPEN
+    drill: bool = False
     participants: dict[str, Participant] = field(default_factory=dict)
     alerts: OrderedDict[str, SentAlert] = field(default_factory=OrderedDict)
     empty_since: float = 0.0

@@ -84,6 +84,7 @@ class Sessions:
         self._on_open: list[Callable[[Session], None]] = []
         self._on_join: list[Callable[[Session, Participant], None]] = []
         self._on_end: list[Callable[[Session], None]] = []
+        self._on_state: list[Callable[[Session, Participant], None]] = []
 
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._sessions.values()))
@@ -99,14 +100,17 @@ class Sessions:
         opened: Callable[[Session], None] | None = None,
         joined: Callable[[Session, Participant], None] | None = None,
         ended: Callable[[Session], None] | None = None,
+        stated: Callable[[Session, Participant], None] | None = None,
     ) -> None:
-        """Call back when a session opens, a participant is added to one, or it ends."""
+        """Call back when a session opens, a participant is added or gets a state, or it ends."""
         if opened:
             self._on_open.append(opened)
         if joined:
             self._on_join.append(joined)
         if ended:
             self._on_end.append(ended)
+        if stated:
+            self._on_state.append(stated)
 
     def create(self, profile: str | None, participants: Sequence[NewParticipant]) -> Session:
         """Open a session under a fresh random id.
@@ -214,6 +218,8 @@ class Sessions:
                 "at": rfc3339(self._clock.utc()),
             }
         )
+        for callback in self._on_state:
+            callback(found, known)
 
     def publish(self, session: str, event: Event, recipients: Collection[str] | None = None) -> None:
         """Send an event to the readers who may see it (``visibility.py``); late ones are left alone.
