@@ -10,6 +10,7 @@ from guard.errors import GuardError
 from guard.evidence.badge import badge
 from guard.evidence.book import RecordBook
 from guard.evidence.keys import SigningKey
+from guard.evidence.personal import redacted
 from guard.evidence.records import CLOSED
 from guard.evidence.writer import RecordWriter
 
@@ -36,9 +37,9 @@ class SessionRecords:
         self._begun: set[str] = set()
 
     def record(self, session: str, kind: str, body: Mapping[str, Any]) -> None:
-        """Write one record; what fails is told to ``failed``, and the call goes on."""
+        """Write one record, without any IIN in it; what fails is told to ``failed``, and the call goes on."""
         try:
-            self._writer.write(session, kind, body)
+            self._writer.write(session, kind, {key: redacted(value) for key, value in body.items()})
         except GuardError:
             return  # ``failed`` was told
         self._begun.add(session)

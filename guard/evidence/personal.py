@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from guard.errors import ConfigError, RecordError
@@ -19,6 +19,7 @@ from guard.keyfile import read_or_make
 
 PSEUDONYM_KEY_NAME = "pseudonym.key"
 KEY_BYTES = 32
+REMOVED = "[iin removed]"
 FORBIDDEN_KEYS = frozenset(
     {
         "iin",
@@ -78,10 +79,34 @@ def forbid(value: Json) -> None:
     for key, text in _texts(value, ""):
         if key.lower() in FORBIDDEN_KEYS:
             raise RecordError("record_personal", f"key {key!r} names a personal identifier; use a pseudonym")
-        for found in _TWELVE.finditer(_HASH.sub(" ", text)):
-            if is_iin(re.sub(r"\D", "", found[1])):
-                where = f"under key {key!r}" if key and not any(map(str.isdigit, key)) else "somewhere"
-                raise RecordError("record_personal", f"an IIN stands {where}; use a pseudonym")
+        if _spans(text):
+            where = f"under key {key!r}" if key and not any(map(str.isdigit, key)) else "somewhere"
+            raise RecordError("record_personal", f"an IIN stands {where}; use a pseudonym")
+
+
+def redacted(value: object) -> object:
+    """Return a value with every IIN in its texts, numbers and keys replaced by ``REMOVED``.
+
+    For what people type and what pages send: nobody may keep a record from being written by putting an IIN
+    into it.
+    """
+    if isinstance(value, Mapping):
+        return {redacted(key): redacted(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redacted(item) for item in value]
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return value
+    text = str(value)
+    spans = _spans(text)
+    for start, end in reversed(spans):
+        text = f"{text[:start]}{REMOVED}{text[end:]}"
+    return text if spans else value
+
+
+def _spans(text: str) -> list[tuple[int, int]]:
+    """Return where the IINs of a text stand, outside of hashes and random ids."""
+    hidden = _HASH.sub(lambda found: "x" * len(found[0]), text)
+    return [found.span(1) for found in _TWELVE.finditer(hidden) if is_iin(re.sub(r"\D", "", found[1]))]
 
 
 def _texts(value: Json, key: str) -> Iterator[tuple[str, str]]:

@@ -6,9 +6,12 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from guard.errors import RecordError
-from guard.evidence.personal import forbid, is_iin, load_pseudonym_key, pseudonym
+from guard.evidence.canonical import Json, normal
+from guard.evidence.personal import REMOVED, forbid, is_iin, load_pseudonym_key, pseudonym, redacted
 
 # made up: 1 January 1901, serial 0000 and 0009; the check digits by hand:
 # 1*0+2*1+3*0+4*1+5*0+6*1+7*3+8*0+9*0+10*0+11*0 = 33, 33 mod 11 = 0
@@ -98,3 +101,25 @@ def test_a_pseudonym_is_the_same_for_a_person_and_a_key_only(tmp_path: Path) -> 
         pseudonym(key, IIN[:-1] + "1")
     assert caught.value.code == "iin_invalid"
     assert "010101" not in caught.value.message
+
+
+def test_what_people_and_pages_write_is_recorded_without_the_iin() -> None:
+    value = {
+        "reason": f"called {IIN}, then {ANOTHER}.",
+        f"/web/{IIN}.js": [IIN, 7, None, True, 0.5],
+        "number": next(n for n in range(850101300000, 850101300011) if is_iin(str(n))),
+        "hash": hashlib.sha256(b"x").hexdigest(),
+    }
+    kept = redacted(value)
+    forbid(normal(kept))
+    assert kept == {
+        "reason": f"called {REMOVED}, then {REMOVED}.",
+        f"/web/{REMOVED}.js": [REMOVED, 7, None, True, 0.5],
+        "number": REMOVED,
+        "hash": value["hash"],
+    }
+
+
+@given(st.recursive(st.text("01 3-x", max_size=30) | st.just(IIN), lambda v: st.lists(v, max_size=3)))
+def test_nothing_redacted_is_refused(value: Json) -> None:
+    forbid(normal({"x": redacted(value)}))
