@@ -211,7 +211,7 @@ def test_a_person_who_cannot_asks_for_other_commands_by_keyboard(checked: Checke
 
 def test_the_end_is_told_in_plain_words_and_the_focus_comes_back(checked: Checked) -> None:
     page = checked.page
-    page.locator("#microphone").focus()
+    page.locator("#leave").focus()
     checked.script.say(command("open_mouth"))
     expect(page.locator("#check")).to_be_focused()
     checked.script.say(over("fail", again=True))
@@ -224,7 +224,7 @@ def test_the_end_is_told_in_plain_words_and_the_focus_comes_back(checked: Checke
     expect(close).to_be_focused()
     close.press("Enter")
     expect(page.locator("#check")).to_be_hidden()
-    expect(page.locator("#microphone")).to_be_focused()
+    expect(page.locator("#leave")).to_be_focused()
 
 
 def test_the_time_runs_down_and_a_check_that_stops_lets_the_person_out(
@@ -273,12 +273,38 @@ def test_each_command_is_said_once_and_a_sound_that_fails_is_told(checked: Check
     expect(note).to_contain_text("дыбысты ойнату мүмкін болмады")
     page.get_by_role("button", name="Қайта тыңдау").click()
     wait_until(page, lambda: len(checked.sounds.asked) == 4, "the prompt in the other language", 5)
-    assert [name.split(".")[0] for name in checked.sounds.asked] == [
-        "en/turn_left",
-        "en/turn_left",
-        "en/look_up",
-        "kk/look_up",
+    assert checked.sounds.asked == [
+        "en/command.turn_left",
+        "en/command.turn_left",
+        "en/command.look_up",
+        "kk/command.look_up",
     ]
     checked.sounds.missing = False
     checked.script.say(command("tilt_left", 3))
     expect(note).to_be_empty()
+    checked.script.say(over("pass"))
+    wait_until(page, lambda: checked.sounds.asked[-1] == "kk/check.pass", "the end", 5)
+
+
+def test_words_are_said_only_to_somebody_who_asks_or_cannot_see(checked: Checked) -> None:
+    page, heard = checked.page, checked.sounds.asked
+    words = ["seven", "river"]
+    aloud = ["en/command.say_words", "en/word.2", "en/word.0"]
+    checked.script.say(command("say_words", words=words))
+    checked.until_shown(1)
+    expect(page.locator("#check-words")).to_have_text("sevenriver")
+    checked.script.say(command("look_up", 2))
+    wait_until(page, lambda: heard[-1] == "en/command.look_up", "the next prompt", 5)
+    assert heard == ["en/command.say_words", "en/command.look_up"]
+    checked.script.say(command("say_words", 3, words=words))
+    page.get_by_role("button", name="Hear it again").click()
+    wait_until(page, lambda: heard[-3:] == aloud, "the words", 5)
+    page.get_by_role("button", name="I cannot do this").click()
+    page.get_by_label("I cannot see the screen").check()
+    page.get_by_role("button", name="Ask for other commands").click()
+    heard.clear()
+    checked.script.say(command("say_words", attempt=2, words=words))
+    wait_until(page, lambda: heard == aloud, "the words without asking", 5)
+    heard.clear()
+    checked.script.say(command("say_words", 2, attempt=2, words=["unheard"]))
+    expect(page.locator("#check-sound")).to_have_text("Read the text: the sound could not be played.")

@@ -6,7 +6,7 @@ import { byId, make } from "./dom.js";
 import { Needs } from "./needs.js";
 import { Order } from "./order.js";
 import { pictogram } from "./pictograms.js";
-import { Prompt } from "./prompt.js";
+import { Prompt, soundsOf } from "./prompt.js";
 import { language, onLanguage, t } from "./texts.js";
 
 // after the time of a command the next one is due; where nothing comes, the person is let out
@@ -52,7 +52,7 @@ export class CheckScreen {
     this.#needs = new Needs(byId("check-needs"), { chosen, back: () => this.#back() }, signal);
     onLanguage(() => this.#dialog.open && this.#write());
     byId("check-cannot").addEventListener("click", () => this.#turn("check-needs"), { signal });
-    byId("check-again").addEventListener("click", () => this.#speak(), { signal });
+    byId("check-again").addEventListener("click", () => this.#speak(true), { signal });
     byId("check-leave").addEventListener("click", leave, { signal });
     byId("check-close").addEventListener("click", () => this.close(), { signal });
     // Escape does not end a check: it leads to the other commands, which is the way out
@@ -80,6 +80,7 @@ export class CheckScreen {
     this.#wait(0);
     this.#turn("check-task");
     this.#write();
+    this.#prompt.say([`${language}/check.intro`]);
     this.#say([this.#text(message), LIT.has(message.kind) ? t("check.light_warning") : ""].join(" ").trim());
   }
 
@@ -125,6 +126,7 @@ export class CheckScreen {
     this.#stop();
     if (message.again) this.#wait(0);
     if (!message.again || this.#view !== "check-needs") this.#finish();
+    this.#prompt.say([`${language}/check.${message.again ? "again" : message.result}`]);
   }
 
   #finish() {
@@ -228,7 +230,10 @@ export class CheckScreen {
     byId("check-live").textContent = text;
   }
 
-  #speak() {
-    if (this.#command?.type === "command" && !this.#end) this.#prompt.say(language, this.#command.gesture);
+  // The words to be read are said only to somebody who asks, or who cannot see them: the microphone hears them too.
+  #speak(asked = false) {
+    const { gesture, words } = this.#command;
+    const aloud = words.length > 0 && (asked || this.#needs.has("no_sight"));
+    this.#prompt.say([`${language}/command.${gesture}`], aloud ? () => soundsOf(words) : undefined);
   }
 }

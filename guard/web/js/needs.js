@@ -13,6 +13,7 @@ const LIKELY = {
 export class Needs {
   #form;
   #chosen = new Set();
+  #asked = new Set();
 
   /** `chosen(needs)` is called with what was ticked, `back()` when the person goes on as before. */
   constructor(form, { chosen, back }, signal) {
@@ -26,8 +27,14 @@ export class Needs {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (event.submitter?.value === "back") return back();
+      this.#asked = new Set(this.#chosen);
       return chosen(NEEDS.filter((need) => this.#chosen.has(need)));
     }, { signal });
+  }
+
+  /** Whether a need was named in this call. */
+  has(need) {
+    return this.#asked.has(need);
   }
 
   /** Shows the form; what was chosen before in this call stays chosen. */
