@@ -1,7 +1,7 @@
-"""Judges one movement of head or mouth: the right way, far enough, begun after the command.
+"""One movement of head or mouth: the right way, far enough, begun after the command.
 
 Every channel is measured in units of what its command asks for, so that 1 is enough. The first stretch in
-which any channel reaches 1 decides: its greatest channel is what the person did.
+which a channel reaches enough decides: its greatest channel is what the person did.
 """
 
 from __future__ import annotations
@@ -12,19 +12,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from guard.challenge.commands import Answer, Command, Gesture, Judgement, Observed
-from guard.challenge.gestures_series import (
-    MIN_REACTION_S,
-    MIN_SEEN_RATIO,
-    Series,
-    frozen,
-    jumped,
-    series,
-    several_faces,
-    unseen_reason,
-)
+from guard.challenge.commands import Gesture
+from guard.challenge.gestures_patch import Mask
+from guard.challenge.gestures_series import MIN_REACTION_S, Finding, Series, median3, runs
 from guard.challenge.pose import Floats
-from guard.challenge.rates import llr_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +26,7 @@ class Movement:
         channel: of ``Poses``, or ``opened``.
         size: what is asked for, in the channel's unit; the sign is the direction.
         back: whether the command asks to come back.
-        rivals: channels that count as another movement when they are the greater.
+        rivals: channels that count as another movement when they are the greater; its own among them.
     """
 
     channel: str
@@ -50,94 +41,82 @@ MOVEMENTS: Mapping[Gesture, Movement] = {
     Gesture.TURN_RIGHT: Movement("yaw_deg", -15.0, True, _HEAD),
     Gesture.TILT_LEFT: Movement("roll_deg", 10.0, False, _HEAD),
     Gesture.TILT_RIGHT: Movement("roll_deg", -10.0, False, _HEAD),
-    Gesture.LOOK_UP: Movement("pitch_deg", 9.0, False, _HEAD),
-    Gesture.LOOK_DOWN: Movement("pitch_deg", -9.0, False, _HEAD),
+    Gesture.LOOK_UP: Movement("pitch_deg", 8.0, False, _HEAD),
+    Gesture.LOOK_DOWN: Movement("pitch_deg", -8.0, False, _HEAD),
     Gesture.OPEN_MOUTH: Movement("opened", 1.0, True, (*_HEAD, "opened")),
     Gesture.MOVE_CLOSER: Movement("log_scale", 0.18, True, _HEAD),
 }
-# the sizes above by channel: what a rival must reach to be a movement
 _UNITS = {movement.channel: abs(movement.size) for movement in MOVEMENTS.values()}
 
-# pictures in a row that must show it, and a level at which the person is back
+# another movement counts from this level on: a person who does what is asked moves the head otherwise too
+RIVAL = 1.25
+# pictures in a row that must show it, and the level at which the person is back
 _HELD, _BACK = 2, 0.45
+# what comes within this time of the beginning may still show that it was another movement, or a hand
+_SETTLED_S = 0.4
 # a face lost while it turned is still turning for at most this long
-_LOST_TURNING_S = 3.0
-_RISING = 0.6
-# the part of the greatest speed below which a movement has not begun, and the time speed is taken over
-_ONSET_SPEED, _SPEED_S = 0.15, 0.2
-_BEGUN = 0.1
+_LOST_TURNING_S, _RISING = 3.0, 0.6
+# the part of the greatest speed below which a movement has not begun, the time over which speed is taken, and
+# the part of the rise from which on it has
+_ONSET_SPEED, _SPEED_S, _BEGUN = 0.15, 0.2, 0.1
 
 
-class MoveJudge:
-    """Judge of one entry of ``MOVEMENTS``."""
+def find_movement(found: Series, movement: Movement, *, over: bool) -> Finding | None:
+    """Return what the movements so far say, or None while that is open.
 
-    def __init__(self, gesture: Gesture) -> None:
-        self._gesture = gesture
-        self._movement = MOVEMENTS[gesture]
-
-    def judge(self, command: Command, observed: Observed, *, over: bool) -> Judgement | None:
-        """Return what the command has come to, or None while that is open (``Judge``)."""
-        if several_faces(observed):
-            return _unseen("several_faces") if over else None
-        found = series(observed)
-        if isinstance(found, str):
-            return _unseen(found) if over else None
-        if frozen(observed.after):
-            return self._wrong("frozen_video")
-        if jumped(found):
-            return self._wrong("picture_jumped")
-        seen = self._seen(found)
-        if seen is not None:
-            return seen
-        return self._at_the_end(command, observed, found) if over else None
-
-    def _seen(self, found: Series) -> Judgement | None:
-        """Return what the movements so far say, or None where they say nothing yet."""
-        levels = {name: _level(found, name) for name in self._movement.rivals}
-        own = levels[self._movement.channel] * np.sign(self._movement.size)
-        reached = np.max([np.abs(level) for level in levels.values()], axis=0) >= 1.0
-        start = _held(reached, found.first)
-        if start is None:
-            return None
-        end = start + 1
-        while end < len(reached) and np.max([np.abs(level[end]) for level in levels.values()]) >= _BACK:
-            end += 1
-        peaks = {name: float(np.abs(level[start:end]).max()) for name, level in levels.items()}
-        details = {f"peak_{name}": round(peak, 3) for name, peak in peaks.items()}
-        own_peak = float(own[start:end].max())
-        over_now = end < len(reached) and len(reached) - end >= _HELD
-        if own_peak < max(peaks.values()) or _held(own >= 1.0, found.first) is None:
-            if not over_now and found.time_s[-1] - found.time_s[start] < 1.0:
-                return None  # the greatest channel of a movement that is still growing is not known
-            opposite = -float((own[start:end]).min()) >= max(peaks.values())
-            return self._wrong("opposite_movement" if opposite else "other_movement", details=details)
-        onset_s = _onset(found.time_s, own, start)
-        details["onset_s"] = round(onset_s, 3)
-        if onset_s < MIN_REACTION_S:
-            return self._wrong("answered_early", onset_s, details)
-        if self._movement.back and not over_now:
-            return None
-        return Judgement(Answer.MATCHED, llr_of(self._gesture, matched=True), "done", onset_s, details)
-
-    def _at_the_end(self, command: Command, observed: Observed, found: Series) -> Judgement:
-        reason = unseen_reason(observed, command.limit_s)
-        if reason is not None:
-            return _unseen(reason)
-        if found.seen[found.first :].mean() < MIN_SEEN_RATIO:
-            return _unseen("no_face")
-        own = _level(found, self._movement.channel)[found.first :] * np.sign(self._movement.size)
-        details = {"peak": round(float(own.max()), 3)}
-        return self._wrong("not_finished" if own.max() >= 1.0 else "no_movement", details=details)
-
-    def _wrong(
-        self, reason: str, onset_s: float | None = None, details: Mapping[str, float] | None = None
-    ) -> Judgement:
-        llr = llr_of(self._gesture, matched=False)
-        return Judgement(Answer.MISMATCHED, llr, reason, onset_s, details or {})
+    Args:
+        found: the pictures so far; a face in at least one of them before and after the command.
+        movement: what is asked.
+        over: whether no more will come.
+    """
+    levels = {name: _level(found, name) for name in movement.rivals}
+    own = levels[movement.channel] * np.sign(movement.size)
+    scaled = {n: np.abs(level) / RIVAL for n, level in levels.items()}
+    scaled[movement.channel] = np.maximum(own, -own / RIVAL)
+    most = np.max(list(scaled.values()), axis=0)
+    held = [run for run in runs(most >= 1.0) if run[1] > found.first and run[1] - run[0] >= _HELD]
+    if not held:
+        return _unanswered(own, found.first) if over else None
+    start = held[0][0]
+    away = np.flatnonzero(most[start:] < _BACK)
+    end = start + int(away[0]) if len(away) else len(most)
+    back = len(most) - end >= _HELD
+    if not (over or back or found.time_s[-1] - found.time_s[start] >= _SETTLED_S):
+        return None
+    peaks = {name: float(level[start:end].max()) for name, level in scaled.items()}
+    details = {f"peak_{name}": round(peak, 3) for name, peak in peaks.items()}
+    if _hand(found, start, end, levels):
+        return Finding(False, "other_movement", details=details)
+    if own[start:end].max() < max(peaks.values()):
+        if not (over or back):
+            return None  # which channel becomes the greatest is not known while it grows
+        opposite = peaks[movement.channel] >= max(peaks.values())
+        return Finding(False, "opposite_movement" if opposite else "other_movement", None, details)
+    return _answered(found, own, start, details, open_=movement.back and not back, over=over)
 
 
-def _unseen(reason: str) -> Judgement:
-    return Judgement(Answer.UNSEEN, 0.0, reason)
+def _answered(
+    found: Series, own: Floats, start: int, details: Mapping[str, float], *, open_: bool, over: bool
+) -> Finding | None:
+    onset_s = _onset(found.time_s, own, start)
+    if onset_s < MIN_REACTION_S:
+        return Finding(False, "answered_early", onset_s, details)
+    if open_:
+        return Finding(False, "not_finished", onset_s, details) if over else None
+    return Finding(True, "done", onset_s, details)
+
+
+def _unanswered(own: Floats, first: int) -> Finding:
+    return Finding(False, "not_answered", None, {"peak": round(float(own[first:].max(initial=-99.0)), 3)})
+
+
+def _hand(found: Series, start: int, end: int, levels: Mapping[str, Floats]) -> bool:
+    """Tell whether the mouth was hidden in a movement that does not turn it out of sight itself.
+
+    FaceMesh lays a nodding, leaning face over a hand.
+    """
+    turned = np.abs(levels["yaw_deg"]) >= RIVAL
+    return bool((found.covered & ~turned)[max(0, start - _HELD) : end + _HELD].any())
 
 
 def _level(found: Series, channel: str) -> Floats:
@@ -147,41 +126,24 @@ def _level(found: Series, channel: str) -> Floats:
     a face that is turned far. Elsewhere the gap is bridged by a straight line.
     """
     value = np.asarray(getattr(found.poses, channel, found.opened), np.float64) / _UNITS[channel]
-    seen = found.seen
-    rest = float(np.median(value[: found.first][seen[: found.first]]))
-    at = np.flatnonzero(seen)
-    level = np.interp(found.time_s, found.time_s[at], _median3(value[at] - rest))
+    known = found.seen & np.isfinite(value)
+    rest = float(np.median(value[: found.first][known[: found.first]]))
+    at = np.flatnonzero(known)
+    level = np.interp(found.time_s, found.time_s[at], median3(value[at] - rest))
     if channel == "log_scale":
-        level = np.maximum(level, 0.0)  # nobody is asked to go away, and a turned head looks smaller
+        return np.maximum(level, 0.0)  # nobody is asked to go away, and a turned head looks smaller
     if channel in ("yaw_deg", "pitch_deg"):
-        _hold_lost(level, found)
-    return level
+        _hold_lost(level, found, known)
+    return np.asarray(level)
 
 
-def _hold_lost(level: Floats, found: Series) -> None:
-    at = np.flatnonzero(found.seen)
-    bounds = [*pairwise(at), (at[-1], len(level))]
-    for last, back in bounds:
+def _hold_lost(level: Floats, found: Series, known: Mask) -> None:
+    at = [int(index) for index in np.flatnonzero(known)]
+    for last, back in pairwise([*at, len(level)]):
         if back - last < 2 or last < 2 or found.time_s[back - 1] - found.time_s[last] > _LOST_TURNING_S:
             continue
         if abs(level[last]) >= _RISING and abs(level[last]) > abs(level[last - 2]):
             level[last + 1 : back] = np.sign(level[last]) * max(1.0, abs(level[last]))
-
-
-def _median3(value: Floats) -> Floats:
-    """Return the medians of three neighbours: one wrong picture is no movement."""
-    if len(value) < 3:
-        return value
-    padded = np.concatenate([value[:1], value, value[-1:]])
-    return np.asarray(np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0))
-
-
-def _held(reached: np.ndarray[tuple[int], np.dtype[np.bool_]], first: int) -> int | None:
-    """Return where ``_HELD`` pictures in a row begin, at ``first`` or later; None where they do not."""
-    for at in range(first, len(reached) - _HELD + 1):
-        if reached[at : at + _HELD].all():
-            return at
-    return None
 
 
 def _onset(time_s: Floats, own: Floats, crossing: int) -> float:

@@ -1,4 +1,4 @@
-"""What was seen of one command as series over time, and the reasons why nothing can be told of it.
+"""What was seen of one command as series over time.
 
 Neutral is the median of the face's points in the pictures before the command; every movement is measured
 against it.
@@ -6,35 +6,27 @@ against it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from guard.challenge.commands import Observed, Sight
-from guard.challenge.gestures_patch import Looks, hidden, looks
+from guard.challenge.gestures_patch import MOUTH, Looks, Mask, hidden, looks, resting
 from guard.challenge.pose import Floats, Poses, head_size, poses
 
-# the quickest answer to something seen; simple reaction times of healthy adults begin at about this
+# the quickest answer to something seen: below it lies no simple reaction of a person
 MIN_REACTION_S = 0.15
 
-MIN_RATE_HZ = 5.0
-MAX_GAP_S = 0.7
 MIN_BEFORE = 5
-MIN_SEEN_RATIO = 0.6
 MIN_HEAD_PX = 24.0
-MIN_LUMA = 30.0
-MAX_SEVERAL_RATIO = 0.1
-# identical pictures for this long; a camera's noise changes every picture
-FROZEN_S = 1.0
-# what no head does between two pictures: degrees and head sizes per second, and the least step that counts
-_MAX_TURN_DEG_S, _MIN_TURN_DEG = 700.0, 25.0
-_MAX_WAY_S, _MIN_WAY = 12.0, 0.6
 # gap of the lips in lengths of the nose, and pixels of the cut-out that became dark, of an open mouth
 _WIDE, _APART, _DARK_PX = 0.4, 0.18, 40.0
-_LUMA = np.array([0.299, 0.587, 0.114])
+# what is left of the points after turning them back, of a turned or laughing face, at most
+_SHAPE, _SHAPE_PER_DEG = 0.03, 0.0035
+_Measured = TypeVar("_Measured", Poses, Looks)
+_NO_FACE = np.full((468, 3), np.nan, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,47 +40,99 @@ class Series:
         poses: against the person's own neutral points.
         looks: of the upright cut-outs, against those at rest.
         opened: (T,) opening of the mouth against rest, 1 where it is wide open.
-        head_px: size of the neutral head in pixels (``pose.head_size``).
+        covered: (T,) bool, whether something hides the face: the mouth is not to be found, or the points have
+            not the shape that a face turned that far has.
     """
 
     time_s: Floats
-    seen: NDArray[np.bool_]
+    seen: Mask
     first: int
     poses: Poses
     looks: Looks
     opened: Floats
-    head_px: float
+    covered: Mask
+
+    @property
+    def after_s(self) -> Floats:
+        """Times of the pictures since the first step."""
+        return self.time_s[self.first :]
 
 
-def series(observed: Observed) -> Series | str:
-    """Return the series, or the reason why there is none.
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a judge makes of a series.
 
-    ``no_face`` before the command means that there is nothing to compare with.
+    Args:
+        matched: whether it was done.
+        reason: code of docs/reasons.md.
+        onset_s: seconds from the first step to the beginning of what was seen.
+        details: measured values.
     """
-    sights = [*observed.before, *observed.after]
-    before = [sight.points for sight in observed.before if sight.points is not None]
-    if len(observed.before) < MIN_BEFORE:
-        return "too_few_pictures"
-    if len(before) < MIN_BEFORE:
-        return "no_face"
-    neutral = np.median(np.stack(before).astype(np.float64), axis=0)
-    head_px = head_size(neutral)
-    if not head_px >= MIN_HEAD_PX:
-        return "face_too_small"
-    empty = np.full((468, 3), np.nan, np.float32)
-    points = np.stack([empty if sight.points is None else sight.points for sight in sights])
-    first = len(observed.before)
-    measured, shown = poses(points, neutral), looks(sights, first)
-    covered = hidden(shown, first, 2)
-    return Series(
-        time_s=np.array([sight.time_s for sight in sights]) - observed.shown_s[0],
-        seen=np.isfinite(measured.log_scale) & ~covered,
-        first=first,
-        poses=measured,
-        looks=shown,
-        opened=_opened(measured.mouth, shown.dark_px, first),
-        head_px=head_px,
-    )
+
+    matched: bool
+    reason: str
+    onset_s: float | None = None
+    details: Mapping[str, float] = field(default_factory=dict)
+
+
+class Watcher:
+    """Makes the series of a command; what was measured of a picture is not measured again."""
+
+    def __init__(self) -> None:
+        self._known: list[Sight] = []
+        self._before = 0
+        self._measured: tuple[Poses, Looks] | None = None
+
+    def series(self, observed: Observed) -> Series | str:
+        """Return the series, or the reason why there is nothing to compare with."""
+        before = [sight.points for sight in observed.before if sight.points is not None]
+        if len(observed.before) < MIN_BEFORE:
+            return "too_few_pictures"
+        rest = resting(observed.before)
+        if len(before) < MIN_BEFORE or rest is None:
+            return "no_face"
+        neutral = np.median(np.stack(before).astype(np.float64), axis=0)
+        if not head_size(neutral) >= MIN_HEAD_PX:
+            return "face_too_small"
+        pose, look = self._measure(observed, neutral, rest)
+        first = len(observed.before)
+        times = [sight.time_s for sight in self._known]
+        covered = hidden(look, first, MOUTH) | _distorted(pose)
+        return Series(
+            time_s=np.array(times) - observed.shown_s[0],
+            seen=np.isfinite(pose.log_scale) & ~covered,
+            first=first,
+            poses=pose,
+            looks=look,
+            opened=_opened(pose.mouth, look.dark_px, first),
+            covered=covered,
+        )
+
+    def _measure(self, observed: Observed, neutral: Floats, rest: Floats) -> tuple[Poses, Looks]:
+        sights = [*observed.before, *observed.after]
+        known = len(self._known)
+        same = self._before == len(observed.before) and known <= len(sights)
+        if not same or any(old is not new for old, new in zip(self._known, sights, strict=False)):
+            known, self._measured = 0, None
+        if known < len(sights):
+            new = sights[known:]
+            points = np.stack([_NO_FACE if sight.points is None else sight.points for sight in new])
+            fresh = poses(points, neutral), looks(new, rest)
+            old = self._measured
+            self._measured = fresh if old is None else (_joined(old[0], fresh[0]), _joined(old[1], fresh[1]))
+        self._known, self._before = sights, len(observed.before)
+        assert self._measured is not None  # for the type checker: there are pictures
+        return self._measured
+
+
+def _joined(old: _Measured, new: _Measured) -> _Measured:
+    both = {f.name: np.concatenate([getattr(old, f.name), getattr(new, f.name)]) for f in fields(old)}
+    return type(old)(**both)
+
+
+def _distorted(pose: Poses) -> Mask:
+    turn = np.maximum(np.abs(pose.yaw_deg), np.abs(pose.pitch_deg))
+    return np.asarray(pose.shape > _SHAPE + _SHAPE_PER_DEG * turn)
 
 
 def _opened(mouth: Floats, dark_px: Floats, first: int) -> Floats:
@@ -100,55 +144,16 @@ def _opened(mouth: Floats, dark_px: Floats, first: int) -> Floats:
     return np.asarray(np.maximum(gap / _WIDE, np.minimum(gap / _APART, dark_px / _DARK_PX)))
 
 
-def several_faces(observed: Observed) -> bool:
-    """Tell whether more than one face was in view: somebody else may be answering."""
-    counts = [sight.faces for sight in observed.after]
-    return sum(count > 1 for count in counts) > max(1, MAX_SEVERAL_RATIO * len(counts))
+def median3(value: Floats) -> Floats:
+    """Return the medians of three neighbours: one wrong picture is no movement."""
+    if len(value) < 3:
+        return value
+    padded = np.concatenate([value[:1], value, value[-1:]])
+    return np.asarray(np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0))
 
 
-def unseen_reason(observed: Observed, limit_s: float) -> str | None:
-    """Return why the pictures of a whole command do not allow to tell, or None."""
-    times = np.array([observed.shown_s[0], *(s.time_s for s in observed.after)])
-    span_s = max(limit_s, 1e-6)
-    if len(observed.after) < MIN_RATE_HZ * span_s * 0.9:
-        return "too_few_pictures"
-    gaps = np.diff(np.append(times, observed.shown_s[0] + limit_s))
-    if gaps.max() > MAX_GAP_S:
-        return "too_few_pictures"
-    lumas = [float(s.face_rgb @ _LUMA) for s in observed.after if s.face_rgb is not None]
-    if lumas and float(np.median(lumas)) < MIN_LUMA:
-        return "face_dark"
-    return None
-
-
-def frozen(sights: Sequence[Sight]) -> bool:
-    """Tell whether the face and its points did not change by a single bit for ``FROZEN_S`` seconds."""
-    since_s: float | None = None
-    for earlier, later in pairwise(sights):
-        if not _same(earlier, later):
-            since_s = None
-            continue
-        since_s = earlier.time_s if since_s is None else since_s
-        if later.time_s - since_s >= FROZEN_S:
-            return True
-    return False
-
-
-def jumped(found: Series) -> bool:
-    """Tell whether the face moved between two pictures as no head does: another feed, or a loop's seam."""
-    at = np.flatnonzero(found.seen)
-    if len(at) < 2:
-        return False
-    step_s = np.maximum(np.diff(found.time_s[at]), 1e-3)
-    p = found.poses
-    turn = np.max([np.abs(np.diff(angle[at])) for angle in (p.yaw_deg, p.pitch_deg, p.roll_deg)], axis=0)
-    way = np.hypot(*np.diff(p.nose[at], axis=0).T)
-    turned = turn > np.maximum(_MIN_TURN_DEG, _MAX_TURN_DEG_S * step_s)
-    moved = way > np.maximum(_MIN_WAY, _MAX_WAY_S * step_s)
-    return bool((turned | moved).any())
-
-
-def _same(one: Sight, other: Sight) -> bool:
-    if one.points is None or other.points is None or one.patch is None or other.patch is None:
-        return False
-    return np.array_equal(one.points, other.points) and np.array_equal(one.patch, other.patch)
+def runs(mask: Mask, first: int = 0) -> Sequence[tuple[int, int]]:
+    """Return start and end (exclusive) of each run of true values that begins at ``first`` or later."""
+    padded = np.concatenate([[False], mask, [False]]).astype(np.int8)
+    edges = np.flatnonzero(np.diff(padded))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True) if a >= first]

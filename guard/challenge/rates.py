@@ -55,6 +55,10 @@ class Rates:
 # counted on rendered trials of all movements together, until each has its own
 _MOVEMENTS = Rates(29, 29, 3, 330, 0.881, 0.026)
 RATES: Mapping[Gesture, Rates] = {
+    Gesture.BLINK_TWICE: _MOVEMENTS,
+    Gesture.COVER_MOUTH: _MOVEMENTS,
+    Gesture.COVER_EYE: _MOVEMENTS,
+    Gesture.FOLLOW_DOT: _MOVEMENTS,
     Gesture.TURN_LEFT: _MOVEMENTS,
     Gesture.TURN_RIGHT: _MOVEMENTS,
     Gesture.TILT_LEFT: _MOVEMENTS,
@@ -66,16 +70,6 @@ RATES: Mapping[Gesture, Rates] = {
 }
 
 
-def rates(gesture: Gesture) -> Rates:
-    """Return what was counted of a gesture.
-
-    Raises:
-        KeyError: it is judged elsewhere.
-    """
-    return RATES[gesture]
-
-
-def llr_of(gesture: Gesture, *, matched: bool) -> float:
+def llr_of(found: Rates, *, matched: bool) -> float:
     """Return what a judgement weighs, positive = spoof."""
-    found = RATES[gesture]
     return found.matched_llr if matched else found.mismatched_llr
