@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.errors import AccessError, GuardError, PeerError
-from guard.policy.plan import StepName
+from guard.policy.plan import ChecksTable, StepName
 from guard.policy.playbook import Playbook
 from guard.policy.profile import load_profile, shipped_profiles
 from guard.policy.steps import AskBank, BankAnswer, BankState, Happened, Out, Standing, StartChallenge
@@ -179,10 +179,18 @@ def test_a_forgotten_hold_rings() -> None:
 
 
 def test_a_check_at_the_beginning_of_the_call_is_started_once() -> None:
-    book = make()
+    starting = ChecksTable(at="call_start", kind="visual")
+    book = Playbook(load_profile("kz-ardfm").model_copy(update={"checks": starting}))
     assert book.on_join("cust") == [StartChallenge("cust", "visual", None)]
     assert book.on_join("cust") == []
-    assert make("meeting").on_join("guest") == []
+    assert make().on_join("cust") == []
+
+
+def test_a_check_that_policy_starts_begins_with_the_state_it_names() -> None:
+    book = make("contact-centre")
+    outs = book.on_alert("cust", "a1", AMBER, 0)
+    assert said(outs) == [("notice", "started"), ("challenge", "started")]
+    assert outs[-1] == StartChallenge("cust", "words", "a1")
 
 
 def test_a_profile_without_a_hold_holds_nothing() -> None:
