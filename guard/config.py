@@ -114,9 +114,13 @@ class ChecksConfig:
     """The active checks.
 
     Args:
+        recogniser: whether spoken words are written down and compared; needs the extra ``words``.
+        recogniser_dir: folder of its files; empty takes those of the installed packages.
         course: how a check goes.
     """
 
+    recogniser: bool = False
+    recogniser_dir: Path | None = None
     course: CheckConfig = field(default_factory=CheckConfig)
 
 

@@ -14,7 +14,8 @@ from guard.app.parts import load_models, settings_config
 from guard.banner_worker import run_banner_worker
 from guard.clock import Clock
 from guard.config import Settings, load_settings, thresholds
-from guard.errors import ConfigError, GuardError
+from guard.errors import ConfigError, GuardError, ModelError
+from guard.inference.recogniser import load_recogniser
 from guard.log import configure, get_logger
 
 _PR_SET_PDEATHSIG = 1
@@ -58,12 +59,19 @@ async def _analysis(sock: socket.socket, settings: Settings, clock: Clock) -> No
     models = load_models(settings.analysis.models_dir)
     for signal_name, error in models.errors.items():
         log.error("model_unusable", signal=signal_name.value, code=error.code, why=error.message)
+    recogniser = None
+    if settings.checks.recogniser:
+        try:
+            recogniser = load_recogniser(settings.checks.recogniser_dir)
+        except ModelError as error:
+            # spoken words are not asked for then, and the other checks go on
+            log.error("recogniser_unusable", code=error.code, why=error.message)
     worker = AnalysisWorker(
         clock,
         models,
         config=settings_config(settings),
         receive=settings.analysis.receive,
         thresholds_of=lambda name: thresholds(settings.profile_named(name)),
-        checks=check_tools(settings.checks.course, None),
+        checks=check_tools(settings.checks.course, recogniser),
     )
     await worker.run(sock)

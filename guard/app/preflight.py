@@ -6,6 +6,7 @@ from guard.api.tls import CertificateFiles, check_files
 from guard.api.webhook import WebhookConfig
 from guard.app.model_files import describe
 from guard.config import Settings
+from guard.inference.recogniser import check_recogniser
 from guard.relay.seam import check_addresses
 
 
@@ -33,15 +34,27 @@ def configured_certificate(settings: Settings) -> CertificateFiles | None:
     return check_files(CertificateFiles(server.tls_cert, server.tls_key))
 
 
+def recogniser(settings: Settings) -> None:
+    """Refuse to go without the recogniser of spoken words where it is wanted.
+
+    Raises:
+        ModelError: ``recogniser_missing``.
+    """
+    if settings.checks.recogniser:
+        check_recogniser(settings.checks.recogniser_dir)
+
+
 def check(settings: Settings) -> None:
     """Refuse settings ``guard serve`` would refuse; makes and changes nothing.
 
     Raises:
         ConfigError: a certificate, the webhook or an address cannot be used.
-        ModelError: a card of the operator's models is wrong, or two of them score one signal.
+        ModelError: a card of the operator's models is wrong, or two of them score one signal; or the
+            recogniser of spoken words is wanted and not there.
     """
     webhook_config(settings)
     configured_certificate(settings)
     check_addresses(settings.relay)
     if settings.analysis.enabled:
         describe(settings.analysis.models_dir)
+        recogniser(settings)

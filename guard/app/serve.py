@@ -26,7 +26,7 @@ from guard.app.deliver import Deliverer, Ports
 from guard.app.enrolment import FACE, VOICE, Enrolments
 from guard.app.injection import Injection
 from guard.app.playbooks import PlaybookPorts, Playbooks
-from guard.app.preflight import configured_certificate, webhook_config
+from guard.app.preflight import configured_certificate, recogniser, webhook_config
 from guard.app.recorder import SessionRecords
 from guard.app.tap_pump import TapPump
 from guard.app.watch import MetricsPage, watch_loop
@@ -128,6 +128,7 @@ class Application:
             rooms_config=settings.rooms,
         )
         self.calls.attach(self.services.actions, self.services.rooms.media_lost, self.checks)
+        recogniser(settings)
         tls = configured_certificate(settings)
         if settings.server.tls and tls is None:
             tls = own_certificate(folder, clock, host_addresses())

@@ -136,6 +136,23 @@ def load_recogniser(folder: Path | None = None) -> Recogniser:
         raise ModelError("recogniser_load", f"the recogniser cannot be loaded: {error}") from error
 
 
+def check_recogniser(folder: Path | None = None) -> None:
+    """Refuse what ``load_recogniser`` would miss, without loading it.
+
+    Raises:
+        ModelError: ``recogniser_missing``.
+    """
+    if importlib.util.find_spec("ctranslate2") is None:
+        raise _missing("the package ctranslate2 is not installed")
+    if folder is None:
+        for name in PACKAGES:
+            _package(name)
+        return
+    for name in SHA256:
+        if not (folder / name).is_file():
+            raise _missing(f"there is no {name} in the folder of the recogniser")
+
+
 def _files(folder: Path | None) -> dict[str, bytes]:
     """Return the content of each file, put together from its parts where it came in packages."""
     if folder is not None:
