@@ -11,7 +11,16 @@ from typing import BinaryIO
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from guard.errors import RecordError
-from guard.evidence.records import CLOSED, CONTINUED, MAX_LINE_BYTES, NO_LINE, Record, line_digest, read_line
+from guard.evidence.records import (
+    CLOSED,
+    CONTINUED,
+    MAX_LINE_BYTES,
+    NO_LINE,
+    TYPE,
+    Record,
+    line_digest,
+    read_line,
+)
 
 MAX_PROBLEMS = 100
 
@@ -68,7 +77,7 @@ class Verified:
             missing after the last one.
         first_at, last_at: times of the first and last record.
         keys: ids of the keys that signed records which verify.
-        interrupted: (line, why) of each place where the writing was interrupted.
+        interrupted: (line, why) of each place where a signed record says that the writing was interrupted.
         digest: of the last line, to compare with one kept elsewhere.
         problems: at most ``MAX_PROBLEMS``, in the order of the lines.
     """
@@ -156,6 +165,8 @@ class _Checker:
             self._fail(Fault.SIGNATURE)
         else:
             self._signers[record.key] = None
+            if record.type == CONTINUED:
+                self._interrupted.append((self._line, _word(record.body.get("why"))))
         if record.session != (self._first or record).session:
             self._fail(Fault.SESSION)
         if record.seq != self._line:
@@ -164,8 +175,6 @@ class _Checker:
             self._fail(Fault.CHAIN)
         if self._closed:
             self._fail(Fault.AFTER_CLOSED)
-        if record.type == CONTINUED:
-            self._interrupted.append((self._line, str(record.body.get("why"))))
         self._first = self._first or record
         self._last = record
         self._count += 1
@@ -191,3 +200,8 @@ class _Checker:
             digest=self._digest,
             problems=tuple(self._problems),
         )
+
+
+def _word(value: object) -> str:
+    """Return a code that may be shown in a terminal."""
+    return value if isinstance(value, str) and TYPE.fullmatch(value) else "unknown"

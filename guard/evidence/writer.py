@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
 
 from guard.clock import Clock
 from guard.errors import GuardError, Overload, RecordError
@@ -43,7 +45,8 @@ class RecordWriter:
 
         Returns:
             A future with the written record, or with the ``RecordError`` that ``failed`` was told too. In a
-            coroutine: ``await asyncio.wrap_future(writer.write(...))``.
+            coroutine: ``await asyncio.wrap_future(writer.write(...))``. It cannot be cancelled: a record that
+            was taken is written, whoever waits for it.
 
         Raises:
             RecordError: ``record_invalid`` or ``record_personal``; ``failed`` was told.
@@ -54,29 +57,36 @@ class RecordWriter:
             kept = checked(session, kind, body)
             if not self._free.acquire(blocking=False):
                 raise _behind("too many records wait for the disk")
-            at = self._clock.utc()
+            outcome: Future[Record] = Future()
+            outcome.set_running_or_notify_cancel()
+            task = partial(self._append, session, kind, kept, self._clock.utc(), outcome)
             try:
-                future = self._thread.submit(self._book.append, session, kind, kept, at)
+                self._thread.submit(task)
             except RuntimeError as error:
                 self._free.release()
                 raise _behind("the records are closed") from error
         except (RecordError, Overload) as error:
             self._failed(session, kind, error)
             raise
-        future.add_done_callback(lambda done: self._written(session, kind, done))
-        return future
+        return outcome
 
     def close(self) -> None:
         """Write what waits, then end the thread; waits for the disk."""
         self._thread.shutdown(wait=True)
 
-    def _written(self, session: str, kind: str, done: Future[Record]) -> None:
-        self._free.release()
-        error = done.exception()
-        if isinstance(error, GuardError):
-            self._failed(session, kind, error)
-        elif error is not None:
-            self._failed(session, kind, RecordError("internal_error", f"a fault of guard: {error!r}"))
+    def _append(
+        self, session: str, kind: str, body: Mapping[str, object], at: datetime, outcome: Future[Record]
+    ) -> None:
+        try:
+            record = self._book.append(session, kind, body, at)
+        except Exception as error:  # a fault of guard, too, must be heard and must not end the thread
+            lost = error if isinstance(error, GuardError) else RecordError("internal_error", repr(error))
+            self._free.release()
+            self._failed(session, kind, lost)
+            outcome.set_exception(lost)
+        else:
+            self._free.release()
+            outcome.set_result(record)
 
 
 def _behind(message: str) -> Overload:
