@@ -23,6 +23,7 @@ from guard.app.enrolment import (
     refusal_message,
 )
 from guard.app.parts import Models, PipelineConfig, build_pipeline
+from guard.app.quiet import Quiet
 from guard.clock import Clock
 from guard.codec.receive import ReceiveConfig, TrackReceiver
 from guard.detectors.virtual_camera import read_report
@@ -134,6 +135,7 @@ class AnalysisWorker:
         self._thresholds: dict[str, Thresholds] = {}
         self._receivers: dict[TrackKey, TrackReceiver] = {}
         self._times = ParticipantClock()
+        self._quiet = Quiet(config.fusion.horizons_s[-1])
         self._asked: dict[TrackKey, float] = {}
         self._sent: dict[tuple[str, str], tuple[float, State]] = {}
         self._ended = asyncio.Event()
@@ -231,6 +233,7 @@ class AnalysisWorker:
 
     def _packet(self, packet: TapPacket) -> None:
         self._packets += 1
+        self._quiet.heard((packet.key.session, packet.key.participant), packet.arrival_s)
         receiver = self._receivers.get(packet.key)
         if receiver is None:
             receiver = self._receivers.setdefault(packet.key, self._open(packet))
@@ -283,6 +286,7 @@ class AnalysisWorker:
         elif message.get("type") == "forget":
             self._checks.forget(*who)
             self._pipeline.forget(*who)
+            self._quiet.forget(who)
             self._times.forget(*who)
             self._sent.pop(who, None)
             for key in [k for k in self._receivers if (k.session, k.participant) == who]:
@@ -310,6 +314,8 @@ class AnalysisWorker:
 
     async def _beat(self) -> None:
         while True:
+            for who in self._quiet.due(self._clock.now()):
+                self._pipeline.lapse(*who)
             lanes = {lane.detector.signal.value: lane.report() for lane in self._lanes}
             errors = {signal.value: error.code for signal, error in self._models.errors.items()}
             self._send(

@@ -13,6 +13,7 @@ from guard.detectors.lip_sync_features import NAMES, compare
 from guard.detectors.lip_sync_series import KEPT_S, MouthTrace, VoiceTrace
 from guard.detectors.onnx import Batch
 from guard.fusion.calibration import Logistic
+from guard.fusion.engine import CheckResult
 from guard.inference.lanes import InlineLane, run_detector
 from guard.media.lips import mouth_of
 from guard.pipeline import Lane, Pipeline, Stages
@@ -329,6 +330,12 @@ def test_a_shared_screen_without_a_face_gives_no_score_but_the_reason() -> None:
 
         def acknowledge(self, at_s: float) -> None:
             del at_s
+
+        def note_check(self, result: CheckResult, at_s: float) -> None:
+            del result, at_s
+
+        def lapse(self) -> None:
+            scores.clear()
 
     scores: list[Score] = []
 
