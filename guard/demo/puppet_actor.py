@@ -212,13 +212,14 @@ class Actor:
         self._screen = Screen(self.manner)
         self._seen: tuple[object, ...] = ()
         self._dot: tuple[float, float] = (0.0, 0.0)
+        self._dot_until_s = math.inf
         self._hand: Covered = "mouth"
 
     def take(self, message: Mapping[str, Any], now: float) -> None:
         """See a message of the page; the same step twice counts once."""
         if message["type"] == "check_over":
             self._screen.show(None, now)
-            self._look_at((0.5, 0.5), now)
+            self._dot_until_s = now
             return
         if message["type"] != "command":
             return
@@ -230,6 +231,8 @@ class Actor:
         gesture = Gesture(message["gesture"])
         self.see_colour(message, now)
         if gesture is Gesture.FOLLOW_DOT:
+            if place[-1] == 0:
+                self._dot_until_s = now + float(message["limit_s"])
             self._look_at(tuple(message["dot"]), now)
         elif place[-1] == 0:
             self._look_at((0.5, 0.5), now)
@@ -238,6 +241,8 @@ class Actor:
     def pose(self, now: float) -> Pose:
         """Return what the camera sees."""
         self._sway.blink(now, self._movements)
+        if now >= self._dot_until_s:
+            self._look_at((0.5, 0.5), now)
         value = self._movements.values(now)
         for name, size in self._sway.values(now).items():
             value[name] = value.get(name, 0.0) + size
@@ -309,6 +314,7 @@ class Actor:
         )
         if wanted == self._dot:
             return
+        self._dot_until_s = math.inf if dot == (0.5, 0.5) else self._dot_until_s
         start_s = now + self._dice.uniform(0.25, 0.45)
         last_s = self._dice.uniform(*self.manner.move_s)
         for channel, size, old in zip(("yaw_deg", "pitch_deg"), wanted, self._dot, strict=True):

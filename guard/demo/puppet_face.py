@@ -26,7 +26,7 @@ _CHIN = 152
 # of the mouth's width: how far it opens at most, how wide the jaw is, where the neck has taken up its drop
 _OPEN, _JAW, _NECK = 0.65, 0.9, 1.0
 # how far up the lids meet, in openings of the eye, and half of what is left open
-_RISE, _SLIT_PX = 0.2, 0.4
+_RISE, _SLIT_PX = -0.25, 0.15
 _CAVITY, _TEETH = (44, 16, 16), (196, 184, 170)
 
 

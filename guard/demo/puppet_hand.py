@@ -22,7 +22,7 @@ _LEAN_DEG = {"mouth": 0.0, "left_eye": 32.0, "right_eye": -32.0}
 # the drawn hand's middle finger lies here in its picture; the arm leaves it at the lower edge
 _MIDDLE = (0.5, 0.36)
 # width of the hand's picture in face widths: a palm over the mouth, fingers over an eye
-_MOUTH_SIZE, _EYE_SIZE = 1.35, 1.1
+_MOUTH_SIZE, _EYE_SIZE = 1.3, 1.0
 # the way it comes, in face widths from below
 _WAY = (0.25, 2.3)
 _FINGERS = (((0.24, 0.62), (0.22, 0.28)), ((0.40, 0.58), (0.40, 0.14)), ((0.56, 0.58), (0.58, 0.13)))

@@ -18,7 +18,7 @@ STILL = Manner(sway_deg=0.0, blink_every_s=(1e6, 2e6))
 
 def command(gesture: Gesture, number: int = 1, step: int = 0, **more: Any) -> dict[str, Any]:
     head = {"v": 1, "type": "command", "id": "c", "attempt": 1, "number": number, "step": step}
-    return {**head, "gesture": gesture.value, "colour": None, "dot": None, **more}
+    return {**head, "gesture": gesture.value, "colour": None, "dot": None, "limit_s": 9.0, **more}
 
 
 def over(attempt: int = 1) -> dict[str, Any]:
@@ -82,8 +82,8 @@ def test_the_head_follows_the_dot_to_each_side_and_comes_back() -> None:
         ends.append(play(person, 10.0 + 2 * step, 2.0)[-1])
     assert ends[0].yaw_deg < -10 < 10 < ends[1].yaw_deg
     assert ends[3].pitch_deg < -10 < 10 < ends[2].pitch_deg
-    person.take(over(), 18.0)
-    assert play(person, 18.0, 2.0)[-1].pitch_deg == pytest.approx(0, abs=1e-9)
+    assert play(person, 18.0, 1.0)[-1].pitch_deg == ends[3].pitch_deg
+    assert play(person, 19.0, 2.0)[-1].pitch_deg == pytest.approx(0, abs=1e-9)
 
 
 def test_a_message_that_comes_twice_is_done_once() -> None:
