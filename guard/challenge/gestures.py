@@ -35,7 +35,7 @@ _HANDS = (Gesture.COVER_MOUTH, Gesture.COVER_EYE)
 
 
 def gesture_judge(gesture: Gesture) -> Judge:
-    """Return a judge of one gesture of ``LIMIT_S``; each check needs its own, it remembers what it measured.
+    """Return the judge of a gesture of ``LIMIT_S``; several checks may share it.
 
     Raises:
         KeyError: the gesture is judged elsewhere.
@@ -53,7 +53,7 @@ def rates(gesture: Gesture) -> Rates:
 
 
 class GestureJudge:
-    """Judge of one gesture: first whether anything can be told, then whether it is live, then what it shows."""
+    """Judge of one gesture: whether anything can be told, whether it is live, and what it shows."""
 
     def __init__(self, gesture: Gesture) -> None:
         self._gesture = gesture

@@ -1,4 +1,4 @@
-"""What is no answer whatever was asked: pictures of which nothing can be told, and pictures that are not live."""
+"""What is no answer whatever was asked: pictures that tell nothing, and pictures that are not live."""
 
 from __future__ import annotations
 

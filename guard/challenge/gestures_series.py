@@ -6,15 +6,18 @@ against it.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TypeVar
+from weakref import ReferenceType, ref
 
 import numpy as np
 
 from guard.challenge.commands import Observed, Sight
 from guard.challenge.gestures_patch import MOUTH, Looks, Mask, hidden, looks, resting
 from guard.challenge.pose import Floats, Poses, head_size, poses
+from guard.types import FloatArray, ImageArray
 
 # the quickest answer to something seen: below it lies no simple reaction of a person
 MIN_REACTION_S = 0.15
@@ -26,6 +29,9 @@ _WIDE, _APART, _DARK_PX = 0.4, 0.18, 40.0
 # what is left of the points after turning them back, of a turned or laughing face, at most
 _SHAPE, _SHAPE_PER_DEG = 0.03, 0.0035
 _Measured = TypeVar("_Measured", Poses, Looks)
+_Array = TypeVar("_Array", FloatArray, ImageArray)
+# commands that run at the same time in one process and are worth remembering
+_KNOWN_COMMANDS = 8
 _NO_FACE = np.full((468, 3), np.nan, np.float32)
 
 
@@ -75,13 +81,25 @@ class Finding:
     details: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was measured of the pictures of one command, and of which; they themselves are not kept."""
+
+    before: int
+    pictures: tuple[tuple[float, ReferenceType[FloatArray] | None, ReferenceType[ImageArray] | None], ...]
+    measured: tuple[Poses, Looks]
+
+    def knows(self, index: int, sight: Sight) -> bool:
+        time_s, points, patch = self.pictures[index]
+        same_points = (points() if points else None) is sight.points
+        return time_s == sight.time_s and same_points and (patch() if patch else None) is sight.patch
+
+
 class Watcher:
-    """Makes the series of a command; what was measured of a picture is not measured again."""
+    """Makes the series of commands; what was measured of a picture is not measured again."""
 
     def __init__(self) -> None:
-        self._known: list[Sight] = []
-        self._before = 0
-        self._measured: tuple[Poses, Looks] | None = None
+        self._known: OrderedDict[float, _Known] = OrderedDict()
 
     def series(self, observed: Observed) -> Series | str:
         """Return the series, or the reason why there is nothing to compare with."""
@@ -94,12 +112,12 @@ class Watcher:
         neutral = np.median(np.stack(before).astype(np.float64), axis=0)
         if not head_size(neutral) >= MIN_HEAD_PX:
             return "face_too_small"
-        pose, look = self._measure(observed, neutral, rest)
+        sights = [*observed.before, *observed.after]
         first = len(observed.before)
-        times = [sight.time_s for sight in self._known]
+        pose, look = self._measure(observed.shown_s[0], sights, first, neutral, rest)
         covered = hidden(look, first, MOUTH) | _distorted(pose)
         return Series(
-            time_s=np.array(times) - observed.shown_s[0],
+            time_s=np.array([sight.time_s for sight in sights]) - observed.shown_s[0],
             seen=np.isfinite(pose.log_scale) & ~covered,
             first=first,
             poses=pose,
@@ -108,21 +126,37 @@ class Watcher:
             covered=covered,
         )
 
-    def _measure(self, observed: Observed, neutral: Floats, rest: Floats) -> tuple[Poses, Looks]:
-        sights = [*observed.before, *observed.after]
-        known = len(self._known)
-        same = self._before == len(observed.before) and known <= len(sights)
-        if not same or any(old is not new for old, new in zip(self._known, sights, strict=False)):
-            known, self._measured = 0, None
-        if known < len(sights):
-            new = sights[known:]
-            points = np.stack([_NO_FACE if sight.points is None else sight.points for sight in new])
-            fresh = poses(points, neutral), looks(new, rest)
-            old = self._measured
-            self._measured = fresh if old is None else (_joined(old[0], fresh[0]), _joined(old[1], fresh[1]))
-        self._known, self._before = sights, len(observed.before)
-        assert self._measured is not None  # for the type checker: there are pictures
-        return self._measured
+    def _measure(
+        self, key: float, sights: Sequence[Sight], first: int, neutral: Floats, rest: Floats
+    ) -> tuple[Poses, Looks]:
+        known = self._known.get(key)
+        if known is not None and not _continues(known, sights, first):
+            known = None
+        count = len(known.pictures) if known is not None else 0
+        new = sights[count:]
+        if known is not None and not new:
+            return known.measured
+        points = np.stack([_NO_FACE if sight.points is None else sight.points for sight in new])
+        fresh = poses(points, neutral), looks(new, rest)
+        named = tuple((sight.time_s, _weakly(sight.points), _weakly(sight.patch)) for sight in new)
+        if known is not None:
+            fresh = _joined(known.measured[0], fresh[0]), _joined(known.measured[1], fresh[1])
+            named = (*known.pictures, *named)
+        self._known[key] = _Known(first, named, fresh)
+        self._known.move_to_end(key)
+        while len(self._known) > _KNOWN_COMMANDS:
+            self._known.popitem(last=False)
+        return fresh
+
+
+def _continues(known: _Known, sights: Sequence[Sight], first: int) -> bool:
+    if known.before != first or len(known.pictures) > len(sights):
+        return False
+    return all(known.knows(index, sights[index]) for index in range(len(known.pictures)))
+
+
+def _weakly(array: _Array | None) -> ReferenceType[_Array] | None:
+    return None if array is None else ref(array)
 
 
 def _joined(old: _Measured, new: _Measured) -> _Measured:
