@@ -52,14 +52,18 @@ class ChecksFace(Protocol):
         """The analysis process is gone."""
 
 
-class Counters(Protocol):
+class AlertCounter(Protocol):
+    """Counts alerts: the real ones and those of drills have one each."""
+
+    def alert(self, profile: str, state: State) -> None:
+        """One new alert."""
+
+
+class Counters(AlertCounter, Protocol):
     """What Calls counts; ``metrics.py`` behind it."""
 
     def verdict(self, latency_s: float) -> None:
         """One verdict, and how old the media behind it was."""
-
-    def alert(self, profile: str, state: State) -> None:
-        """One new alert."""
 
     def acknowledged(self, delay_s: float) -> None:
         """A person acknowledged so long after the decision."""

@@ -10,13 +10,13 @@ Runs in the relay process's loop; every method is short and none waits.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from guard.app.call_ports import AnalysisPort, ChecksFace, Counters, MediaPort
+from guard.app.call_messages import parse_ack, read_verdict
+from guard.app.call_ports import AlertCounter, AnalysisPort, ChecksFace, Counters, MediaPort
 from guard.app.deliver import Deliverer
 from guard.clock import Clock
 from guard.errors import GuardError, PeerError
@@ -41,9 +41,8 @@ from guard.signalling.messages import DeviceMessage, parse_message
 from guard.signalling.ports import Action, ActionKind
 from guard.signalling.session import Participant, Session
 from guard.signalling.sessions import Sessions
-from guard.types import Signal, SignalState, State, Verdict
+from guard.types import State, Verdict
 
-MAX_ACK_CHARS = 512
 MAX_CHECK_CHARS = 8192
 MAX_REMEMBERED_ALERTS = 1024
 
@@ -64,6 +63,7 @@ class Calls:
         media: MediaPort,
         analysis: AnalysisPort,
         counters: Counters,
+        drills: AlertCounter,
         alerts: AlertsConfig,
         texts: Texts,
         profile_of: Callable[[str], Profile],
@@ -74,6 +74,7 @@ class Calls:
         self._media = media
         self._analysis = analysis
         self._counters = counters
+        self._drills = drills
         self._alerts = alerts
         self._texts = texts
         self._profile_of = profile_of
@@ -103,7 +104,8 @@ class Calls:
 
     def acks(self) -> Counter[str]:
         """Return the acknowledgements so far, by outcome."""
-        return sum((policy.acks for policy in self._policies.values()), self._old_acks.copy())
+        real = [policy.acks for policy in self._policies.values() if not policy.drill]
+        return sum(real, self._old_acks.copy())
 
     def page(self, session: str, participant: str, is_open: bool) -> None:
         """A participant's call page has connected or gone."""
@@ -134,7 +136,9 @@ class Calls:
 
     def _opened(self, session: Session) -> None:
         profile = self._profile_of(session.profile)
-        self._policies[session.id] = Policy(profile, session.id, config=self._alerts, texts=self._texts)
+        self._policies[session.id] = Policy(
+            profile, session.id, config=self._alerts, texts=self._texts, drill=session.drill
+        )
         self._analysis.send({"type": "session", "session": session.id, "profile": session.profile})
 
     def _joined(self, session: Session, participant: Participant) -> None:
@@ -154,7 +158,7 @@ class Calls:
                 self._carry_out(policy.leave(participant))
             self._media.tap_participant(session.id, participant, on=False)
             self._forget(session.id, participant)
-        if policy is not None:
+        if policy is not None and not policy.drill:
             self._old_acks += policy.acks
         self._analysis.send({"type": "session_ended", "session": session.id})
 
@@ -226,16 +230,33 @@ class Calls:
             return
         verdict = read_verdict(message)
         policy = self._policies.get(verdict.session)
-        if policy is None or not policy.suspectable(verdict.participant):
+        # what is found of people who play a drill is theirs: it is neither shown nor counted
+        if policy is None or policy.drill or not policy.suspectable(verdict.participant):
             return
-        now = self._clock.now()
-        age_s = max(now - float(message["decided_s"]), 0.0)
+        age_s = max(self._clock.now() - float(message["decided_s"]), 0.0)
         if message.get("latency_s") is not None:
             self._counters.verdict(float(message["latency_s"]))
+        self._judge(policy, verdict, age_s)
+
+    def inject(self, session: str, participant: str, state: State) -> str | None:
+        """Tell of a participant of a drill as if it had been found.
+
+        Returns:
+            The alert's id; None where no alert about them could be told at once.
+        """
+        policy = self._policies.get(session)
+        if policy is None or not policy.drill or not policy.would_tell(participant, state, self._clock.now()):
+            return None
+        opened = self._judge(policy, Verdict(session, participant, 0.0, state, None), 0.0)
+        return next((d.alert.id for d in reversed(opened) if d.action is not DeliveryAction.STOP), None)
+
+    def _judge(self, policy: Policy, verdict: Verdict, age_s: float) -> list[Delivery]:
+        """Tell a verdict that was reached ``age_s`` ago; returns what was told of it."""
+        now = self._clock.now()
         decided_utc = self._clock.utc() - timedelta(seconds=age_s)
         self._carry_out(policy.on_state(verdict.participant, verdict.state, now, decided_utc))
         deliveries = policy.on_verdict(verdict, now, decided_utc)
-        self._note_new(verdict, deliveries, now - age_s)
+        self._note_new(policy, verdict, deliveries, now - age_s)
         self._sessions.update_state(
             verdict.session,
             verdict.participant,
@@ -245,14 +266,18 @@ class Calls:
             signals=verdict.signals,
         )
         self._carry_out(deliveries, age_s)
+        return deliveries
 
-    def _note_new(self, verdict: Verdict, deliveries: Sequence[Delivery], decided_s: float) -> None:
+    def _note_new(
+        self, policy: Policy, verdict: Verdict, deliveries: Sequence[Delivery], decided_s: float
+    ) -> None:
         """Count alerts not seen before and remember when they were decided."""
         for delivery in deliveries:
             alert = delivery.alert.id
             if delivery.action is not DeliveryAction.STOP and alert not in self._decided_s:
                 self._decided_s[alert] = decided_s
-                self._counters.alert(self._sessions.get(verdict.session).profile, verdict.state)
+                counters = self._drills if policy.drill else self._counters
+                counters.alert(self._sessions.get(verdict.session).profile, verdict.state)
         while len(self._decided_s) > MAX_REMEMBERED_ALERTS:
             self._decided_s.popitem(last=False)
 
@@ -306,7 +331,7 @@ class Calls:
         suspect = policy.suspect_of(action.alert)
         accepted = policy.acks["accepted"]
         self._carry_out(policy.on_ack(action.alert, action.by, now))
-        if policy.acks["accepted"] > accepted and action.alert in self._decided_s:
+        if policy.acks["accepted"] > accepted and action.alert in self._decided_s and not policy.drill:
             self._counters.acknowledged(now - self._decided_s[action.alert])
         if suspect is not None and (action.reason or "").strip():
             self._carry_out(policy.settle(suspect, now))
@@ -345,34 +370,3 @@ class Calls:
         """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
-
-
-def parse_ack(text: str) -> str | None:
-    """Return the alert id of an acknowledgement; None for anything else a client may send."""
-    if len(text) > MAX_ACK_CHARS:
-        return None
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(body, dict) or body.get("v") != 1 or body.get("type") != "ack":
-        return None
-    alert = body.get("id")
-    return alert if isinstance(alert, str) else None
-
-
-def read_verdict(message: Mapping[str, Any]) -> Verdict:
-    """Return the Verdict of a message of the analysis process (``analysis.verdict_message``)."""
-    signals = {
-        Signal(name): SignalState(state["llr"], float(state["coverage"]), state["reason"])
-        for name, state in dict(message["signals"]).items()
-    }
-    return Verdict(
-        session=str(message["session"]),
-        participant=str(message["participant"]),
-        at_s=float(message["at_s"]),
-        state=State(message["state"]),
-        llr=message["llr"],
-        signals=signals,
-        reasons=tuple(message["reasons"]),
-    )

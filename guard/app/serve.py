@@ -246,6 +246,7 @@ class Application:
             media=self.relay,
             analysis=self.analysis,
             counters=self.metrics,
+            drills=self.metrics.drills,
             alerts=self._settings.alerts,
             texts=load_texts(),
             profile_of=self._settings.profile_named,

@@ -25,6 +25,7 @@ from datetime import datetime, timedelta
 
 from guard.policy.case import Case
 from guard.policy.config import AlertsConfig
+from guard.policy.drill import for_drill, labelled
 from guard.policy.messages import Delivery, Party, advice, check_advice, make_alert
 from guard.policy.profile import Profile
 from guard.policy.texts import Texts, load_texts
@@ -34,6 +35,7 @@ _ALERTING = (State.SUSPECT, State.SPOOF)
 _REMEMBERED_IDS = 256
 # verdicts decided before the settling reached the analysis process may still arrive
 _SETTLING_S = 2.0
+_LONG_AGO = float("-inf")
 
 
 def new_alert_id() -> str:
@@ -51,6 +53,7 @@ class Policy:
         config: the timetable.
         texts: the words; the shipped ones by default.
         new_id: source of alert ids.
+        drill: this is a training call: every alert is labelled, and nothing is announced by voice.
 
     Raises:
         ConfigError: the profile has no advice for a state it tells.
@@ -65,8 +68,10 @@ class Policy:
         *,
         texts: Texts | None = None,
         new_id: Callable[[], str] = new_alert_id,
+        drill: bool = False,
     ) -> None:
-        self._profile = profile
+        self._profile = for_drill(profile) if drill else profile
+        self.drill = drill
         self._session = session
         self._config = config or AlertsConfig()
         self._texts = texts or load_texts()
@@ -128,7 +133,7 @@ class Policy:
             self._waiting.pop(suspect, None)
             self._settled_at.pop(suspect, None)
             return [] if suspect in self._latched else self._end(self._cases, suspect)
-        if now - self._settled_at.get(suspect, float("-inf")) < _SETTLING_S:
+        if now - self._settled_at.get(suspect, _LONG_AGO) < _SETTLING_S:
             return []
         if verdict.state is State.SPOOF:
             self._latched.add(suspect)
@@ -140,11 +145,20 @@ class Policy:
             return self._end(self._cases, suspect) + self._open(verdict, now, utc, banner_for)
         return []
 
+    def would_tell(self, suspect: str, state: State, now: float) -> bool:
+        """Return whether a verdict of this state would be told at once."""
+        if not self.suspectable(suspect) or now - self._settled_at.get(suspect, _LONG_AGO) < _SETTLING_S:
+            return False
+        case = self._cases.get(suspect)
+        if case is not None:
+            return state is State.SPOOF and case.alert.state is State.SUSPECT
+        return state is State.SPOOF or now - self._last.get(suspect, (_LONG_AGO, ""))[0] >= self._config.gap_s
+
     def on_state(self, participant: str, state: State, now: float, utc: datetime) -> list[Delivery]:
         """Take a state laid over the verdict: DETECTOR_DOWN is noticed, anything else ends the notice."""
         if state is not State.DETECTOR_DOWN:
             return self._end(self._notices, participant)
-        recent = now - self._last_notice.get(participant, float("-inf")) < self._config.gap_s
+        recent = now - self._last_notice.get(participant, _LONG_AGO) < self._config.gap_s
         if not self.suspectable(participant) or participant in self._notices or recent:
             return []
         self._last_notice[participant] = now
@@ -207,7 +221,7 @@ class Policy:
 
     def _open_or_wait(self, verdict: Verdict, now: float, utc: datetime) -> list[Delivery]:
         suspect = verdict.participant
-        last, _ = self._last.get(suspect, (float("-inf"), ""))
+        last, _ = self._last.get(suspect, (_LONG_AGO, ""))
         if now - last >= self._config.gap_s or verdict.state is State.SPOOF:
             return self._open(verdict, now, utc)
         self._waiting[suspect] = (verdict, now, utc)
@@ -217,7 +231,7 @@ class Policy:
         self, verdict: Verdict, now: float, utc: datetime, banner_for: frozenset[str] = frozenset()
     ) -> list[Delivery]:
         suspect = verdict.participant
-        last, last_id = self._last.get(suspect, (float("-inf"), ""))
+        last, last_id = self._last.get(suspect, (_LONG_AGO, ""))
         fresh = now - last >= self._config.gap_s
         alert_id = self._new_id() if fresh else last_id
         if fresh:
@@ -231,7 +245,8 @@ class Policy:
         self, verdict: Verdict, alert_id: str, now: float, utc: datetime, *, urgent: bool = True
     ) -> Case:
         words = advice(self._profile, self._texts, verdict.state)
-        alert = make_alert(verdict, alert_id, words, utc, self._config.ttl_s)
+        words = labelled(words, self._texts) if self.drill else words
+        alert = make_alert(verdict, alert_id, words, utc, self._config.ttl_s, drill=self.drill)
         return Case(alert, self._profile.means[verdict.state], self._config, now, urgent=urgent)
 
     def _end(self, cases: dict[str, Case], suspect: str) -> list[Delivery]:

@@ -95,8 +95,10 @@ def top_signals(verdict: Verdict) -> tuple[str, ...]:
     return tuple(name for _, name in sorted(found, key=lambda item: (-item[0], item[1])))
 
 
-def make_alert(verdict: Verdict, alert_id: str, words: dict[str, str], at: datetime, ttl_s: float) -> Alert:
-    """Build the message of the contract from a verdict."""
+def make_alert(
+    verdict: Verdict, alert_id: str, words: dict[str, str], at: datetime, ttl_s: float, *, drill: bool = False
+) -> Alert:
+    """Build the message of the contract from a verdict; ``drill`` labels one that nothing was found for."""
     return Alert(
         id=alert_id,
         session=verdict.session,
@@ -107,4 +109,5 @@ def make_alert(verdict: Verdict, alert_id: str, words: dict[str, str], at: datet
         advice=words,
         at=rfc3339(at),
         expires_at=rfc3339(at + timedelta(seconds=ttl_s)),
+        drill=drill,
     )

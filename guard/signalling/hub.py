@@ -63,10 +63,16 @@ class Subscription:
 
 
 class Hub:
-    """The readers of one session's events."""
+    """The readers of one session's events.
 
-    def __init__(self, limit: int) -> None:
+    Args:
+        limit: events kept for one slow reader.
+        label: keys that every event gets.
+    """
+
+    def __init__(self, limit: int, label: Mapping[str, Any] | None = None) -> None:
         self._limit = limit
+        self._label = dict(label or {})
         self._readers: list[Subscription] = []
         self._dropped = 0
 
@@ -93,6 +99,7 @@ class Hub:
 
     def publish(self, event: Event, recipients: Collection[str] | None = None) -> None:
         """Offer an event to every reader; each takes what it may see."""
+        event = {**event, **self._label} if self._label else event
         for reader in self._readers:
             reader.offer(event, recipients)
 

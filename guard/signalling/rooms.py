@@ -42,7 +42,7 @@ from guard.signalling.sdp import Offer, read_offer
 from guard.signalling.session import Participant, Session
 from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import Access, Tokens
-from guard.signalling.views import open_alerts, people, standing
+from guard.signalling.views import drill_label, open_alerts, people, standing
 from guard.signalling.visibility import may_see_state
 
 
@@ -189,6 +189,7 @@ class Rooms:
         return {
             "v": 1,
             "type": "welcome",
+            **drill_label(session),
             "session": session.id,
             "profile": session.profile,
             "state": session.phase.value,

@@ -112,14 +112,22 @@ class Sessions:
         if stated:
             self._on_state.append(stated)
 
-    def create(self, profile: str | None, participants: Sequence[NewParticipant]) -> Session:
+    def create(
+        self, profile: str | None, participants: Sequence[NewParticipant], *, drill: bool = False
+    ) -> Session:
         """Open a session under a fresh random id.
+
+        Args:
+            profile: None takes the default one.
+            participants: who is expected.
+            drill: whether it is a training call; everything in it is labelled.
 
         Raises:
             PeerError: unknown profile, wrong or repeated ids, too many people.
             Overload: ``sessions_full``.
         """
-        return self._open(secrets.token_urlsafe(12), profile or self._config.profile, participants)
+        name = secrets.token_urlsafe(12)
+        return self._open(name, profile or self._config.profile, participants, drill=drill)
 
     def get(self, session: str) -> Session:
         """Return a running session.
@@ -264,7 +272,9 @@ class Sessions:
         for session in list(self._sessions):
             self.end(session)
 
-    def _open(self, session: str, profile: str, participants: Sequence[NewParticipant]) -> Session:
+    def _open(
+        self, session: str, profile: str, participants: Sequence[NewParticipant], *, drill: bool = False
+    ) -> Session:
         self.sweep()
         if len(self._sessions) >= self._config.max_sessions:
             raise Overload("sessions_full", "this server has no room for another session now")
@@ -272,7 +282,8 @@ class Sessions:
             raise PeerError(
                 "profile_unknown", f"no such profile; there are {', '.join(sorted(self._profiles))}"
             )
-        opened = Session(session, profile, Hub(self._config.queue_events), empty_since=self._clock.now())
+        hub = Hub(self._config.queue_events, {"drill": True} if drill else None)
+        opened = Session(session, profile, hub, drill=drill, empty_since=self._clock.now())
         if len({person.id for person in participants}) < len(participants):
             raise PeerError("participant_repeated", "two participants have the same id")
         for count, person in enumerate(participants):

@@ -33,6 +33,11 @@ def standing(participant: Participant) -> dict[str, Any]:
     }
 
 
+def drill_label(session: Session) -> dict[str, Any]:
+    """Return the key that marks a training call; none for a real one."""
+    return {"drill": True} if session.drill else {}
+
+
 def summary(session: Session, access: Access) -> dict[str, Any]:
     """Return the contract's session object as ``access`` may see it.
 
@@ -40,6 +45,7 @@ def summary(session: Session, access: Access) -> dict[str, Any]:
     """
     hidden: dict[str, Any] = {"state": None, "llr": None, "signals": {}}
     return {
+        **drill_label(session),
         "id": session.id,
         "profile": session.profile,
         "state": session.phase.value,

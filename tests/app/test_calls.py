@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.app.alarms import Alarms
-from guard.app.calls import Calls, parse_ack, read_verdict
+from guard.app.call_messages import parse_ack, read_verdict
+from guard.app.calls import Calls
 from guard.app.deliver import Deliverer, Ports
 from guard.clock import ManualClock
 from guard.metrics import Metrics
@@ -99,15 +100,6 @@ class ChecksLog:
     def analysis_down(self) -> None:
         self.told.append("analysis_down")
 
-    def analysis_up(self) -> None:
-        self.told.append("analysis_up")
-
-    def channel(self, session: str, participant: str, is_open: bool) -> None:
-        self.told.append(f"channel {participant} {is_open}")
-
-    def look_again(self, session: str) -> None:
-        self.told.append("look_again")
-
 
 @dataclass
 class House:
@@ -139,6 +131,7 @@ async def house() -> House:
         media=outside,
         analysis=AnalysisLog(outside),
         counters=metrics,
+        drills=metrics.drills,
         alerts=AlertsConfig(),
         texts=load_texts(),
         profile_of=load_profile,
