@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from guard.evidence.verify import Verified
+
+
+class Language(StrEnum):
+    """The languages of reports."""
+
+    KK = "kk"
+    RU = "ru"
+    EN = "en"
+
 
 app = typer.Typer(no_args_is_help=True, help="Signed records of what was asked, seen and decided.")
 
@@ -47,6 +57,30 @@ def verify(
         else:
             _show(found)
     raise typer.Exit(0 if good else 1)
+
+
+@app.command()
+def report(
+    file: Annotated[Path, typer.Argument(help="The records of one session.")],
+    language: Annotated[Language, typer.Option(help="Language of the page.")] = Language.RU,
+    out: Annotated[Path | None, typer.Option(help="Write the page there, not on stdout.")] = None,
+    key: Keys = None,
+    config: Config = None,
+) -> None:
+    """Make an HTML page of a session's attempts, to read or print; exit 1 where a record does not verify."""
+    from guard.app.evidence_report import make_report
+    from guard.errors import ConfigError
+    from guard.policy.texts import load_texts
+
+    made = make_report(file, public_keys(key, config), load_texts(), language.value)
+    if out is None:
+        typer.echo(made.html, nl=False)
+    else:
+        try:
+            out.write_text(made.html, encoding="utf-8")
+        except OSError as error:
+            raise ConfigError("out_folder", f"cannot write {out}: {error.strerror}") from error
+    raise typer.Exit(0 if made.ok else 1)
 
 
 @app.command()

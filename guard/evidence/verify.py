@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -108,17 +108,22 @@ def verify(path: Path, keys: Mapping[str, Ed25519PublicKey]) -> Verified:
     Raises:
         RecordError: ``record_unreadable``.
     """
-    checker = _Checker(keys)
     try:
         with path.open("rb") as file:
-            for line in _lines(file):
-                checker.push(line)
+            return verify_lines(lines(file), keys)
     except OSError as error:
         raise RecordError("record_unreadable", f"cannot read {path}: {error.strerror}") from error
+
+
+def verify_lines(given: Iterable[bytes], keys: Mapping[str, Ed25519PublicKey]) -> Verified:
+    """Check the lines of a file, each with its line feed, as ``lines`` gives them."""
+    checker = _Checker(keys)
+    for line in given:
+        checker.push(line)
     return checker.result()
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
+def lines(file: BinaryIO) -> Iterator[bytes]:
     """Yield the lines with their line feeds; of one too long only the beginning."""
     while line := file.readline(MAX_LINE_BYTES + 1):
         yield line
