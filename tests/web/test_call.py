@@ -86,7 +86,14 @@ class Stage:
         self.session = str(made["id"])
         self.tokens = {p["id"]: str(p["token"]) for p in made["participants"]}
 
-    def enter(self, participant: str, clip: str, size: ViewportSize, locale: str = "en-GB") -> Visitor:
+    def enter(
+        self,
+        participant: str,
+        clip: str,
+        size: ViewportSize,
+        locale: str = "en-GB",
+        prepare: Callable[[Page], None] = lambda _: None,
+    ) -> Visitor:
         opened = self._stack.enter_context(browser(self._playwright, self._devices[clip]))
         context = opened.new_context(
             ignore_https_errors=True,
@@ -99,6 +106,7 @@ class Stage:
         visitor = Visitor(page)
         page.on("pageerror", lambda error: visitor.problems.append(str(error)))
         page.on("console", lambda m: visitor.problems.append(m.text) if m.type == "error" else None)
+        prepare(page)
         page.goto(f"{self.server.url}/?token={self.tokens[participant]}")
         return visitor
 
