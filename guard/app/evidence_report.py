@@ -23,7 +23,7 @@ _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #1a1a1a;
 max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem }
-table { border-collapse: collapse; width: 100% }
+table { border-collapse: collapse; width: 100%; margin: 0 0 1rem }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid #ccc }
 code { font-size: .85em; overflow-wrap: anywhere }
 .good, .bad { padding: .6rem .9rem; border-left: .4rem solid; font-weight: 600 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -255,3 +257,27 @@ def test_more_sessions_than_are_remembered_are_all_written(
         found = records(tmp_path / "records" / f"{name}.jsonl")
         assert [record.type for record in found] == ["attempt", "continued", "attempt"]
         assert chained(found)
+
+
+def test_what_was_written_when_the_process_was_killed_is_there_and_verifies(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from tests.evidence.support import BODY, book
+records = book(Path(sys.argv[1]))
+while True:
+    print(records.append("a", "attempt", BODY).seq, flush=True)
+"""
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = [int(process.stdout.readline()) for _ in range(20)]
+        process.kill()
+        told += [int(line) for line in process.stdout if line.endswith("\n")]
+    book(tmp_path).append("a", "attempt", BODY)
+    found = records(tmp_path / "records" / "a.jsonl")
+    assert chained(found)
+    assert told == list(range(1, len(told) + 1))
+    assert [record.type for record in found[: len(told)]] == ["attempt"] * len(told)
+    assert found[-2].type == "continued"
