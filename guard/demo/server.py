@@ -107,6 +107,15 @@ class LocalServer:
         if answer.is_error:
             raise DemoError("demo_action", f"the server refused the action {action}: {answer.text}")
 
+    async def challenge(self, session: str, participant: str, kind: str, language: str) -> str:
+        """Start an active check of a participant; returns its id."""
+        body = {"participant": participant, "kind": kind, "language": language}
+        url = f"/api/v1/sessions/{session}/challenges"
+        answer = await self.http.post(url, json=body, headers=self._operator())
+        if answer.status_code != 201:
+            raise DemoError("demo_challenge", f"the server refused the check: {answer.text}")
+        return str(answer.json()["id"])
+
     async def events(self, session: str) -> AsyncIterator[dict[str, Any]]:
         """Yield the session's events as they come (SSE)."""
         url = f"/api/v1/sessions/{session}/events"
