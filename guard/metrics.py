@@ -94,6 +94,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("drill_alerts", "counter", "alerts injected into drills", ("profile", "state")),
     Family("drill_deliveries", "counter", "deliveries of drills", ("channel", "action")),
     Family("drill_deliveries_failed", "counter", "deliveries of drills not made", ("channel", "reason")),
+    Family("drill_unanswered", "counter", "injected attacks nobody reacted to before the call ended"),
     Family("drill_reaction_seconds", "histogram", "injection to the first reaction", ("reaction",), _DRILL),
     Family("process_up", "levels", "1 while the child process answers", ("process",)),
     Family("process_restarts", "totals", "times the child process was lost", ("process",)),
@@ -275,6 +276,10 @@ class DrillMetrics:
     def reaction(self, reaction: str, delay_s: float) -> None:
         """Somebody reacted for the first time in this way, so long after the injection."""
         self._histograms["drill_reaction_seconds"].labels(reaction).observe(delay_s)
+
+    def unanswered(self) -> None:
+        """Nobody reacted to an injected attack before the call ended."""
+        self._counters["drill_unanswered"].inc()
 
 
 def _number(value: object) -> float:

@@ -9,6 +9,7 @@ from fastapi import FastAPI, WebSocket
 from guard import __version__
 from guard.api import problems
 from guard.api.describe import describe
+from guard.api.drills import drills_router
 from guard.api.face import face_router
 from guard.api.middleware import BodyLimit, SecurityHeaders
 from guard.api.services import Services
@@ -37,6 +38,7 @@ def create_app(services: Services) -> FastAPI:
     )
     ingest = Ingest(services.tokens, services.sessions, services.connections, config.ice_servers)
     app.include_router(sessions_router(services))
+    app.include_router(drills_router(services))
     app.include_router(voice_router(services))
     app.include_router(face_router(services))
     app.include_router(whip_router(ingest))

@@ -20,6 +20,8 @@ STATUS: Mapping[str, int] = {
     "hold_missing": 409,
     "second_person_needed": 409,
     "release_forbidden": 403,
+    "drill_only": 409,
+    "drill_running": 409,
     "body_too_large": 413,
     "body_too_slow": 408,
     "content_type": 415,

@@ -12,7 +12,14 @@ from guard.signalling.actions import Actions
 from guard.signalling.check_messages import CheckMessage
 from guard.signalling.connections import Connections, ConnectionsConfig
 from guard.signalling.messages import DeviceMessage
-from guard.signalling.ports import ActionSink, ChecksPort, EnrolmentPort, MediaPlane, Operations
+from guard.signalling.ports import (
+    ActionSink,
+    ChecksPort,
+    DrillPort,
+    EnrolmentPort,
+    MediaPlane,
+    Operations,
+)
 from guard.signalling.rooms import Rooms, RoomsConfig
 from guard.signalling.sdp import MAX_SDP_BYTES
 from guard.signalling.sessions import Sessions
@@ -76,6 +83,7 @@ class Services:
     voices: EnrolmentPort
     faces: EnrolmentPort
     checks: ChecksPort
+    drills: DrillPort
     ready: Ready
     metrics: MetricsPage
     reasons: Reasons
@@ -93,6 +101,7 @@ class Services:
         voices: EnrolmentPort,
         faces: EnrolmentPort,
         checks: ChecksPort,
+        drills: DrillPort,
         ready: Ready,
         metrics: MetricsPage,
         reasons: Reasons,
@@ -126,5 +135,5 @@ class Services:
             on_device=on_device,
             on_check=on_check,
         )
-        parts = (clock, tokens, sessions, connections, actions, rooms, voices, faces, checks)
+        parts = (clock, tokens, sessions, connections, actions, rooms, voices, faces, checks, drills)
         return cls(*parts, ready, metrics, reasons, settings)

@@ -41,6 +41,7 @@ class NewSessionBody(_Body):
 
     profile: Annotated[str, Field(max_length=64)] | None = None
     participants: Annotated[list[NewParticipantBody], Field(min_length=1, max_length=64)]
+    drill: bool = Field(default=False, description="a training call: labelled everywhere, never counted")
 
 
 class InvitedParticipant(BaseModel):
@@ -95,7 +96,7 @@ def sessions_router(services: Services) -> APIRouter:
         """Open a session and get one link for each participant (site operators)."""
         require_site_operator(access)
         people = [NewParticipant(p.id, p.role, p.suspectable) for p in body.participants]
-        session = sessions.create(body.profile, people)
+        session = sessions.create(body.profile, people, drill=body.drill)
         base = services.config.public_url or str(request.base_url)
         return NewSession(id=session.id, participants=_invite(services, session, base.rstrip("/")))
 

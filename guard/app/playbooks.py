@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from guard.app.alarms import ANSWERED, AlarmReason, Alarms
 from guard.clock import Clock, rfc3339
 from guard.errors import PeerError
+from guard.policy.drill import labelled
 from guard.policy.plan import StepName
 from guard.policy.playbook import Playbook
 from guard.policy.profile import Profile
@@ -56,7 +57,7 @@ class PlaybookPorts:
         record: takes (session, type, body) for the signed records.
         error: takes an event name and keys, for what must not be overlooked.
         count: counts (step, state).
-        reacted: told (session, participant, reaction) of what people do; for drills.
+        reacted: told (session, participant, reaction, by) of what people do; for drills.
     """
 
     messages: MessagePort
@@ -67,7 +68,7 @@ class PlaybookPorts:
     record: Callable[[str, str, Mapping[str, Any]], None]
     error: Callable[..., None]
     count: Callable[[str, str], None]
-    reacted: Callable[[str, str, str], None] = lambda *_: None
+    reacted: Callable[[str, str, str, str], None] = lambda *_: None
 
 
 @dataclass(slots=True)
@@ -154,7 +155,7 @@ class Playbooks:
             case _:
                 return False
         self._take(book, outs)
-        self._ports.reacted(action.session, self._suspect(action), action.kind.value)
+        self._ports.reacted(action.session, self._suspect(action), action.kind.value, action.by)
         return True
 
     def check_over(self, session: str, participant: str, result: str) -> None:
@@ -173,7 +174,7 @@ class Playbooks:
         suspect = self._suspect(action)
         self._take(book, book.playbook.on_ack(action.alert, action.by))
         self._ports.alarms.stop(action.session, action.alert, *ANSWERED)
-        self._ports.reacted(action.session, suspect, action.kind.value)
+        self._ports.reacted(action.session, suspect, action.kind.value, action.by)
         if (action.reason or "").strip():
             self._take(book, book.playbook.on_clear(suspect, now, action.by))
 
@@ -218,7 +219,8 @@ class Playbooks:
 
     def _happened(self, book: _Book, out: Happened) -> None:
         session = book.session
-        self._ports.count(out.step.value, out.state.value)
+        if not session.drill:
+            self._ports.count(out.step.value, out.state.value)
         roles = [r for r in (out.to or book.profile.tell) if r in WATCHERS] if out.text else []
         event = {
             "v": 1,
@@ -230,7 +232,7 @@ class Playbooks:
             "state": out.state.value,
             "by": out.by,
             "to": [role.value for role in roles],
-            "text": None if out.text is None else self._texts.all(out.text),
+            "text": self._words(session, out.text),
             "at": rfc3339(self._clock.utc()),
             "details": dict(out.details),
         }
@@ -246,6 +248,12 @@ class Playbooks:
             self._ports.webhook(event)
             self._loud(session, out)
         self._quiet(session, out)
+
+    def _words(self, session: Session, key: str | None) -> dict[str, str] | None:
+        if key is None:
+            return None
+        words = self._texts.all(key)
+        return labelled(words, self._texts) if session.drill else words
 
     def _loud(self, session: Session, out: Happened) -> None:
         reason = _LOUD[out.state]

@@ -23,6 +23,7 @@ from guard.app.calls import Calls
 from guard.app.checks import Checks
 from guard.app.client_record import ClientRecords, shipped_client
 from guard.app.deliver import Deliverer, Ports
+from guard.app.drills import Drills
 from guard.app.enrolment import FACE, VOICE, Enrolments
 from guard.app.injection import Injection
 from guard.app.playbooks import PlaybookPorts, Playbooks
@@ -123,6 +124,7 @@ class Application:
             on_check=self.checks.page_says,
             checks=self.checks,
             operations=self.playbooks,
+            drills=self.drills,
             config=settings.api,
             connections_config=settings.connections,
             rooms_config=settings.rooms,
@@ -269,6 +271,13 @@ class Application:
         )
 
     def _build_playbooks(self) -> None:
+        self.drills = Drills(
+            clock=self._clock,
+            sessions=self.sessions,
+            inject=self.calls.inject,
+            record=self.records.record,
+            counter=self.metrics.drills,
+        )
         ports = PlaybookPorts(
             messages=self.relay,
             alarms=self.alarms,
@@ -278,6 +287,7 @@ class Application:
             record=self.records.record,
             error=log.error,
             count=self.metrics.playbook_step,
+            reacted=self.drills.reacted,
         )
         self.playbooks = Playbooks(
             clock=self._clock,
@@ -293,7 +303,8 @@ class Application:
         self.playbooks.told(alert)
 
     def _attempt_over(self, session: str, participant: str, kind: str, result: str, again: bool) -> None:
-        self.metrics.challenge(kind, result)
+        if not any(found.drill for found in self.sessions if found.id == session):
+            self.metrics.challenge(kind, result)
         if not again:
             self.playbooks.check_over(session, participant, result)
 

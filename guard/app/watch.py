@@ -49,7 +49,8 @@ class MetricsPage:
         """Return the page for Prometheus."""
         self._from_relay()
         self._from_workers()
-        states = Counter(p.state for s in self._sessions for p in s.participants.values() if p.suspectable)
+        real = [session for session in self._sessions if not session.drill]
+        states = Counter(p.state for s in real for p in s.participants.values() if p.suspectable)
         self._metrics.set_states(states)
         self._metrics.set_acks(self._calls.acks())
         return self._metrics.render()

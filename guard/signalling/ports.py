@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from guard.types import Role
+from guard.types import Role, State
 
 
 class MediaPlane(Protocol):
@@ -119,4 +119,16 @@ class Operations(Protocol):
         Raises:
             PeerError: ``alert_missing``, ``step_unknown``, ``hold_missing`` or ``second_person_needed``.
             AccessError: ``release_forbidden``.
+        """
+
+
+class DrillPort(Protocol):
+    """Injects attacks into training calls."""
+
+    def inject(self, session: str, participant: str, state: State, *, by: str) -> str:
+        """Inject one and return the id of its alert.
+
+        Raises:
+            NotFoundError: no such session or participant.
+            PeerError: ``drill_only``, ``participant_not_analysed`` or ``drill_running``.
         """

@@ -66,7 +66,7 @@ class Bench:
             record=lambda _, kind, body: out.records.append((kind, body)),
             error=lambda name, **_: out.errors.append(name),
             count=lambda step, state: out.steps.append(f"{step} {state}"),
-            reacted=lambda _, who, what: out.reactions.append(f"{who} {what}"),
+            reacted=lambda _, who, what, by: out.reactions.append(f"{who} {what} {by}"),
         )
         self.books = Playbooks(
             clock=self.clock,
@@ -248,4 +248,4 @@ async def test_calling_back_needs_an_alert_and_a_profile_that_asks_for_it(bench:
     bench.alert()
     await bench.do(AGENT, "call_back")
     assert (missing.value.code, bench.out.steps[-1]) == ("alert_missing", "call_back done")
-    assert bench.out.reactions == ["cust call_back"]
+    assert bench.out.reactions == ["cust call_back agent"]

@@ -13,7 +13,7 @@ from guard.signalling.messages import DeviceMessage
 from guard.signalling.ports import Action
 from guard.signalling.sessions import Sessions, SessionsConfig
 from guard.signalling.tokens import Tokens
-from guard.types import Role
+from guard.types import Role, State
 
 KEY = bytes(range(32))
 ANSWER = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"
@@ -117,6 +117,20 @@ class ScriptedChecks:
 
 
 @dataclass
+class ScriptedDrills:
+    """Injects every attack it is asked for, or raises what the test put there."""
+
+    injected: list[tuple[str, str, State, str]] = field(default_factory=list)
+    refusal: GuardError | None = None
+
+    def inject(self, session: str, participant: str, state: State, *, by: str) -> str:
+        if self.refusal is not None:
+            raise self.refusal
+        self.injected.append((session, participant, state, by))
+        return f"alert-{len(self.injected)}"
+
+
+@dataclass
 class House:
     """Everything behind the HTTP layer, with a clock the test moves."""
 
@@ -131,6 +145,7 @@ class House:
     faces: ScriptedEnrolments
     devices: list[tuple[str, str, DeviceMessage]]
     checks: ScriptedChecks
+    drills: ScriptedDrills
 
     def token(self, session: str, participant: str, role: Role, ttl_s: float = 3600.0) -> str:
         return self.tokens.issue(session, participant, role, ttl_s=ttl_s)
@@ -146,9 +161,10 @@ def house(config: ApiConfig | None = None, sessions_config: SessionsConfig | Non
     failing: dict[str, str] = {}
     voices, faces = ScriptedEnrolments(), ScriptedEnrolments()
     devices: list[tuple[str, str, DeviceMessage]] = []
-    checks = ScriptedChecks()
+    checks, drills = ScriptedChecks(), ScriptedDrills()
     services = Services.build(
         checks=checks,
+        drills=drills,
         clock=clock,
         tokens=tokens,
         sessions=sessions,
@@ -165,4 +181,5 @@ def house(config: ApiConfig | None = None, sessions_config: SessionsConfig | Non
     )
     # the relay reports every end, also those that were asked for
     media.on_closed = services.rooms.media_lost
-    return House(clock, media, log, tokens, sessions, failing, services, voices, faces, devices, checks)
+    parts = (clock, media, log, tokens, sessions, failing, services, voices, faces, devices)
+    return House(*parts, checks, drills)
