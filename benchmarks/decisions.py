@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guard.evaluation.exact import upper_rate
+from guard.evaluation.replay import BUDGET_PER_HOUR
 from guard.fusion.config import FusionConfig
 from guard.fusion.engine import Fusion
 from guard.types import Kind, Score, Signal, State, TrackKey
@@ -110,7 +111,6 @@ def simulate(
     return Outcome(calls * length_s / 3600, amber, red, delays_s)
 
 
-BUDGET_PER_HOUR = {"amber": 0.2, "red": 0.02}
 LENGTH_S = 600
 SEED = 11
 

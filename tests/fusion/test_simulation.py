@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from statistics import median
 
+import numpy as np
 import pytest
 
-from benchmarks.decisions import BUDGET_PER_HOUR, Source, simulate
+from benchmarks.call_share import components, windows_of
+from benchmarks.decisions import Source, simulate
+from guard.app.simulate import Drawn, described, drawn_calls, load_held_out
+from guard.evaluation.calls import CallPlan
 from guard.evaluation.exact import rate, upper_rate
+from guard.evaluation.replay import BUDGET_PER_HOUR, replay, summary
+from guard.fusion.config import FusionConfig
 from guard.types import Signal
 
 
@@ -48,3 +54,38 @@ def test_poisson_limits_are_exact() -> None:
     assert upper_rate(0, 1.0) == pytest.approx(2.9957, abs=1e-3)
     assert upper_rate(10, 1.0) == pytest.approx(16.962, abs=1e-2)
     assert lower_rate(10, 1.0) == pytest.approx(5.4254, abs=1e-3)
+
+
+def test_calls_drawn_from_held_out_scores_keep_the_bias_of_their_source() -> None:
+    """Within a call the scores agree as within a source, each drawn as often as the next."""
+    (held,) = [h for h in load_held_out(None)[0] if h.signal is Signal.VOICE_SPOOF]
+    calls = drawn_calls([held], Drawn(80, 0, CallPlan(60.0, answered=1.0), 7))
+    windows = [np.array([s.llr for s in call.scores], np.float64) for call in calls]
+    assert components(windows).share > components(windows_of(held, False)).share > 0.3
+    shuffled = np.random.default_rng(1).permutation(np.concatenate(windows)).reshape(len(windows), -1)
+    assert components(list(shuffled)).share < 0.05, "without the bias nothing is common to a call"
+
+
+def test_the_budget_stands_beside_what_resampled_genuine_calls_measured_met_or_not(
+    record_property: Callable[[str, object], None],
+) -> None:
+    """SIMULATED: whole genuine calls, voice and face, of held-out sources; nothing here was recorded."""
+    held_out, without = load_held_out(None)
+    drawn = Drawn(30, 0, CallPlan(), seed=1)
+    about = described(held_out, without, drawn)
+    outcomes = [replay(call, FusionConfig()) for call in drawn_calls(held_out, drawn)]
+    found = summary(outcomes)["genuine"]
+    assert about["source"].startswith("simulated")
+    assert {name: row["genuine_sources"] for name, row in about["signals"].items()} == {
+        "voice_spoof": 62,
+        "face_frame": 134,
+        "face_ring": 134,
+    }
+    assert (found["calls"], found["hours"]) == (30, 5.0)
+    for colour, published_per_hour in (("amber", 0.4), ("red", 0.08)):
+        events, told = found[f"{colour}_calls"], found["budget"][colour]
+        record_property(f"simulated_{colour}_upper_per_hour", told["upper_95_per_hour"])
+        assert told["per_hour"] == BUDGET_PER_HOUR[colour]
+        assert told["upper_95_per_hour"] == pytest.approx(upper_rate(events, 5.0), abs=1e-4)
+        assert told["answer"] != "held", "five hours cannot show that 0.2 or 0.02 an hour is held"
+        assert lower_rate(events, 5.0) <= published_per_hour, "more than docs/decisions.md tells"
