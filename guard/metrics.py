@@ -102,6 +102,21 @@ FAMILIES: tuple[Family, ...] = (
 _BY_NAME = {family.name: family for family in FAMILIES}
 
 
+# increase() sees nothing of a series whose first sample is 1: what must not be overlooked begins at 0
+_AT_ZERO: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("playbook_steps", ("hold", "failed")),
+    ("playbook_steps", ("hold", "left_open")),
+    ("deliveries_failed", ("data_channel", "no_channel")),
+    ("deliveries_failed", ("banner", "no_video")),
+    ("deliveries_failed", ("banner", "process_down")),
+    ("deliveries_failed", ("announcement", "no_audio")),
+    ("deliveries_failed", ("webhook", "refused")),
+    ("deliveries_failed", ("webhook", "unreachable")),
+    ("deliveries_failed", ("webhook", "queue_full")),
+    ("deliveries_failed", ("nobody", "no_recipient")),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class RelayTotals:
     """What the relay has counted since its start."""
@@ -144,6 +159,8 @@ class Metrics:
         ProcessCollector(namespace="guard", registry=self.registry)
         self._counters = {f.name: _counter(f, self.registry) for f in FAMILIES if f.type == "counter"}
         self._histograms = {f.name: _histogram(f, self.registry) for f in FAMILIES if f.type == "histogram"}
+        for name, labels in _AT_ZERO:
+            self._counters[name].labels(*labels)
         self.drills = DrillMetrics(self._counters, self._histograms)
         self.set_relay(RelayTotals())
         self.set_tap(0, 0)

@@ -106,3 +106,21 @@ def test_the_documentation_lists_every_metric_as_it_is() -> None:
         f.exposed: (kinds.get(f.type, f.type), ", ".join(f"`{x}`" for x in f.labels), f.help)
         for f in FAMILIES
     }
+
+
+def test_what_must_not_be_overlooked_begins_at_zero(metrics: Metrics) -> None:
+    """Otherwise the first failure ever is a series that begins at 1, and no rule sees an increase."""
+    assert value(metrics, "guard_playbook_steps_total", step="hold", state="failed") == 0
+    assert value(metrics, "guard_deliveries_failed_total", channel="webhook", reason="unreachable") == 0
+    metrics.playbook_step("hold", "failed")
+    assert value(metrics, "guard_playbook_steps_total", step="hold", state="failed") == 1
+
+
+def test_drills_have_counters_of_their_own(metrics: Metrics) -> None:
+    metrics.drills.alert("meeting", State.SPOOF)
+    metrics.drills.reaction("hold", 12.0)
+    metrics.drills.unanswered()
+    assert value(metrics, "guard_drill_alerts_total", profile="meeting", state="spoof") == 1
+    assert value(metrics, "guard_drill_reaction_seconds_sum", reaction="hold") == 12.0
+    assert value(metrics, "guard_drill_unanswered_total") == 1
+    assert value(metrics, "guard_alerts_total", profile="meeting", state="spoof") is None

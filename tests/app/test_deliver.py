@@ -210,7 +210,7 @@ async def test_a_drill_is_counted_apart(bench: Bench) -> None:
     bench.go(("agent", Channel.PAGE, SEND), ("agent", Channel.BANNER, START), alert=bench.alert(drill=True))
     labels = {"channel": "banner", "reason": "no_video"}
     assert bench.value("guard_drill_deliveries_failed_total", **labels) == 1.0
-    assert bench.value("guard_deliveries_failed_total", **labels) is None
+    assert bench.value("guard_deliveries_failed_total", **labels) == 0.0
     assert bench.value("guard_deliveries_total", channel="page", action="send") is None
     assert bench.value("guard_alert_delivery_seconds_count", channel="page") is None
 
