@@ -13,8 +13,9 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
+from guard.app.check_ports import AnalysisPort, ClientClaim, MessagePort, Recorder
 from guard.app.check_words import (
     begin_event,
     command_event,
@@ -41,42 +42,6 @@ from guard.workers.wire import Message
 # longer than any check: an analysis process that says nothing more has lost it
 MAX_CHECK_S = 420.0
 MUTUAL_S = 120.0
-
-
-class AnalysisPort(Protocol):
-    """The analysis process."""
-
-    @property
-    def up(self) -> bool:
-        """Whether it works."""
-
-    def send(self, message: dict[str, Any]) -> bool:
-        """Tell it something; False where it is down or behind."""
-
-
-class MessagePort(Protocol):
-    """The data channels."""
-
-    def send(self, session: str, participant: str, text: str) -> bool:
-        """Send text to a participant; False where no channel is open."""
-
-
-class Recorder(Protocol):
-    """Writes signed records."""
-
-    def record(self, session: str, kind: str, body: Mapping[str, Any]) -> None:
-        """Write one; a failure is told loudly where it happens, never here."""
-
-    def badge(self, statement: Mapping[str, Any]) -> str:
-        """Return a statement signed with this server's key, as one word."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClientClaim:
-    """What a participant's page said of itself: its files and its camera."""
-
-    client: ClientMessage | None = None
-    device: DeviceMessage | None = None
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from guard import __version__
-from guard.app.checks import ClientClaim
+from guard.app.check_ports import ClientClaim
 from guard.challenge.client import Client, grade
 from guard.detectors.virtual_camera import graded, read_report
 from guard.evidence.canonical import canonical

@@ -81,7 +81,9 @@ class Bench:
         return True
 
     def start(self, kind: str, who: Mapping[str, str] = WHO) -> None:
-        self.runner.receive({"type": "check_start", "id": "c", **who, "check_kind": kind, "language": "ru", "claims_llr": 0.0})
+        self.runner.receive(
+            {"type": "check_start", "id": "c", **who, "check_kind": kind, "language": "ru", "claims_llr": 0.0}
+        )
 
     async def pass_time(self, until_s: float, step_s: float = 0.25) -> None:
         """Move the clock and let what is due happen."""

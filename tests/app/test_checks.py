@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from guard.app.checks import Checks, ClientClaim
+from guard.app.check_ports import ClientClaim
+from guard.app.checks import Checks
 from guard.clock import ManualClock
 from guard.errors import GuardError, NotFoundError
 from guard.policy.texts import LANGUAGES, load_texts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from guard.app.checks import ClientClaim
+from guard.app.check_ports import ClientClaim
 from guard.app.client_record import ClientRecords, shipped_client
 from guard.clock import ManualClock
 from guard.evidence.book import RecordBook
