@@ -26,6 +26,8 @@ from guard.media.lips import (
 )
 from guard.types import FloatArray
 
+Look = tuple[float, float, float]
+
 HOP_S = HOP / RATE_HZ
 # a microphone that is on hears more than this, even in a quiet room; RMS of the loudest tenth of a second
 MIN_RMS = 3e-4
@@ -39,7 +41,12 @@ _BRIDGED_HOPS, _CLICK_HOPS = 20, 8
 _MIN_RANGE_DB, _MAX_RANGE_DB = 9.0, 40.0
 # three short words said fast
 MIN_SPEECH_S = 0.5
-_MARGIN_S = 0.5
+# how far around the speech lips are looked at: those of somebody else move there too
+MARGIN_S = 2.0
+# the smoothings between which both are compared: syllables, and whole words between pauses
+_WORDS_S = (0.04, 1.2)
+# between the end of a sentence and the first word read: nobody reads while ending it
+_READING_S = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +93,10 @@ def spoken(voice: FloatArray, offset_s: float) -> Spoken:
         return Spoken((), False, range_db, drowned=_loudest_rms(voice) > LOUD_RMS)
     runs = _runs(level_db > floor + max(6.0, 0.4 * range_db))
     early = bool(runs) and runs[0][0] + offset_s < EARLY_S
-    if early and sum(end - begin for begin, end in runs[1:]) >= MIN_SPEECH_S:
-        runs, early = runs[1:], False
+    if early and len(runs) > 1 and runs[1][0] - runs[0][1] >= _READING_S:
+        rest = runs[1:]
+        if sum(end - begin for begin, end in rest) >= MIN_SPEECH_S:
+            runs, early = rest, False
     return Spoken(tuple(runs), early, range_db)
 
 
@@ -134,13 +143,25 @@ class Lips:
 
 
 def lips(observed: Observed, speech: Spoken) -> Lips:
-    """Compare mouth and voice during the answer, which has at least one run."""
-    looks = _looks([*observed.before, *observed.after])
-    first_s, last_s = speech.runs[0][0] - _MARGIN_S, speech.runs[-1][1] + _MARGIN_S
-    # beyond both ends nothing is known, so that no lag wraps around
+    """Compare mouth and voice around the answer, which has at least one run."""
+    looks = looks_of([*observed.before, *observed.after])
+    return compare_lips(looks, observed.voice, observed.voice_s, speech)
+
+
+def compare_lips(looks: Sequence[Look], voice: FloatArray, voice_s: float, speech: Spoken) -> Lips:
+    """Compare looks at a mouth with a voice, in and around speech.
+
+    Args:
+        looks: time in seconds, opening and width (``guard.media.lips``), oldest first.
+        voice: float32 (N,), mono 16 kHz.
+        voice_s: when its first sample came, on the axis of the looks.
+        speech: the speech in it, at least one run.
+    """
+    # where nothing is known, beyond the ends, nothing is compared
+    first_s, last_s = speech.runs[0][0] - MARGIN_S, speech.runs[-1][1] + MARGIN_S
     time_s = np.arange(first_s, last_s, STEP_S)
-    mouth = mouth_steps(looks, time_s + observed.voice_s)
-    power, heard = _power_at(observed.voice, time_s)
+    mouth = mouth_steps(looks, time_s + voice_s)
+    power, heard = _power_at(voice, time_s)
     talking = np.zeros(len(time_s), np.bool_)
     for begin, end in speech.runs:
         talking |= (time_s >= begin) & (time_s <= end)
@@ -153,9 +174,9 @@ def lips(observed: Observed, speech: Spoken) -> Lips:
     return Lips(float(seen.sum() / talking.sum()), movement, correlation, lag_s)
 
 
-def _looks(sights: Sequence[Sight]) -> list[tuple[float, float, float]]:
+def looks_of(sights: Sequence[Sight]) -> list[Look]:
     """Return time, opening and width of the mouth of each picture that has a face, times rising."""
-    looks: list[tuple[float, float, float]] = []
+    looks: list[Look] = []
     for sight in sights:
         mouth = None if sight.points is None else mouth_of(sight.points)
         if mouth is not None and (not looks or sight.time_s > looks[-1][0]):
@@ -176,8 +197,8 @@ def _best(mouth: MouthSteps, power: Steps, heard: Mask) -> tuple[float, float]:
     """Return the best correlation within the lags allowed, and its lag in seconds."""
     level_db = 10.0 * np.log10(np.maximum(power, 1e-12))
     level_db = np.clip(level_db - np.percentile(level_db[heard], 98), -40.0, 3.0)
-    sound = band(10.0 ** (level_db / 60.0), heard, *ALL_S)
-    opened = band(mouth.opening, mouth.known, *ALL_S)
+    sound = band(10.0 ** (level_db / 60.0), heard, *_WORDS_S)
+    opened = band(mouth.opening, mouth.known, *_WORDS_S)
     apart = (0, MAX_LAG_STEPS)
     curve = correlations(
         np.pad(opened, apart), np.pad(sound, apart), np.pad(mouth.known, apart), np.pad(heard, apart)

@@ -1,4 +1,4 @@
-"""The spoken prompts: one for every command, check and word in each language, playable, and of today's texts."""
+"""The spoken prompts: one for every command, check and word, playable, and of today's texts."""
 
 from __future__ import annotations
 
