@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent / "guard"
 
-BASE = {"types", "errors", "clock", "resources", "keyfile", "__init__"}
+BASE = {"types", "errors", "clock", "resources", "iin", "keyfile", "__init__"}
 LOW = BASE | {"media"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
@@ -18,6 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "clock": set(),
     "resources": set(),
     "keyfile": {"errors"},
+    "iin": set(),
     "log": BASE,
     "media": BASE,
     "windows": LOW | {"detectors.tflite"},

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from guard.errors import ConfigError, RecordError
 from guard.evidence.canonical import Json
+from guard.iin import iin_spans, is_iin
 from guard.keyfile import read_or_make
 
 PSEUDONYM_KEY_NAME = "pseudonym.key"
@@ -40,34 +41,10 @@ FORBIDDEN_KEYS = frozenset(
         "date_of_birth",
     }
 )
-_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-# twelve digits that are no part of a longer number, written together or in groups
-_TWELVE = re.compile(r"(?<!\d)(?=((?:\d[ \u00a0-]?){11}\d)(?!\d))")
 # hashes and random ids hold digits by chance
 _HASH = re.compile(
     r"(?<![0-9A-Fa-f])(?:[0-9a-f]{32,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9A-Fa-f])"
 )
-_FIRST_WEIGHTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
-_SECOND_WEIGHTS = (3, 4, 5, 6, 7, 8, 9, 10, 11, 1, 2)
-
-
-def is_iin(digits: str) -> bool:
-    """Tell whether twelve ASCII digits can be an IIN: a date, a century digit of 0 to 6, the check digit."""
-    if not re.fullmatch(r"[0-9]{12}", digits):
-        return False
-    month, day = int(digits[2:4]), int(digits[4:6])
-    if not (1 <= month <= 12 and 1 <= day <= _DAYS[month - 1] and int(digits[6]) <= 6):
-        return False
-    return _check_digit(digits) == int(digits[11])
-
-
-def _check_digit(digits: str) -> int | None:
-    """Return the check digit of the first eleven; None where no IIN begins with them."""
-    for weights in (_FIRST_WEIGHTS, _SECOND_WEIGHTS):
-        rest = sum(weight * int(digit) for weight, digit in zip(weights, digits, strict=False)) % 11
-        if rest < 10:
-            return rest
-    return None
 
 
 def forbid(value: Json) -> None:
@@ -105,8 +82,7 @@ def redacted(value: object) -> object:
 
 def _spans(text: str) -> list[tuple[int, int]]:
     """Return where the IINs of a text stand, outside of hashes and random ids."""
-    hidden = _HASH.sub(lambda found: "x" * len(found[0]), text)
-    return [found.span(1) for found in _TWELVE.finditer(hidden) if is_iin(re.sub(r"\D", "", found[1]))]
+    return iin_spans(_HASH.sub(lambda found: "x" * len(found[0]), text))
 
 
 def _texts(value: Json, key: str) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from guard.clock import Clock, rfc3339
 from guard.errors import ConfigError, NotFoundError, Overload, PeerError
 from guard.signalling.hub import Event, Hub, Subscription
 from guard.signalling.session import SUSPECTABLE, NewParticipant, Participant, Phase, SentAlert, Session
-from guard.signalling.tokens import Access, forbidden, valid_id
+from guard.signalling.tokens import ID_RULE, Access, forbidden, valid_id
 from guard.signalling.views import people, standing
 from guard.types import Alert, Role, Signal, SignalState, State
 
@@ -311,7 +311,7 @@ class Sessions:
 
     def _check(self, person: NewParticipant, others: int) -> None:
         if not valid_id(person.id):
-            raise PeerError("id_invalid", "a participant id is 1 to 64 letters, digits, - or _")
+            raise PeerError("id_invalid", f"a participant id is {ID_RULE}")
         if others >= self._config.max_participants:
             raise Overload("participants_full", f"a session takes {self._config.max_participants} people")
 

@@ -13,6 +13,7 @@ from joserfc.jwk import OctKey
 
 from guard.clock import Clock
 from guard.errors import AccessError, ConfigError
+from guard.iin import iin_spans
 from guard.keyfile import read_or_make
 from guard.types import Role
 
@@ -23,12 +24,13 @@ KEY_BYTES = 32
 MAX_TOKEN_CHARS = 2048
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ISSUER = "guard"
+ID_RULE = "1 to 64 letters, digits, - or _, and no IIN; take a pseudonym (guard evidence pseudonym)"
 _ALGORITHMS = ("HS256",)
 
 
 def valid_id(text: str) -> bool:
-    """Tell whether ``text`` can name a session or a participant."""
-    return _ID.fullmatch(text) is not None
+    """Tell whether ``text`` can name a session or a participant; no id holds an IIN, since ids are kept."""
+    return _ID.fullmatch(text) is not None and not iin_spans(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,9 @@ class Tokens:
             ConfigError: an id or the lifetime is out of range.
         """
         if not (valid_id(session) or (session == ANY_SESSION and role is Role.OPERATOR)):
-            raise ConfigError("id_invalid", f"session id {session!r}: use 1 to 64 letters, digits, - or _")
+            raise ConfigError("id_invalid", f"this cannot be a session id: {ID_RULE}")
         if not valid_id(participant):
-            raise ConfigError(
-                "id_invalid", f"participant id {participant!r}: use 1 to 64 letters, digits, - or _"
-            )
+            raise ConfigError("id_invalid", f"this cannot be a participant id: {ID_RULE}")
         if not ttl_s >= 1:
             raise ConfigError("ttl_invalid", f"a token's lifetime must be at least 1 s, not {ttl_s}")
         now = int(self._clock.utc().timestamp())

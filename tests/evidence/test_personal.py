@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from guard.errors import RecordError
 from guard.evidence.canonical import Json, normal
-from guard.evidence.personal import REMOVED, forbid, is_iin, load_pseudonym_key, pseudonym, redacted
+from guard.evidence.personal import REMOVED, forbid, load_pseudonym_key, pseudonym, redacted
+from guard.iin import is_iin
 
 # made up: 1 January 1901, serial 0000 and 0009; the check digits by hand:
 # 1*0+2*1+3*0+4*1+5*0+6*1+7*3+8*0+9*0+10*0+11*0 = 33, 33 mod 11 = 0

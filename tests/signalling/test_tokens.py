@@ -13,7 +13,8 @@ from joserfc.jwk import OctKey
 
 from guard.clock import ManualClock
 from guard.errors import AccessError, ConfigError
-from guard.signalling.tokens import ANY_SESSION, Access, Tokens, load_key
+from guard.iin import is_iin
+from guard.signalling.tokens import ANY_SESSION, Access, Tokens, load_key, valid_id
 from guard.types import Role
 
 KEY = bytes(range(32))
@@ -131,3 +132,11 @@ def test_a_key_that_others_can_read_or_that_is_short_is_refused(tmp_path: Path) 
     path.chmod(0o600)
     with pytest.raises(ConfigError, match="shorter than 32"):
         load_key(path)
+
+
+def test_an_id_that_holds_an_iin_is_refused() -> None:
+    number = next(n for n in range(850101300000, 850101300011) if is_iin(str(n)))
+    assert not valid_id(str(number))
+    assert not valid_id(f"customer-{number}")
+    assert valid_id(f"x{number}5"), "part of a longer number is none"
+    assert valid_id(str(number + 1))
