@@ -22,6 +22,7 @@ from rich.console import Console
 
 from guard import __version__
 from guard.app.evidence import app as evidence_app
+from guard.app.policy_files import app as policy_app
 from guard.clock import SystemClock
 from guard.errors import GuardError, ModelError
 from guard.types import Role
@@ -29,7 +30,6 @@ from guard.types import Role
 T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 models_app = typer.Typer(no_args_is_help=True, help="The shipped models and their cards.")
-policy_app = typer.Typer(no_args_is_help=True, help="Policy profiles and what they cost.")
 eval_app = typer.Typer(no_args_is_help=True, help="Measure a detector on labelled folders.")
 app.add_typer(models_app, name="models")
 app.add_typer(eval_app, name="eval")

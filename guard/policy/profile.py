@@ -92,6 +92,11 @@ class Profile(Strict):
         told = {State.SUSPECT, State.SPOOF, State.DETECTOR_DOWN}
         if set(self.means) != told:
             raise ValueError("means needs the tables suspect, spoof and detector_down, and no other")
+        for state in (State.SUSPECT, State.SPOOF):
+            if not self.means[state].console:
+                raise ValueError(
+                    f"means.{state.value}.console must be true: a warning that fails is seen there"
+                )
         if not set(self.advice) <= told:
             raise ValueError("advice can be given for suspect, spoof and detector_down only")
         if self.tell_suspect and not self.tell_suspect_reason.strip():

@@ -63,6 +63,7 @@ def test_the_shipped_profiles_load() -> None:
             "at least 1",
         ),
         (lambda t: t.update(name="other"), "name", "must equal the file's name"),
+        (lambda t: t["means"]["spoof"].update(console=False), "(file)", "means.spoof.console must be true"),
         (lambda t: t.pop("playbook"), "playbook", "missing"),
         (lambda t: step(t, 0).update(sms=True), "playbook.steps.0.sms", "unknown key"),
         (lambda t: step(t, 2).update(step="hang_up"), "playbook.steps.2.step", "'second_person'"),

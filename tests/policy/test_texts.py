@@ -10,6 +10,7 @@ import pytest
 from guard.errors import ConfigError
 from guard.fusion.reasons import ALL_REASONS
 from guard.policy.messages import Channel, advice
+from guard.policy.plan import StepName
 from guard.policy.profile import load_profile, shipped_profiles
 from guard.policy.texts import LANGUAGES, MAX_ADVICE_CHARS, MAX_BANNER_CHARS, Texts, load_texts
 from guard.types import Role, Signal, State
@@ -41,10 +42,43 @@ def test_advice_fits_and_begins_with_the_next_step(profile: str, state: State) -
     assert words["en"].startswith(verbs)
 
 
-def test_banners_are_short_enough_to_be_burnt_in() -> None:
-    for key in ("banner.suspect", "banner.spoof"):
+@pytest.mark.parametrize(
+    "key", ["banner.suspect", "banner.spoof", "banner.drill_suspect", "banner.drill_spoof"]
+)
+def test_banners_are_short_enough_to_be_burnt_in(key: str) -> None:
+    for text in TEXTS.all(key).values():
+        assert len(text) <= MAX_BANNER_CHARS
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_drill_says_first_that_it_is_one(language: str) -> None:
+    word = TEXTS.get("drill.prefix", language).split(",")[0]
+    assert TEXTS.get("banner.drill_suspect", language).startswith(word)
+    assert TEXTS.get("banner.drill_spoof", language).startswith(word)
+    assert word.isupper()
+    for key in TEXTS.keys:
+        drill = key.startswith(("drill.", "banner.drill_"))
+        assert TEXTS.get(key, language).startswith(word) is drill, key
+
+
+def test_steps_of_the_playbook_say_what_to_do_or_what_is_so() -> None:
+    keys = {key for key in TEXTS.keys if key.startswith("playbook.")}
+    assert {f"playbook.{step.value}" for step in StepName if step is not StepName.NOTICE} <= keys
+    for key in keys:
         for text in TEXTS.all(key).values():
-            assert len(text) <= MAX_BANNER_CHARS
+            assert 15 < len(text) <= MAX_ADVICE_CHARS
+            assert text.endswith(".")
+    for key in ("hold_failed", "release_failed", "hold_left_open"):
+        first = TEXTS.get(f"playbook.{key}", "en").split()[0]
+        assert first in {"Hold", "Release"}, "what went wrong comes after what to do"
+
+
+def test_every_step_and_way_that_a_playbook_can_tell_has_words() -> None:
+    source = (ROOT / "guard" / "policy" / "playbook.py").read_text()
+    told = set(re.findall(r'text=(?:None if confirmed else )?"([a-z_]+)"', source))
+    told |= set(re.findall(r'text = "([a-z_]+)"', source))
+    assert len(told) >= 8
+    assert {f"playbook.{key}" for key in told} <= TEXTS.keys
 
 
 @pytest.mark.parametrize("key", sorted(TEXTS.keys))
