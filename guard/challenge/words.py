@@ -53,11 +53,11 @@ class Worth:
     wrong_llr: float | None
 
 
-# python -m benchmarks.words --seed 1 --languages ru en: 700 utterances a language over seven conditions. The same
-# words came out right in 594 (ru) and 657 (en), two of three in 57 and 23, wrong in 3 and 3; three other words
-# were never taken for those asked, in none of 700 (at most 0.53 %). By these rates right words are worth -5, two
-# of three -1.8, wrong words 4.4. Held to less, because a language was one speaker; Kazakh, which was no speaker
-# at all, to still less.
+# python -m benchmarks.words --seed 1 --languages ru en: 700 utterances a language over seven conditions.
+# The same words came out right in 594 (ru) and 657 (en), two of three in 57 and 23, wrong in 3 and 3; three
+# other words were never taken for those asked, in none of 700 (at most 0.53 %). By these rates right words
+# are worth -5, two of three -1.8, wrong words 4.4. Held to less, because a language was one speaker; Kazakh,
+# which was no speaker at all, to still less.
 WORTH: Mapping[str, Worth] = {
     "ru": Worth(-3.5, -1.5, 2.0),
     "en": Worth(-3.5, -1.5, 2.0),
