@@ -103,7 +103,7 @@ class Recogniser:
 
 
 def load_recogniser(folder: Path | None = None) -> Recogniser:
-    """Load the recogniser; takes about a second and 250 MB.
+    """Load the recogniser; takes about a second, 550 MB for a moment and 320 MB afterwards.
 
     Args:
         folder: holds ``config.json``, ``vocabulary.txt`` and ``model.bin``; None takes them from the two

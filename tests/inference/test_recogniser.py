@@ -19,7 +19,7 @@ from guard.challenge.words_lists import vocabulary
 from guard.codec.files import read_file
 from guard.errors import ModelError
 from guard.inference import recogniser as module
-from guard.inference.recogniser import LANGUAGES, Recogniser, load_recogniser
+from guard.inference.recogniser import LANGUAGES, Recogniser, check_recogniser, load_recogniser
 from guard.inference.whisper_text import WhisperText
 from guard.media.log_mel import log_mel
 from guard.media.resample import Resampler
@@ -207,6 +207,24 @@ def test_what_is_missing_is_named(
     with pytest.raises(ModelError, match=r"guard_no_such_package.*guard-relay\[words\]") as caught:
         load_recogniser()
     assert caught.value.code == "recogniser_missing"
+
+
+def test_a_check_before_the_start_finds_what_loading_would_miss(
+    runtime: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["ctranslate2"], "__spec__", SimpleNamespace(), raising=False)
+    folder = model_folder(tmp_path, monkeypatch)
+    check_recogniser(folder)
+    (folder / "model.bin").unlink()
+    with pytest.raises(ModelError, match=r"model\.bin"):
+        check_recogniser(folder)
+    monkeypatch.setattr(module, "PACKAGES", ("guard_no_such_package",))
+    with pytest.raises(ModelError, match="guard_no_such_package"):
+        check_recogniser()
+    monkeypatch.setitem(sys.modules, "ctranslate2", None)
+    with pytest.raises(ModelError, match="ctranslate2"):
+        check_recogniser(folder)
+    assert runtime == []
 
 
 def test_without_the_extra_the_start_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
