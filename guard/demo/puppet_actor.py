@@ -193,6 +193,8 @@ class Screen:
 
 # the part of what the camera measures that is the face
 _METERED = 0.35
+# down, shut, up: slowly and clearly
+_SLOW_BLINK_S = (0.15, 0.4, 0.15)
 _HANDS: Mapping[Gesture, Covered] = {Gesture.COVER_MOUTH: "mouth", Gesture.COVER_EYE: "left_eye"}
 
 
@@ -276,8 +278,8 @@ class Actor:
     def do(self, gesture: Gesture, start_s: float) -> float:
         """Begin a gesture at a time; returns when it is over, or ``start_s`` where nothing is to be done."""
         if gesture is Gesture.BLINK_TWICE:
-            self._movements.there_and_back("eyes", start_s, (0.12, 0.25, 0.12), 1.0)
-            return self._movements.there_and_back("eyes", start_s + 0.85, (0.12, 0.25, 0.12), 1.0)
+            self._movements.there_and_back("eyes", start_s, _SLOW_BLINK_S, 1.0)
+            return self._movements.there_and_back("eyes", start_s + 1.15, _SLOW_BLINK_S, 1.0)
         end_s = start_s
         for channel, size in self._sizes(gesture):
             end_s = self._movements.there_and_back(channel, start_s, self._times(), size)
