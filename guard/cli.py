@@ -161,9 +161,20 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the moments of the switches.")] = 1,
     profile: Annotated[str, typer.Option(help="Policy profile of the call.")] = "meeting",
 ) -> None:
-    """Run a whole call on loopback: a genuine caller who turns synthetic, and the warnings."""
+    """Run a whole call on loopback: a genuine caller who turns synthetic, and the warnings.
+
+    With a profile that checks people at the beginning of a call (kz-ardfm), and without clips or switches of
+    your own: one who passes the check, one who fails it three times, and the signed records.
+    """
+    from guard.demo.check_demo import CheckDemoOptions, checks_by_itself, run_check_demo
     from guard.demo.run import DemoOptions, run_demo
 
+    plain = genuine is None and synthetic is None and not no_switch and switches == 1
+    if plain and checks_by_itself(profile):
+        shown = _run(run_check_demo(CheckDemoOptions(profile=profile, seed=seed, quiet=as_json)))
+        if as_json:
+            _out(shown)
+        raise typer.Exit(0 if shown["ok"] else 1)
     options = DemoOptions(
         genuine=genuine,
         synthetic=synthetic,

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,19 +20,19 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from guard.app.evidence import verify_all
 from guard.app.model_files import describe
 from guard.clock import Clock, SystemClock
 from guard.codec.encode import prepare_clip
+from guard.demo.check_record import CheckRecord, outcome, signed_records
 from guard.demo.puppet import Puppet
 from guard.demo.puppet_actor import Actor, Performer
 from guard.demo.puppet_attack import Frozen, Ignores, InTurn, Replay
 from guard.demo.puppet_camera import PuppetCamera
 from guard.demo.record import AlertRecord, CallRecord, as_json
 from guard.demo.server import HOST, DemoError, LocalServer
-from guard.evidence.keys import key_id, load_public_key, public_keys
 from guard.media.clip import Clip, Playlist
 from guard.media.live import LiveSource
+from guard.policy.profile import load_profile
 from guard.relay.client import ClientConfig, ReceivedMessage, ScriptedClient
 from guard.relay.client_http import Joined, join
 from guard.resources import clips_dir, models_dir
@@ -55,47 +55,13 @@ class CheckDemoOptions:
     language: str = "ru"
 
 
-@dataclass(slots=True)
-class CheckRecord:
-    """One person's check, as their own screen showed it and as the operator was told.
+def checks_by_itself(profile: str) -> bool:
+    """Tell whether a profile checks people at the beginning of every call.
 
-    Args:
-        participant: who.
-        shown: commands in the order they came: attempt, number, gesture.
-        attempts: ``challenge`` events of the session.
-        over: the last ``check_over`` message.
-        drawn: rendered pictures that were sent.
+    Raises:
+        ConfigError: no such profile, or the file is wrong.
     """
-
-    participant: str
-    session: str = ""
-    shown: list[dict[str, Any]] = field(default_factory=list)
-    attempts: list[dict[str, Any]] = field(default_factory=list)
-    over: dict[str, Any] | None = None
-    drawn: int = 0
-
-    @property
-    def result(self) -> str | None:
-        """How the check ended."""
-        return None if self.over is None or self.over["again"] else str(self.over["result"])
-
-    def as_json(self) -> dict[str, Any]:
-        """Return one entry of ``checks`` (docs/cli.md)."""
-        attempts = [
-            {
-                **{key: event[key] for key in ("attempt", "result", "reason")},
-                "commands": [s["gesture"] for s in self.shown if s["attempt"] == event["attempt"]],
-            }
-            for event in self.attempts
-        ]
-        return {
-            "participant": self.participant,
-            "session": self.session,
-            "result": self.result,
-            "rendered": True,
-            "pictures": self.drawn,
-            "attempts": attempts,
-        }
+    return load_profile(profile).checks.at == "call_start"
 
 
 class CheckCall:
@@ -104,9 +70,14 @@ class CheckCall:
     Args:
         server: the running server.
         who: id of the person.
-        camera: makes the person's camera from source, clock and media time.
+        performer: what the person does.
+        puppet: draws them.
+        sound: what is heard of them.
+        agent: the other side's clip.
         options: see CheckDemoOptions.
         record: of both calls; states and alerts are added.
+        clock: of the call.
+        console: where commands and results are told.
     """
 
     def __init__(
@@ -324,36 +295,6 @@ async def _account(server: LocalServer, record: CallRecord, cpu_before_s: float)
     record.relay["packets_forwarded"] = metrics.get("guard_rtp_packets_forwarded_total", 0.0)
     record.relay["packets_lost"] = metrics.get("guard_rtp_packets_lost_total", 0.0)
     record.models = {card["name"]: card["sha256"] for card in describe()}
-
-
-def signed_records(data_dir: Path, sessions: list[str]) -> list[dict[str, Any]]:
-    """Return each session's records, with what verifying them said; an entry of ``records`` (docs/cli.md)."""
-    keys = {key_id(key): key for key in map(load_public_key, public_keys(data_dir))}
-    out = []
-    for session in sessions:
-        path = data_dir / "records" / f"{session}.jsonl"
-        found = next(verify_all([path], keys))
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        verified = {**found, "path": f"records/{path.name}"}
-        out.append({"session": session, "verified": verified, "lines": [json.loads(one) for one in lines]})
-    return out
-
-
-def outcome(checks: list[CheckRecord], records: list[dict[str, Any]]) -> tuple[bool, str]:
-    """Return whether the demonstration showed what it must, and the plain reason."""
-    customer, attacker = checks
-    if customer.result != "pass":
-        return False, f"the customer did not pass: {customer.result}"
-    failed = [event["result"] for event in attacker.attempts].count("fail")
-    if attacker.result != "fail" or failed != 3:
-        return False, f"the attacker failed {failed} attempts and the check ended with {attacker.result}"
-    if not all(entry["verified"]["ok"] for entry in records):
-        return False, "a signed record does not verify"
-    for check, entry in zip(checks, records, strict=True):
-        written = [line for line in entry["lines"] if line["type"] == "challenge_attempt"]
-        if len(written) != len(check.attempts):
-            return False, f"{len(check.attempts)} attempts of {check.participant}, {len(written)} records"
-    return True, "the customer passed, the attacker failed three times, every attempt is a signed record"
 
 
 def _print(console: Console, result: Mapping[str, Any], *, quiet: bool) -> None:
