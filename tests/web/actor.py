@@ -16,13 +16,15 @@ from playwright.sync_api import Page, Route
 
 from guard.challenge.commands import Gesture
 from guard.demo.puppet import Puppet
-from guard.demo.puppet_actor import Actor
+from guard.demo.puppet_actor import Actor, Manner
 from guard.resources import models_dir
 from guard.windows.face_models import load_face_models
 
 RATE_HZ = 15
 REST_S = 4.0
 SIZE = (640, 360)
+# brisk, so that one movement is over before the next command comes, on a busy machine too
+MANNER = Manner(move_s=(0.4, 0.5), hold_s=(0.5, 0.6))
 
 CAMERA = """
 (() => {
@@ -30,7 +32,7 @@ CAMERA = """
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [640, 360];
   const pen = canvas.getContext("2d");
-  let clips = null, playing = "rest", at = 0, step = 1, shown = "";
+  let clips = null, playing = "rest", since = performance.now(), shown = "";
 
   async function load() {
     const found = await (await fetch("/test-clips.json")).json();
@@ -44,19 +46,28 @@ CAMERA = """
     return drawing?.dataset.gesture ?? "";
   }
 
+  // by the clock, not by the count: a busy machine drops pictures and slows nobody down
+  function due() {
+    const at = Math.floor((performance.now() - since) / 1000 * RATE_HZ);
+    const pictures = clips[playing];
+    if (playing === "rest") {
+      const turn = 2 * (pictures.length - 1);
+      return pictures[Math.min(at % turn, turn - at % turn)];
+    }
+    if (at < pictures.length) return pictures[at];
+    [playing, since] = ["rest", performance.now()];
+    return clips.rest[0];
+  }
+
   async function draw() {
     const now = seen();
     if (now !== shown) {
       shown = now;
-      if (now in clips && window.answering !== false) [playing, at, step] = [now, 0, 1];
+      if (now in clips && window.answering !== false) [playing, since] = [now, performance.now()];
     }
-    const pictures = clips[playing];
-    const picture = await createImageBitmap(pictures[at]);
+    const picture = await createImageBitmap(due());
     pen.drawImage(picture, 0, 0);
     picture.close();
-    at += step;
-    if (playing !== "rest" && at >= pictures.length) [playing, at, step] = ["rest", 0, 1];
-    if (playing === "rest" && (at >= pictures.length || at < 0)) { step = -step; at += 2 * step; }
   }
 
   navigator.mediaDevices.getUserMedia = async (wanted) => {
@@ -88,11 +99,11 @@ def put_before_camera(page: Page, clips: str) -> None:
 def render(gestures: Sequence[Gesture], *, seed: int = 5) -> str:
     """Return the person at rest and doing each gesture, as JSON: name -> JPEG pictures in base64."""
     puppet = Puppet.bundled(load_face_models(models_dir()), seed=seed)
-    clips = {"rest": _pictures(puppet, Actor(seed), REST_S)}
+    clips = {"rest": _pictures(puppet, Actor(seed, MANNER), REST_S)}
     for gesture in gestures:
-        actor = Actor(seed)
-        end_s = actor.do(gesture, 0.6)
-        clips[gesture.value] = _pictures(puppet, actor, end_s + 0.3)
+        actor = Actor(seed, MANNER)
+        end_s = actor.do(gesture, 0.5)
+        clips[gesture.value] = _pictures(puppet, actor, end_s + 0.1)
     return json.dumps(clips)
 
 

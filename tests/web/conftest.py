@@ -150,14 +150,20 @@ def devices(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FakeDevices]:
 
 
 @contextmanager
-def browser(playwright: Playwright, devices: FakeDevices | None = None) -> Iterator[Browser]:
-    """A headless Chromium with its own fake camera and microphone."""
+def browser(
+    playwright: Playwright, devices: FakeDevices | None = None, *, rate_hz: int = 20
+) -> Iterator[Browser]:
+    """A headless Chromium with its own fake camera and microphone.
+
+    Args:
+        rate_hz: of Chromium's own test picture, where no ``devices`` are given.
+    """
     arguments = [
         "--no-sandbox",
         "--disable-gpu",
         "--disable-dev-shm-usage",
         "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream",
+        f"--use-fake-device-for-media-stream=fps={rate_hz}",
         "--autoplay-policy=no-user-gesture-required",
     ]
     if devices is not None:

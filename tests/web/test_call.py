@@ -89,12 +89,13 @@ class Stage:
     def enter(
         self,
         participant: str,
-        clip: str,
+        clip: str | None,
         size: ViewportSize,
         locale: str = "en-GB",
         prepare: Callable[[Page], None] = lambda _: None,
     ) -> Visitor:
-        opened = self._stack.enter_context(browser(self._playwright, self._devices[clip]))
+        devices = None if clip is None else self._devices[clip]
+        opened = self._stack.enter_context(browser(self._playwright, devices, rate_hz=5))
         context = opened.new_context(
             ignore_https_errors=True,
             locale=locale,

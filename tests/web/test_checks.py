@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from guard.challenge.draw import choices
 from tests.web.actor import put_before_camera, render
 from tests.web.conftest import Server, serving
 from tests.web.media import FakeDevices
-from tests.web.test_call import NARROW, WIDE, Stage, Visitor, keep, wait_until  # noqa: F401
+from tests.web.test_call import NARROW, Stage, Visitor, keep, wait_until  # noqa: F401
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -29,6 +30,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     # two browsers and the analysis on two cores: a late heartbeat is not what is tested here
     patience = {"HEARTBEAT_TIMEOUT_S": "30", "START_TIMEOUT_S": "120"}
     settings = {f"GUARD_ANALYSIS__WORKER__{name}": value for name, value in patience.items()}
+    # what else is looked for in faces is not looked for here; the points for checks are followed as ever
+    settings["GUARD_ANALYSIS__FACE__RATE_HZ"] = "1"
     with serving(tmp_path_factory.mktemp("data"), **settings) as running:
         yield running
 
@@ -46,10 +49,8 @@ def clips() -> str:
 
 def begin(stage: Stage, clips: str, size: ViewportSize = NARROW) -> tuple[Visitor, Visitor, Locator]:
     """Both join; returns customer, agent and the agent's panel for the customer."""
-    customer = stage.enter(
-        "customer", "customer_genuine", size, prepare=partial(put_before_camera, clips=clips)
-    )
-    agent = stage.enter("agent", "agent_genuine", WIDE)
+    customer = stage.enter("customer", None, size, prepare=partial(put_before_camera, clips=clips))
+    agent = stage.enter("agent", None, NARROW)
     for visitor in (customer, agent):
         visitor.join()
     wait_until(agent.page, lambda: agent.decoded("customer") > 0, "the customer's picture", 20)
@@ -75,7 +76,8 @@ def test_somebody_who_does_what_is_asked_passes_and_the_agent_reads_it(
     clips: str,
     keep: Callable[[Page, str], None],  # noqa: F811
 ) -> None:
-    customer, agent, panel = begin(stage, clips, MIDDLE)
+    size = MIDDLE if os.environ.get("WRITE_IMAGES") == "1" else NARROW
+    customer, agent, panel = begin(stage, clips, size)
     start(panel, "Three commands")
     screen = customer.page.locator("#check")
     expect(screen).to_contain_text("A short check begins")
@@ -89,6 +91,7 @@ def test_somebody_who_does_what_is_asked_passes_and_the_agent_reads_it(
     assert gesture in choices(CheckKind.VISUAL, list(NEEDS))
     for tag, name in (("kk", "Қазақша"), ("ru", "Русский"), ("en", "English")):
         screen.get_by_role("button", name=name).click()
+        expect(customer.page.locator("html")).to_have_attribute("lang", tag)
         keep(customer.page, f"check-{tag}")
     result = ended(panel, agent.page)
     attempts = panel.locator("li").all_text_contents()
