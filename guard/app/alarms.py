@@ -18,7 +18,6 @@ class AlarmReason(StrEnum):
     HOLD_FAILED = "hold_failed"
     RELEASE_FAILED = "release_failed"
     HOLD_FORGOTTEN = "hold_forgotten"
-    HOLD_LEFT_OPEN = "hold_left_open"
 
 
 ANSWERED = (AlarmReason.UNANSWERED, AlarmReason.DELIVERY_FAILED)
@@ -49,6 +48,8 @@ class Alarms:
     def ring(self, session: str, suspect: str, alert: str, reason: AlarmReason) -> None:
         """Begin one alarm; one that rings already goes on."""
         alarm = _Alarm(session, alert, reason)
+        if all(running.id != session for running in self._sessions):
+            return  # nobody is left to hear it, and nothing would ever stop it
         if alarm not in self._ringing:
             self._ringing[alarm] = suspect
             self._say(alarm, suspect, ringing=True)

@@ -83,7 +83,6 @@ class _Book:
 _LOUD = {
     Standing.FAILED: AlarmReason.HOLD_FAILED,
     Standing.OVERDUE: AlarmReason.HOLD_FORGOTTEN,
-    Standing.LEFT_OPEN: AlarmReason.HOLD_LEFT_OPEN,
 }
 
 
@@ -256,10 +255,13 @@ class Playbooks:
         return labelled(words, self._texts) if session.drill else words
 
     def _loud(self, session: Session, out: Happened) -> None:
-        reason = _LOUD[out.state]
+        keys = {"session": session.id, "alert": out.alert, "hold": out.details.get("hold")}
+        reason = _LOUD.get(out.state)
+        if reason is None:  # left open: the call is over, and no console of it is left to ring
+            self._ports.error("hold_left_open", **keys)
+            return
         if out.text == "playbook.release_failed":
             reason = AlarmReason.RELEASE_FAILED
-        keys = {"session": session.id, "alert": out.alert, "hold": out.details.get("hold")}
         self._ports.error(reason.value, **keys)
         self._ports.alarms.ring(session.id, out.suspect, out.alert, reason)
 

@@ -221,4 +221,5 @@ async def test_alarms_of_a_call_that_is_over_are_forgotten(bench: Bench) -> None
     assert len(await events(bench.console, "alarm")) == 1
     bench.sessions.end(bench.session.id)
     bench.alarms.stop(bench.session.id, "a1")
+    bench.alarms.ring(bench.session.id, "cust", "a1", AlarmReason.HOLD_FAILED)
     assert await events(bench.console, "alarm") == []

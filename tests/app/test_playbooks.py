@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from guard.api.bank import BankAsker
+from guard.api.webhook import WebhookConfig
 from guard.app.alarms import Alarms
 from guard.app.playbooks import PlaybookPorts, Playbooks
-from guard.clock import ManualClock
+from guard.clock import ManualClock, SystemClock
 from guard.errors import AccessError, PeerError
 from guard.policy.profile import load_profile, shipped_profiles
 from guard.policy.texts import load_texts
@@ -21,6 +24,7 @@ from guard.signalling.session import NewParticipant, Phase, Session
 from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import Access
 from guard.types import Alert, Role, State
+from tests.api.test_bank import bank
 
 AGENT, CHIEF, BANK = ("agent", Role.AGENT), ("chief", Role.SECURITY), ("bank-core", Role.OPERATOR)
 
@@ -174,6 +178,27 @@ async def test_without_a_bank_to_ask_a_hold_is_loud_at_once() -> None:
     console = bench.reader(("boss", Role.OPERATOR))
     bench.alert()
     assert [e["reason"] for e in await events(console, "alarm")] == ["hold_failed"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "step"),
+    [
+        ((200, b'{"v":1,"confirmed":true,"operation":"payment 7"}'), "hold confirmed"),
+        ((200, b'{"v":1,"confirmed":false}'), "hold failed"),
+        ((403, b""), "hold failed"),
+    ],
+)
+async def test_a_bank_behind_http_confirms_or_refuses(reply: tuple[int, bytes], step: str) -> None:
+    bench = Bench("contact-centre")
+    async with bank(reply) as (scripted, url):
+        asker = BankAsker(WebhookConfig(url, b"sixteen bytes of secret"), SystemClock())
+        bench.out.ask = asker.ask  # type: ignore[method-assign]
+        bench.alert()
+        await asker.settled()
+        await asker.close()
+    question = json.loads(scripted.bodies[0])
+    assert (question["type"], question["state"], question["participant"]) == ("hold", "requested", "cust")
+    assert step in bench.out.steps
 
 
 async def test_the_bank_can_confirm_later_by_an_action() -> None:
