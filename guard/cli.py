@@ -163,14 +163,14 @@ def demo(
 ) -> None:
     """Run a whole call on loopback: a genuine caller who turns synthetic, and the warnings.
 
-    With a profile that checks people at the beginning of a call (kz-ardfm), and without clips or switches of
-    your own: one who passes the check, one who fails it three times, and the signed records.
+    With the profile kz-ardfm, and without clips or switches of your own: a customer who passes the check of
+    three commands, an attacker who fails it three times, and the signed records.
     """
-    from guard.demo.check_demo import CheckDemoOptions, checks_by_itself, run_check_demo
+    from guard.demo.check_demo import PROFILE, CheckDemoOptions, run_check_demo
     from guard.demo.run import DemoOptions, run_demo
 
     plain = genuine is None and synthetic is None and not no_switch and switches == 1
-    if plain and checks_by_itself(profile):
+    if plain and profile == PROFILE:
         shown = _run(run_check_demo(CheckDemoOptions(profile=profile, seed=seed, quiet=as_json)))
         if as_json:
             _out(shown)

@@ -32,15 +32,16 @@ from guard.demo.record import AlertRecord, CallRecord, as_json
 from guard.demo.server import HOST, DemoError, LocalServer
 from guard.media.clip import Clip, Playlist
 from guard.media.live import LiveSource
-from guard.policy.profile import load_profile
 from guard.relay.client import ClientConfig, ReceivedMessage, ScriptedClient
 from guard.relay.client_http import Joined, join
 from guard.resources import clips_dir, models_dir
 from guard.windows.face_models import load_face_models
 
 CUSTOMER, ATTACKER, AGENT = "customer", "attacker", "agent"
-# a profile that checks at the beginning of a call does so by itself; otherwise the operator starts one
-_BY_ITSELF_S = 6.0
+# the profile whose rules ask for three visual commands in every call
+PROFILE = "kz-ardfm"
+# the agent starts the check when the customer has been there this long, unless guard has begun one by itself
+_READY_S = 4.0
 _CALL_S = 200.0
 _SETTLE_S = 1.0
 
@@ -53,15 +54,6 @@ class CheckDemoOptions:
     seed: int
     quiet: bool
     language: str = "ru"
-
-
-def checks_by_itself(profile: str) -> bool:
-    """Tell whether a profile checks people at the beginning of every call.
-
-    Raises:
-        ConfigError: no such profile, or the file is wrong.
-    """
-    return load_profile(profile).checks.at == "call_start"
 
 
 class CheckCall:
@@ -156,11 +148,12 @@ class CheckCall:
         await self._watcher.connected()
 
     async def _checked(self) -> None:
-        """Wait for the check that the profile begins, or begin one; then for its end."""
+        """Begin the check, unless guard has begun one by itself; wait for its end."""
         try:
-            await asyncio.wait_for(self._begun.wait(), _BY_ITSELF_S)
+            await asyncio.wait_for(self._begun.wait(), _READY_S)
         except TimeoutError:
-            await self._server.challenge(self.check.session, self._who, "visual", self._options.language)
+            token, language = self._tokens[AGENT], self._options.language
+            await self._server.challenge(self.check.session, self._who, "visual", language, token=token)
         try:
             await asyncio.wait_for(self._over.wait(), _CALL_S)
         except TimeoutError:

@@ -107,11 +107,12 @@ class LocalServer:
         if answer.is_error:
             raise DemoError("demo_action", f"the server refused the action {action}: {answer.text}")
 
-    async def challenge(self, session: str, participant: str, kind: str, language: str) -> str:
-        """Start an active check of a participant; returns its id."""
+    async def challenge(self, session: str, participant: str, kind: str, language: str, *, token: str) -> str:
+        """Start an active check of a participant as whoever the token belongs to; returns its id."""
         body = {"participant": participant, "kind": kind, "language": language}
         url = f"/api/v1/sessions/{session}/challenges"
-        answer = await self.http.post(url, json=body, headers=self._operator())
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = await self.http.post(url, json=body, headers=headers)
         if answer.status_code != 201:
             raise DemoError("demo_challenge", f"the server refused the check: {answer.text}")
         return str(answer.json()["id"])
