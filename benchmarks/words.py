@@ -23,6 +23,7 @@ import wave
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import soxr
@@ -76,6 +77,29 @@ RECORDED = {
 }
 
 Condition = Callable[[FloatArray, str], FloatArray]
+Tally = dict[str, int]
+
+
+class Row(TypedDict):
+    """Counts of one language under one condition."""
+
+    utterances: int
+    word_errors: int
+    words: int
+    same: Tally
+    other: Tally
+    reordered: Tally
+    cpu_s_median: float
+    cpu_s_p95: float
+
+
+class Found(TypedDict):
+    """What a run found."""
+
+    utterances: int
+    seed: int
+    languages: dict[str, dict[str, Row]]
+    nobody_speaks: dict[str, Tally]
 
 
 def read_wav(data: bytes) -> FloatArray:
@@ -146,36 +170,51 @@ def word_errors(asked: Sequence[str], heard: str, language: str) -> int:
 
 def measure(
     recogniser: Recogniser, spoken: dict[str, FloatArray], language: str, count: int, seed: int
-) -> dict[str, object]:
+) -> dict[str, Row]:
     """Return counts of one language, condition by condition."""
-    found: dict[str, object] = {}
+    found: dict[str, Row] = {}
     for name, condition in CONDITIONS.items():
-        dice, rng = random.Random(seed), np.random.default_rng(seed)
-        tally = {kind: dict.fromkeys(OUTCOMES, 0) for kind in ("same", "other", "reordered")}
-        errors, cpu_s = 0, []
-        for number in range(count):
-            said = dice.sample(sorted(spoken), COUNT)
-            sound = condition(utterance([spoken[word] for word in said], rng), f"{seed}-{number}")
-            begun = time.process_time()
-            heard = recogniser.transcribe(sound, language)
-            cpu_s.append(time.process_time() - begun)
-            errors += word_errors(said, heard, language)
-            others = dice.sample([word for word in vocabulary(language) if word not in said], COUNT)
-            for kind, asked in (("same", said), ("other", others), ("reordered", said[::-1])):
-                tally[kind][outcome(compare_heard(asked, heard, language))] += 1
-        found[name] = {
-            "utterances": count,
-            "word_errors": errors,
-            "words": count * COUNT,
-            **tally,
-            "cpu_s_median": round(float(np.median(cpu_s)), 3),
-            "cpu_s_p95": round(float(np.percentile(cpu_s, 95)), 3),
-        }
+        found[name] = measured(recogniser, spoken, language, condition, count=count, seed=seed)
         print(language, name, found[name], file=sys.stderr)
     return found
 
 
-def silence(recogniser: Recogniser, language: str, count: int, seed: int) -> dict[str, int]:
+def measured(
+    recogniser: Recogniser,
+    spoken: dict[str, FloatArray],
+    language: str,
+    condition: Condition,
+    *,
+    count: int,
+    seed: int,
+) -> Row:
+    """Return the counts under one condition; what is said follows from the seed alone."""
+    dice, rng = random.Random(seed), np.random.default_rng(seed)
+    same, other, reordered = (dict.fromkeys(OUTCOMES, 0) for _ in range(3))
+    errors, cpu_s = 0, []
+    for number in range(count):
+        said = dice.sample(sorted(spoken), COUNT)
+        sound = condition(utterance([spoken[word] for word in said], rng), f"{seed}-{number}")
+        begun = time.process_time()
+        heard = recogniser.transcribe(sound, language)
+        cpu_s.append(time.process_time() - begun)
+        errors += word_errors(said, heard, language)
+        others = dice.sample([word for word in vocabulary(language) if word not in said], COUNT)
+        for tally, asked in ((same, said), (other, others), (reordered, said[::-1])):
+            tally[outcome(compare_heard(asked, heard, language))] += 1
+    return Row(
+        utterances=count,
+        word_errors=errors,
+        words=count * COUNT,
+        same=same,
+        other=other,
+        reordered=reordered,
+        cpu_s_median=round(float(np.median(cpu_s)), 3),
+        cpu_s_p95=round(float(np.percentile(cpu_s, 95)), 3),
+    )
+
+
+def silence(recogniser: Recogniser, language: str, count: int, seed: int) -> Tally:
     """Return what becomes of noise in which nobody speaks, asked for three words of the list."""
     dice, rng = random.Random(seed), np.random.default_rng(seed)
     tally = dict.fromkeys(OUTCOMES, 0)
@@ -192,20 +231,22 @@ def interval(hits: int, trials: int) -> str:
     return f"{hits}/{trials} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
-def table(languages: dict[str, dict[str, dict[str, dict[str, int]]]]) -> str:
-    """Return the counts as a table in Markdown; shares in per cent, exact 95 % intervals."""
+def table(languages: dict[str, dict[str, Row]]) -> str:
+    """Return the counts as a table in Markdown: exact 95 % intervals in per cent."""
     lines = [
-        "| language | condition | word errors | same: right | same: two of three | same: wrong "
-        "| other: right or two of three | reordered: right | CPU s |",
+        "| language | condition | word errors | same words: right | same: two of three | same: wrong "
+        "| other words: accepted | reordered: accepted | CPU s |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for language, conditions in languages.items():
         for name, row in conditions.items():
-            n, same, other = int(row["utterances"]), row["same"], row["other"]  # type: ignore[call-overload]
-            cells = [language, name, f"{100 * int(row['word_errors']) / int(row['words']):.1f} %"]  # type: ignore[call-overload]
-            cells += [interval(same["right"], n), interval(same["mostly"], n), interval(same["wrong"], n)]
-            cells += [interval(other["right"] + other["mostly"], n), interval(row["reordered"]["right"], n)]
-            lines.append("| " + " | ".join([*cells, f"{row['cpu_s_median']}"]) + " |")
+            n = row["utterances"]
+            cells = [language, name, f"{100 * row['word_errors'] / row['words']:.1f} %"]
+            cells += [interval(row["same"][kind], n) for kind in ("right", "mostly", "wrong")]
+            cells += [
+                interval(row[kind]["right"] + row[kind]["mostly"], n) for kind in ("other", "reordered")
+            ]
+            lines.append("| " + " | ".join([*cells, f"{row['cpu_s_median']:.2f}"]) + " |")
     return "\n".join(lines)
 
 
@@ -222,14 +263,14 @@ def main() -> None:
     arguments = parser.parse_args()
     recogniser = load_recogniser(arguments.model)
     count, seed = arguments.utterances, arguments.seed
-    found: dict[str, object] = {"utterances": count, "seed": seed, "languages": {}, "nobody_speaks": {}}
+    found = Found(utterances=count, seed=seed, languages={}, nobody_speaks={})
     for language in arguments.languages:
         spoken = recordings(arguments.sounds, language)
-        found["languages"][language] = measure(recogniser, spoken, language, count, seed)  # type: ignore[index]
-        found["nobody_speaks"][language] = silence(recogniser, language, count, seed)  # type: ignore[index]
+        found["languages"][language] = measure(recogniser, spoken, language, count, seed)
+        found["nobody_speaks"][language] = silence(recogniser, language, count, seed)
     if arguments.out:
         arguments.out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
-    print(table(found["languages"]))  # type: ignore[arg-type]
+    print(table(found["languages"]))
     print(json.dumps(found["nobody_speaks"]))
 
 
