@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from guard.challenge.commands import Answer, Command, Gesture, Judge, Judgement, Observed
 from guard.challenge.gestures_dot import find_following
 from guard.challenge.gestures_eyes import find_blinks
-from guard.challenge.gestures_gates import MIN_SEEN_RATIO, not_live, several_faces, unseen_reason
+from guard.challenge.gestures_gates import MIN_SEEN_RATIO, not_live, other_face, several_faces, unseen_reason
 from guard.challenge.gestures_hand import find_hand
 from guard.challenge.gestures_move import MOVEMENTS, find_movement
 from guard.challenge.gestures_series import Finding, Series, Watcher
@@ -78,6 +78,9 @@ class GestureJudge:
             if unseen is not None:
                 return _unseen(unseen)
             result = self._find(command, observed, found, over=True)
+        # a hand's judge asks for the same eyes and mouth again itself
+        if result is not None and result.matched and self._gesture not in _HANDS and other_face(found):
+            result = Finding(False, "other_face", result.onset_s, result.details)
         return None if result is None else self._judgement(result)
 
     def _find(self, command: Command, observed: Observed, found: Series, *, over: bool) -> Finding | None:

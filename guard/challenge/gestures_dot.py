@@ -28,7 +28,7 @@ _REACHED_S = 1.3
 def find_following(
     found: Series, dots: Sequence[tuple[float, float, float]], planned: int, *, over: bool
 ) -> Finding | None:
-    """Return whether the head followed, or None while the last place is not reached.
+    """Return whether the head followed, or None while it may still.
 
     Args:
         found: the pictures so far.
@@ -39,6 +39,11 @@ def find_following(
     done = len(dots) == planned and found.time_s[-1] >= dots[-1][0] + _REACHED_S
     if not (over or done):
         return None
+    result = _following(found, dots, planned)
+    return result if over or result.matched else None
+
+
+def _following(found: Series, dots: Sequence[tuple[float, float, float]], planned: int) -> Finding:
     time_s, head = _head(found)
     after = time_s >= 0
     correlations = [_correlation(head[after], _dot(time_s[after] - lag, dots)) for lag in _LAGS_S]

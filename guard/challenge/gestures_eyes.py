@@ -28,12 +28,11 @@ def find_blinks(found: Series, *, over: bool) -> Finding | None:
     shut = _shut(found)
     closings = [c for c in _closings(found.time_s, shut) if MIN_SHUT_S <= c[1] - c[0] <= MAX_SHUT_S]
     details = {"closings": float(sum(start >= MIN_REACTION_S for start, _ in closings))}
-    for (one_s, one_end_s), (other_s, _) in pairwise(closings):
-        if other_s - one_s > MAX_APART_S:
-            continue
-        if other_s < MIN_REACTION_S:
-            return Finding(False, "answered_early", one_s, details)
-        if one_s >= MIN_REACTION_S:
+    early = [start for start, _ in closings if start < MIN_REACTION_S]
+    if len(early) > 1:
+        return Finding(False, "answered_early", early[0], details)
+    for (one_s, one_end_s), (other_s, _) in pairwise(closings[len(early) :]):
+        if other_s - one_s <= MAX_APART_S:
             details["shut_s"] = round(one_end_s - one_s, 3)
             return Finding(True, "done", one_s, details)
     return Finding(False, "not_answered", None, details) if over else None

@@ -18,10 +18,10 @@ MAX_SEVERAL_RATIO = 0.1
 # identical pictures for this long; a camera's noise changes every picture
 FROZEN_S = 1.0
 # what no head does between two pictures: degrees and head sizes per second, and the least step that counts
-_MAX_TURN_DEG_S, _MIN_TURN_DEG = 700.0, 25.0
+_MAX_TURN_DEG_S, _MIN_TURN_DEG = 450.0, 25.0
 _MAX_WAY_S, _MIN_WAY = 12.0, 0.6
-# a face this unlike the one before, ahead and unhidden for this long, is another one
-_OTHER_FACE, _OTHER_FACE_S, _AHEAD_DEG = 0.65, 1.0, 8.0
+# a face this unlike the one before, in most of the newest pictures in which it looks ahead, is another one
+_OTHER_FACE, _NEWEST, _LEAST, _AHEAD_DEG = 0.65, 8, 5, 8.0
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
@@ -44,12 +44,10 @@ def unseen_reason(observed: Observed, limit_s: float) -> str | None:
 
 
 def not_live(found: Series, observed: Observed) -> str | None:
-    """Return why the pictures are no live view of the person seen before, or None."""
+    """Return why the pictures are no live view, or None."""
     if frozen(observed.after):
         return "frozen_video"
-    if jumped(found):
-        return "picture_jumped"
-    return "other_face" if other_face(found) else None
+    return "picture_jumped" if jumped(found) else None
 
 
 def frozen(sights: Sequence[Sight]) -> bool:
@@ -83,21 +81,13 @@ def jumped(found: Series) -> bool:
 
 
 def other_face(found: Series) -> bool:
-    """Tell whether somebody else looks ahead than before the command."""
+    """Tell whether somebody else answered: the newest pictures ahead show another face than before."""
     p = found.poses
     angles = np.max([np.abs(angle) for angle in (p.yaw_deg, p.pitch_deg, p.roll_deg)], axis=0)
     known = found.seen & (angles < _AHEAD_DEG) & np.isfinite(found.looks.face)
     known[: found.first] = False
-    at = np.flatnonzero(known)
-    since_s: float | None = None
-    for index in at:
-        if found.looks.face[index] >= _OTHER_FACE:
-            since_s = None
-            continue
-        since_s = float(found.time_s[index]) if since_s is None else since_s
-        if found.time_s[index] - since_s >= _OTHER_FACE_S:
-            return True
-    return False
+    newest = found.looks.face[np.flatnonzero(known)[-_NEWEST:]]
+    return len(newest) >= _LEAST and float(np.median(newest)) < _OTHER_FACE
 
 
 def _same(one: Sight, other: Sight) -> bool:

@@ -82,17 +82,32 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class _Rest:
+    """The face before the command: points (468, 3) and luma of the patch (64, 64)."""
+
+    points: Floats
+    luma: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class _Known:
     """What was measured of the pictures of one command, and of which; they themselves are not kept."""
 
     before: int
+    rest: _Rest
     pictures: tuple[tuple[float, ReferenceType[FloatArray] | None, ReferenceType[ImageArray] | None], ...]
     measured: tuple[Poses, Looks]
 
-    def knows(self, index: int, sight: Sight) -> bool:
-        time_s, points, patch = self.pictures[index]
-        same_points = (points() if points else None) is sight.points
-        return time_s == sight.time_s and same_points and (patch() if patch else None) is sight.patch
+    def continued_by(self, sights: Sequence[Sight], before: int) -> bool:
+        """Tell whether these are the same pictures, and perhaps more."""
+        if self.before != before or len(self.pictures) > len(sights):
+            return False
+        return all(
+            time_s == sight.time_s
+            and (points() if points else None) is sight.points
+            and (patch() if patch else None) is sight.patch
+            for (time_s, points, patch), sight in zip(self.pictures, sights, strict=False)
+        )
 
 
 class Watcher:
@@ -103,18 +118,17 @@ class Watcher:
 
     def series(self, observed: Observed) -> Series | str:
         """Return the series, or the reason why there is nothing to compare with."""
-        before = [sight.points for sight in observed.before if sight.points is not None]
-        if len(observed.before) < MIN_BEFORE:
-            return "too_few_pictures"
-        rest = resting(observed.before)
-        if len(before) < MIN_BEFORE or rest is None:
-            return "no_face"
-        neutral = np.median(np.stack(before).astype(np.float64), axis=0)
-        if not head_size(neutral) >= MIN_HEAD_PX:
-            return "face_too_small"
-        sights = [*observed.before, *observed.after]
-        first = len(observed.before)
-        pose, look = self._measure(observed.shown_s[0], sights, first, neutral, rest)
+        sights, first = [*observed.before, *observed.after], len(observed.before)
+        known = self._known.get(observed.shown_s[0])
+        if known is None or not known.continued_by(sights, first):
+            rest = _rest(observed.before)
+            if isinstance(rest, str):
+                return rest
+            known = _measured(sights, rest, first)
+        elif len(known.pictures) < len(sights):
+            known = _more(known, _measured(sights[len(known.pictures) :], known.rest, first))
+        self._remember(observed.shown_s[0], known)
+        pose, look = known.measured
         covered = hidden(look, first, MOUTH) | _distorted(pose)
         return Series(
             time_s=np.array([sight.time_s for sight in sights]) - observed.shown_s[0],
@@ -126,33 +140,34 @@ class Watcher:
             covered=covered,
         )
 
-    def _measure(
-        self, key: float, sights: Sequence[Sight], first: int, neutral: Floats, rest: Floats
-    ) -> tuple[Poses, Looks]:
-        known = self._known.get(key)
-        if known is not None and not _continues(known, sights, first):
-            known = None
-        count = len(known.pictures) if known is not None else 0
-        new = sights[count:]
-        if known is not None and not new:
-            return known.measured
-        points = np.stack([_NO_FACE if sight.points is None else sight.points for sight in new])
-        fresh = poses(points, neutral), looks(new, rest)
-        named = tuple((sight.time_s, _weakly(sight.points), _weakly(sight.patch)) for sight in new)
-        if known is not None:
-            fresh = _joined(known.measured[0], fresh[0]), _joined(known.measured[1], fresh[1])
-            named = (*known.pictures, *named)
-        self._known[key] = _Known(first, named, fresh)
+    def _remember(self, key: float, known: _Known) -> None:
+        self._known[key] = known
         self._known.move_to_end(key)
         while len(self._known) > _KNOWN_COMMANDS:
             self._known.popitem(last=False)
-        return fresh
 
 
-def _continues(known: _Known, sights: Sequence[Sight], first: int) -> bool:
-    if known.before != first or len(known.pictures) > len(sights):
-        return False
-    return all(known.knows(index, sights[index]) for index in range(len(known.pictures)))
+def _rest(before: Sequence[Sight]) -> _Rest | str:
+    if len(before) < MIN_BEFORE:
+        return "too_few_pictures"
+    points = [sight.points for sight in before if sight.points is not None]
+    luma = resting(before)
+    if len(points) < MIN_BEFORE or luma is None:
+        return "no_face"
+    middle = np.median(np.stack(points).astype(np.float64), axis=0)
+    return _Rest(middle, luma) if head_size(middle) >= MIN_HEAD_PX else "face_too_small"
+
+
+def _measured(sights: Sequence[Sight], rest: _Rest, before: int) -> _Known:
+    points = np.stack([_NO_FACE if sight.points is None else sight.points for sight in sights])
+    named = tuple((sight.time_s, _weakly(sight.points), _weakly(sight.patch)) for sight in sights)
+    return _Known(before, rest, named, (poses(points, rest.points), looks(sights, rest.luma)))
+
+
+def _more(known: _Known, new: _Known) -> _Known:
+    (pose, look), (new_pose, new_look) = known.measured, new.measured
+    both = _joined(pose, new_pose), _joined(look, new_look)
+    return _Known(known.before, known.rest, (*known.pictures, *new.pictures), both)
 
 
 def _weakly(array: _Array | None) -> ReferenceType[_Array] | None:
