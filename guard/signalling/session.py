@@ -71,6 +71,7 @@ class Session:
     Args:
         drill: a training call: nothing in it is analysed or counted as real.
         alerts: its latest ones by id.
+        steps: the latest event of each open step of the playbook, by participant and step.
         empty_since: monotonic seconds when it was opened or the last person left.
         used: whether anybody was ever there.
     """
@@ -82,6 +83,7 @@ class Session:
     drill: bool = False
     participants: dict[str, Participant] = field(default_factory=dict)
     alerts: OrderedDict[str, SentAlert] = field(default_factory=OrderedDict)
+    steps: dict[tuple[str, str], Event] = field(default_factory=dict)
     empty_since: float = 0.0
     used: bool = False
 
@@ -89,6 +91,15 @@ class Session:
     def empty(self) -> bool:
         """Whether nobody is connected."""
         return not any(person.connected or person.publishing for person in self.participants.values())
+
+    def note_step(self, event: Event) -> None:
+        """Keep a ``playbook`` event for pages that open later; ``closed`` forgets all of its participant."""
+        about = str(event["participant"])
+        if event["state"] == "closed":
+            self.steps = {key: kept for key, kept in self.steps.items() if key[0] != about}
+        else:
+            self.steps.pop((about, str(event["step"])), None)  # the latest comes last
+            self.steps[about, str(event["step"])] = event
 
     def participant(self, name: str) -> Participant:
         """Return one participant.

@@ -243,6 +243,8 @@ class Sessions:
             return
         if event.get("type") == "alert":
             self._remember(found, event, recipients)
+        elif event.get("type") == "playbook":
+            found.note_step(event)
         found.hub.publish(event, recipients)
 
     def publish_alert(self, alert: Alert, recipients: Collection[str] | None = None) -> None:

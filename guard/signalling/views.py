@@ -67,6 +67,11 @@ def open_alerts(session: Session, access: Access, now: datetime) -> list[Event]:
     ]
 
 
+def open_steps(session: Session, access: Access) -> list[Event]:
+    """Return where the steps of the playbook stand, as ``access`` may see them."""
+    return [event for event in session.steps.values() if may_see(access, event)]
+
+
 def _expired(alert: Event, now: datetime) -> bool:
     text = alert.get("expires_at")
     return isinstance(text, str) and datetime.fromisoformat(text) <= now

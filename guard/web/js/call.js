@@ -9,6 +9,7 @@ import { byId } from "./dom.js";
 import { Media } from "./media.js";
 import { Mutual } from "./mutual.js";
 import { Room } from "./room.js";
+import { Steps } from "./steps.js";
 import { language, onLanguage, t } from "./texts.js";
 import { Tiles } from "./tiles.js";
 
@@ -26,6 +27,7 @@ export class Call {
   #tiles;
   #mutual;
   #alerts;
+  #steps;
   #check;
   #me = null;
   #others = [];
@@ -42,6 +44,7 @@ export class Call {
     this.#camera = camera;
     this.#onOver = onOver;
     this.#alerts = new Alerts(byId("alerts"), (id, reason) => this.#acknowledge(id, reason));
+    this.#steps = new Steps(byId("steps"), (body) => this.#act(body));
     this.#room = new Room(access, language);
     this.#checks = new Checks(access);
     this.#tiles = new Tiles(byId("tiles"), (id) => this.#checks.panel(id));
@@ -71,6 +74,8 @@ export class Call {
       this.#tiles.state(participant, standing.state);
     }
     for (const alert of message.alerts) this.#alerts.take(alert);
+    this.#steps.start(message.you.role, message.steps);
+    byId("drill").hidden = !message.drill;
     this.#session(message.state);
     byId("hold").hidden = byId("end").hidden = !message.you.watches;
     byId("link-state").hidden = true;
@@ -101,6 +106,9 @@ export class Call {
       case "command": return this.#check.take(message);
       case "check_over": return this.#mutual.over(message.id, message.result) || this.#check.take(message);
       case "mutual": return this.#mutual.take(message);
+      case "playbook":
+      case "delivery_failed":
+      case "alarm": return this.#steps.take(message);
       case "check": return this.#checks.running(message);
       case "challenge": return this.#result(message);
       case "session": return this.#session(message.state);
@@ -231,6 +239,7 @@ export class Call {
     this.#camera?.stop();
     this.#media?.close();
     this.#alerts.clear();
+    this.#steps.clear();
     this.#check.close();
     this.#mutual.clear();
     for (const track of this.#local?.getTracks() ?? []) track.stop();
