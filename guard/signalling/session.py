@@ -72,6 +72,7 @@ class Session:
         drill: a training call: nothing in it is analysed or counted as real.
         alerts: its latest ones by id.
         steps: the latest event of each open step of the playbook, by participant and step.
+        alarms: the events of the alarms that ring, by alert and reason.
         empty_since: monotonic seconds when it was opened or the last person left.
         used: whether anybody was ever there.
     """
@@ -84,6 +85,7 @@ class Session:
     participants: dict[str, Participant] = field(default_factory=dict)
     alerts: OrderedDict[str, SentAlert] = field(default_factory=OrderedDict)
     steps: dict[tuple[str, str], Event] = field(default_factory=dict)
+    alarms: dict[tuple[str, str], Event] = field(default_factory=dict)
     empty_since: float = 0.0
     used: bool = False
 
@@ -100,6 +102,13 @@ class Session:
         else:
             self.steps.pop((about, str(event["step"])), None)  # the latest comes last
             self.steps[about, str(event["step"])] = event
+
+    def note_alarm(self, event: Event) -> None:
+        """Keep an ``alarm`` event for consoles that open while it rings."""
+        key = (str(event["id"]), str(event["reason"]))
+        self.alarms.pop(key, None)
+        if event["ringing"]:
+            self.alarms[key] = event
 
     def participant(self, name: str) -> Participant:
         """Return one participant.

@@ -245,6 +245,8 @@ class Sessions:
             self._remember(found, event, recipients)
         elif event.get("type") == "playbook":
             found.note_step(event)
+        elif event.get("type") == "alarm":
+            found.note_alarm(event)
         found.hub.publish(event, recipients)
 
     def publish_alert(self, alert: Alert, recipients: Collection[str] | None = None) -> None:

@@ -68,8 +68,9 @@ def open_alerts(session: Session, access: Access, now: datetime) -> list[Event]:
 
 
 def open_steps(session: Session, access: Access) -> list[Event]:
-    """Return where the steps of the playbook stand, as ``access`` may see them."""
-    return [event for event in session.steps.values() if may_see(access, event)]
+    """Return where the steps of the playbook stand and what rings, as ``access`` may see them."""
+    steps = [event for event in session.steps.values() if may_see(access, event)]
+    return steps + [event for event in session.alarms.values() if may_see(access, event, frozenset())]
 
 
 def _expired(alert: Event, now: datetime) -> bool:
