@@ -168,6 +168,15 @@ def test_under_overload_coverage_falls_and_the_verdict_says_so() -> None:
     assert at_ease.llr < loaded.llr < 0, "fewer looks say the same, more weakly"
 
 
+def test_pictures_that_come_too_seldom_are_told_as_well() -> None:
+    call = Call(face_frame(-2.0))
+    for tenth in range(0, 400, 25):
+        call.pipeline.push(VideoFrame(PICTURE, tenth / 10, np.full((8, 8, 3), 1, np.uint8)))
+    slow = call.verdicts[-1]
+    assert slow.signals[Signal.FACE_FRAME].coverage == pytest.approx(0.4, abs=0.03), "a second for each"
+    assert slow.reasons[-1] == reasons.LOW_COVERAGE
+
+
 def test_lost_sound_is_no_evidence_and_lowers_coverage() -> None:
     call = Call(Says(Signal.VOICE_SPOOF, -3.0))
     before = call.run(0, 20, sound="speech").signals[Signal.VOICE_SPOOF]

@@ -82,7 +82,7 @@ def test_the_budget_stands_beside_what_resampled_genuine_calls_measured_met_or_n
         "face_ring": 134,
     }
     assert (found["calls"], found["hours"]) == (30, 5.0)
-    for colour, published_per_hour in (("amber", 0.4), ("red", 0.08)):
+    for colour, published_per_hour in (("amber", 0.44), ("red", 0.10)):
         events, told = found[f"{colour}_calls"], found["budget"][colour]
         record_property(f"simulated_{colour}_upper_per_hour", told["upper_95_per_hour"])
         assert told["per_hour"] == BUDGET_PER_HOUR[colour]
