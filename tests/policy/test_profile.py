@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from guard.errors import ConfigError
 from guard.policy.engine import Policy
@@ -138,3 +140,51 @@ def test_a_site_can_bring_its_own_profile_with_its_own_advice(tmp_path: Path) ->
     own.write_text((PROFILES / "meeting.toml").read_text().replace('"meeting"', '"own"'))
     with pytest.raises(ConfigError, match=r"advice\.own"):
         Policy(load_profile(own), "s1")
+
+
+def keys(table: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Return the path of every value in a profile's table."""
+    if isinstance(table, dict):
+        return [p for key, value in table.items() for p in [(*path, key), *keys(value, (*path, key))]]
+    if isinstance(table, list):
+        return [p for n, value in enumerate(table) for p in [(*path, n), *keys(value, (*path, n))]]
+    return []
+
+
+ANY_VALUE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(list(StepName)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize("name", shipped_profiles())
+@given(data=st.data())
+def test_any_value_anywhere_is_a_good_profile_or_refused_with_file_and_key(
+    name: str, data: st.DataObject
+) -> None:
+    table: Any = tomllib.loads((PROFILES / f"{name}.toml").read_text())
+    *way, last = data.draw(st.sampled_from(keys(table)))
+    inner = table
+    for key in way:
+        inner = inner[key]
+    inner[last] = data.draw(ANY_VALUE)
+    try:
+        profile = parse_profile(table, f"{name}.toml")
+    except ConfigError as error:
+        file, key, reason = error.message.split(": ", 2)
+        assert (error.code, file) == ("profile_value", f"{name}.toml")
+        assert key
+        assert reason
+    else:
+        assert {s.step for s in profile.playbook.steps if s.autonomy == "automatic"} <= {
+            StepName.NOTICE,
+            StepName.HOLD,
+            StepName.CHALLENGE,
+        }
+        assert profile.means[State.SPOOF].console

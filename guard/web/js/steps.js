@@ -44,6 +44,8 @@ export class Steps {
     } else {
       entry.alarms.delete(event.reason);
     }
+    const empty = !Object.keys(entry.steps).length && !entry.alarms.size && !entry.failures.size;
+    if (empty) return this.#remove(about);
     return this.#draw(about);
   }
 
