@@ -125,21 +125,9 @@ class _Camera:
         # shot noise as its square root, read noise as a constant, together ``snr_db`` at mid grey (0.2)
         spread = 0.2 * 10 ** (-self.scene.snr_db / 20)
         noise = self.rng.standard_normal(value.shape, dtype=np.float32)
-        value += (
-            noise * np.sqrt(0.8 * spread**2 * np.maximum(value, 0) / 0.2 + 0.2 * spread**2) * np.sqrt(gain)
-        )
+        shot = 0.8 * spread**2 * np.maximum(value, 0) / 0.2
+        value += noise * np.sqrt(shot + 0.2 * spread**2) * np.sqrt(gain)
         return _coded()[np.clip(value * 4095, 0, 4095).astype(np.uint16)]
-
-    def _noise(self) -> FloatArray:
-        """Return a field of normal noise: one of a few, shifted anywhere, which is quicker than a new one."""
-        shift = tuple(int(v) for v in self.rng.integers(0, (HEIGHT, WIDTH)))
-        return np.roll(_fields()[self.rng.integers(len(_fields()))], shift, axis=(0, 1))
-
-
-@cache
-def _fields() -> FloatArray:
-    rng = np.random.default_rng(1)
-    return rng.standard_normal((6, HEIGHT, WIDTH, 3), dtype=np.float32)
 
 
 @cache

@@ -40,8 +40,9 @@ UNCLEAR = "light_unclear"
 
 MAX_LAG_S = 0.8
 LAGS_S: Array = np.arange(0.0, MAX_LAG_S + LAG_STEP_S / 2, LAG_STEP_S)
-_LATE_S: Array = np.arange(MAX_LAG_S + LAG_STEP_S, 3.0, LAG_STEP_S)
-_SHIFTS_S: Array = np.arange(-9.0, 9.0, LAG_STEP_S)
+# steps last half a second and more: a tenth between lags loses little
+_LATE_S: Array = np.arange(MAX_LAG_S + 0.1, 3.0, 0.1)
+_SHIFTS_S: Array = np.arange(-9.0, 9.0, 0.1)
 # of all attacks, the part taken to carry the light of the screen after all
 CARRIED = 0.05
 # density of z of genuine faces that respond: somewhere in a range a dozen wide
