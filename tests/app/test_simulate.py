@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from guard.app.price import Traffic
 from guard.cli import app
 from guard.errors import ConfigError
+from guard.evaluation.exact import upper_rate
 
 QUICK = ["--calls", "6", "--length-s", "60", "--json"]
 PRICE = ["policy", "price", "--profile", "meeting", "--calls-per-day", "500", "--fraud-rate", "0.01"]
@@ -57,6 +58,30 @@ def test_simulated_calls_say_so_and_are_the_same_for_a_seed() -> None:
     assert one == same != other
     assert str(one["source"]).startswith("simulated")
     assert one["signals"]["voice_spoof"]["genuine_sources"] >= 10
+
+
+def test_attacks_on_voice_face_and_both_take_turns_and_are_told_apart() -> None:
+    found = run("simulate", *QUICK)
+    assert found["attacks_in_turn"] == ["voice", "face", "both"]
+    told = [call["attack"] for call in found["outcomes"] if call["label"] == "spoof"]
+    assert told == ["voice", "face", "both"] * 2
+    parts = found["attacks"]["by_attack"]
+    assert {name: part["calls"] for name, part in parts.items()} == {"both": 2, "face": 2, "voice": 2}
+    assert sum(part["amber"]["detected"] for part in parts.values()) == found["attacks"]["amber"]["detected"]
+
+
+def test_the_budget_stands_beside_the_measured_limit_in_the_report_and_for_people() -> None:
+    found = run("simulate", *QUICK)
+    budget = found["genuine"]["budget"]
+    for colour, per_hour in (("amber", 0.2), ("red", 0.02)):
+        events, hours = found["genuine"][f"{colour}_calls"], found["genuine"]["hours"]
+        assert budget[colour]["per_hour"] == per_hour
+        assert budget[colour]["upper_95_per_hour"] == pytest.approx(upper_rate(events, hours), abs=1e-4)
+        assert budget[colour]["answer"] == ("over" if events / hours > per_hour else "not_shown")
+    shown = CliRunner().invoke(app, ["simulate", *QUICK[:-1]], catch_exceptions=False).stdout
+    assert "budget 0.2, measured upper limit" in shown
+    assert "simulated clips of held-out faces" in shown
+    assert "62 genuine sources" in shown
 
 
 def test_a_price_names_what_it_rests_on_and_grows_with_the_calls() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.errors import ConfigError
-from guard.evaluation.calls import CallPlan, draw_call
+from guard.evaluation.calls import CallPlan, attacks_on, draw_call
 from guard.evaluation.replay import Outcome, replay, summary
 from guard.evaluation.streams import Group, HeldOut, Stream, read_held_out, read_streams
 from guard.fusion.config import FusionConfig
@@ -141,3 +141,50 @@ def test_the_order_of_equal_ends_changes_nothing(order: list[int]) -> None:
     first = [s for s in drawn.scores if s.end_s <= 1.6 + 1e-9]
     again = Stream("c", True, 8.0, tuple(first[n] for n in order) + drawn.scores[8:])
     assert replay(again, FusionConfig()).red_s == replay(drawn, FusionConfig()).red_s
+
+
+def numbered(signal: Signal, add: float) -> HeldOut:
+    """Groups whose llr tell the group and the window: 10 * group + window, shifted by ``add``."""
+    groups = tuple(
+        Group(f"g{n}", spoof, ((10.0 * n + add, 10.0 * n + 1 + add), (10.0 * n + 2 + add,)))
+        for n in range(6)
+        for spoof in (False, True)
+    )
+    return HeldOut(signal, "0" * 64, "made by a test", groups)
+
+
+def test_detectors_scored_on_the_same_groups_are_drawn_from_the_same_window() -> None:
+    pair = [numbered(Signal.FACE_FRAME, 0.0), numbered(Signal.FACE_RING, 100.0)]
+    for seed in range(5):
+        call = draw_call(pair, "face", CallPlan(30.0, answered=1.0), np.random.default_rng(seed), "c")
+        by_end: dict[float, list[float]] = {}
+        for score in call.scores:
+            assert score.llr is not None
+            by_end.setdefault(score.end_s, []).append(score.llr)
+        assert all(ring - frame == 100.0 for frame, ring in by_end.values())
+        assert len({llrs[0] // 10 for llrs in by_end.values()}) == 1, "one face a call"
+        assert len({llrs[0] for llrs in by_end.values()}) > 1, "of which every window comes"
+
+
+def test_an_attack_forges_only_its_own_kind_of_track_and_only_kinds_with_scores_are_attacked() -> None:
+    plan = CallPlan(20.0, answered=1.0)
+    for attack, forged in (("voice", {Signal.VOICE_SPOOF}), ("face", {Signal.FACE_FRAME})):
+        call = draw_call([VOICE, FACE], attack, plan, np.random.default_rng(1), "c")
+        assert {s.signal for s in call.scores if s.llr == 4.0} == forged
+        assert call.attack == replay(call, FusionConfig()).attack == attack
+    assert attacks_on([VOICE, FACE]) == ("voice", "face", "both")
+    assert (attacks_on([VOICE]), attacks_on([FACE])) == (("voice",), ("face",))
+
+
+def test_a_genuine_call_has_no_attack_and_the_report_tells_none() -> None:
+    call = draw_call([VOICE], None, CallPlan(20.0), np.random.default_rng(1), "c")
+    assert (call.is_spoof, call.attack) == (False, None)
+    assert summary([replay(call, FusionConfig())])["attacks"] is None
+
+
+@pytest.mark.parametrize(("amber", "answer"), [(0, "held"), (8, "not_shown"), (40, "over")])
+def test_a_budget_is_held_only_where_the_limit_lies_within(amber: int, answer: str) -> None:
+    calls = [outcome(False, 5.0 if n < amber else None) for n in range(50)]
+    budget = summary(calls)["genuine"]["budget"]["amber"]
+    assert (budget["per_hour"], budget["answer"]) == (0.2, answer)
+    assert budget["upper_95_per_hour"] > amber / 50
