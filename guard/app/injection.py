@@ -27,6 +27,7 @@ class Injection:
 
     Args:
         announcement: what is heard in place of the suspect's voice, as Opus packets of 20 ms.
+        lost: told (alert, recipient) of every banner that is on a screen when its process goes down.
         on_writable: called when the banner process takes packets again.
         arguments: command-line words for the banner process.
     """
@@ -40,6 +41,7 @@ class Injection:
         language: str,
         announcement: Sequence[bytes],
         config: WorkerConfig,
+        lost: Callable[[Alert, str], None],
         on_writable: Callable[[], None],
         arguments: Sequence[str] = (),
     ) -> None:
@@ -50,6 +52,8 @@ class Injection:
         self._announcement = announcement
         self._switches: dict[TrackKey, BannerSwitch] = {}
         self._words: dict[TrackKey, Message] = {}
+        self._lost = lost
+        self._shown: dict[tuple[TrackKey, str], Alert] = {}
         self._playing: dict[tuple[TrackKey, str], Announcement] = {}
         self._task: asyncio.Task[None] | None = None
         self._work = asyncio.Event()
@@ -59,7 +63,7 @@ class Injection:
             config=config,
             on_record=self._from_worker,
             on_up=self._worker_up,
-            on_down=lambda _: None,  # the switches notice that pictures stop and show the source
+            on_down=self._worker_down,
             on_writable=on_writable,
             arguments=arguments,
         )
@@ -108,12 +112,15 @@ class Injection:
         }
         taken = self.worker.send(self._words[key])
         switch.show(recipient)
+        self._shown[key, recipient] = alert
         self._work.set()
         return None if taken else "process_down"
 
     def stop_banner(self, alert: Alert, recipient: str) -> None:
         """Take it away again."""
-        switch = self._switches.get(TrackKey(alert.session, alert.participant, Kind.VIDEO))
+        key = TrackKey(alert.session, alert.participant, Kind.VIDEO)
+        self._shown.pop((key, recipient), None)
+        switch = self._switches.get(key)
         if switch is not None:
             switch.hide(recipient)
 
@@ -155,6 +162,12 @@ class Injection:
     def _worker_up(self) -> None:
         for words in self._words.values():
             self.worker.send(words)
+
+    def _worker_down(self, reason: str) -> None:
+        """The switches notice that pictures stop and show the source: the banner is off the screens."""
+        del reason
+        for (_, recipient), alert in list(self._shown.items()):
+            self._lost(alert, recipient)
 
     async def _keep_going(self) -> None:
         """Drive switches and announcements while there are any."""

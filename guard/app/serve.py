@@ -39,6 +39,7 @@ from guard.evidence.keys import load_signing_key
 from guard.log import configure, get_logger
 from guard.media.announcements import announcement
 from guard.metrics import Metrics
+from guard.policy.messages import Channel
 from guard.policy.profile import shipped_profiles
 from guard.policy.texts import load_texts
 from guard.relay.events import RelayEvent
@@ -218,6 +219,7 @@ class Application:
             language=settings.language,
             announcement=announcement(settings.language),
             config=settings.analysis.worker,
+            lost=self._banner_lost,
             on_writable=self.pump.resume,
             arguments=self._arguments,
         )
@@ -241,10 +243,11 @@ class Application:
             alarms=self.alarms,
             told=self._told,
         )
+        self.deliverer = Deliverer(self.sessions, ports, self._clock)
         self.calls = Calls(
             clock=self._clock,
             sessions=self.sessions,
-            deliverer=Deliverer(self.sessions, ports, self._clock),
+            deliverer=self.deliverer,
             media=self.relay,
             analysis=self.analysis,
             counters=self.metrics,
@@ -298,6 +301,9 @@ class Application:
         )
         # last of all: what the end of a session leaves to be written comes before its records are closed
         self.sessions.listen(ended=lambda session: self.records.ended(session.id))
+
+    def _banner_lost(self, alert: Alert, recipient: str) -> None:
+        self.deliverer.fail(alert, recipient, Channel.BANNER.value, "process_down")
 
     def _told(self, alert: Alert) -> None:
         self.playbooks.told(alert)
