@@ -14,7 +14,7 @@ MIN_RATE_HZ = 5.0
 MAX_GAP_S = 0.7
 MIN_SEEN_RATIO = 0.6
 MIN_LUMA = 30.0
-MAX_SEVERAL_RATIO = 0.1
+MAX_SEVERAL, MAX_SEVERAL_RATIO = 3, 0.1
 # identical pictures for this long; a camera's noise changes every picture
 FROZEN_S = 1.0
 # what no head does between two pictures: degrees and head sizes per second, and the least step that counts
@@ -28,7 +28,7 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 def several_faces(observed: Observed) -> bool:
     """Tell whether more than one face was in view: somebody else may be answering."""
     counts = [sight.faces for sight in observed.after]
-    return sum(count > 1 for count in counts) > max(1, MAX_SEVERAL_RATIO * len(counts))
+    return sum(count > 1 for count in counts) > max(MAX_SEVERAL, MAX_SEVERAL_RATIO * len(counts))
 
 
 def unseen_reason(observed: Observed, limit_s: float) -> str | None:
