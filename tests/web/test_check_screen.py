@@ -105,6 +105,9 @@ def test_every_gesture_is_told_drawn_and_reported_as_shown_in_every_language(che
         dialog.get_by_role("button", name=name).click()
         expect(page.locator("#check-command")).to_have_text(TEXTS.get("command.screen_light", tag))
         fits(page)
+        for button in dialog.locator(".check-controls button:visible").all():
+            box = button.bounding_box()
+            assert box is not None and box["y"] + box["height"] <= 740 and box["height"] >= 44
     assert len(checked.shown()) == len(Gesture), "another language is not another command"
 
 

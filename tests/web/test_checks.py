@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, Playwright, ViewportSize, expect
 
 from guard.challenge.commands import CheckKind, Gesture, Need
 from guard.challenge.draw import choices
+from guard.policy.texts import load_texts
 from tests.web.actor import put_before_camera, render
 from tests.web.conftest import Server, serving
 from tests.web.media import FakeDevices
@@ -21,8 +22,9 @@ from tests.web.test_call import NARROW, Stage, Visitor, keep, wait_until  # noqa
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 NEEDS = {Need.NO_SIGHT: "I cannot see the screen", Need.NO_SPEECH: "I cannot speak aloud"}
-MIDDLE: ViewportSize = {"width": 800, "height": 620}
+MIDDLE: ViewportSize = {"width": 800, "height": 680}
 CHECK_S = 120.0
+REASONS = load_texts().with_prefix("reason.", "en")
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +101,9 @@ def test_somebody_who_does_what_is_asked_passes_and_the_agent_reads_it(
     expect(customer.page.locator("#check-result")).to_have_text("Thank you, the check is done.")
     customer.page.get_by_role("button", name="Back to the call").click()
     expect(panel.locator("li").last).to_contain_text(re.compile(r"Attempt \d+: passed\. \w+"))
-    keep(agent.page, "check-agent")
+    for row in panel.locator("li").all():
+        code = row.get_attribute("data-reason")
+        assert REASONS[f"{code}"] in f"{row.text_content()}", "the code stands there instead of words"
     assert customer.problems == agent.problems == []
 
 
