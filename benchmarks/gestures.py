@@ -17,7 +17,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -91,14 +91,19 @@ def record(models: FaceModels, trials: int) -> Iterator[dict[str, object]]:
 
 
 def clips(models: FaceModels, paths: Sequence[Path]) -> Iterator[dict[str, object]]:
-    """Yield one outcome for every judge and second of video in which nobody was asked anything."""
+    """Yield one outcome for every judge and second of video in which nobody was asked anything.
+
+    The first second is what comes before the first command; of a short clip the rest is the time there is.
+    """
     for path in paths:
         sights = looked_at(models, path)
         end_s = sights[-1].time_s
         for gesture in LIMIT_S:
-            limit_s = min(LIMIT_S[gesture], max(end_s - 1.5, 1.5))
-            for start_s in np.arange(min(BEFORE_S, 1.0), end_s - limit_s + 0.05, 1.0):
-                wanted = asked(gesture, SEED + int(start_s))
+            limit_s = min(LIMIT_S[gesture], end_s - 1.0)
+            for start_s in np.arange(1.0, end_s - limit_s + 0.05, 1.0):
+                drawn = asked(gesture, SEED + int(start_s)).command
+                short = limit_s < LIMIT_S[gesture]
+                wanted = Asked(replace(drawn, limit_s=limit_s) if short else drawn)
                 yield _outcome(path.stem, NOTHING, wanted, judged(wanted, _shifted(sights, float(start_s))))
 
 
