@@ -31,6 +31,7 @@ import soxr
 from guard.challenge.words import COUNT, outcome
 from guard.challenge.words_heard import compare_heard
 from guard.challenge.words_lists import DIGITS, distance, folded, tokens, vocabulary
+from guard.challenge.words_spoken import MIN_SPEECH_S, spoken
 from guard.evaluation.augment import add_noise, pink
 from guard.evaluation.channels import CHANNELS
 from guard.evaluation.exact import share
@@ -130,8 +131,8 @@ def utterance(words: Sequence[FloatArray], rng: np.random.Generator) -> FloatArr
     for word in words:
         sped = soxr.resample(word, RATE_HZ * speed, RATE_HZ)
         parts += [np.asarray(sped, np.float32), np.zeros(round(rng.uniform(0.1, 0.5) * RATE_HZ), np.float32)]
-    spoken = np.concatenate(parts)[: round(LENGTH_S * RATE_HZ)]
-    whole = np.pad(spoken, (0, round(LENGTH_S * RATE_HZ) - len(spoken)))
+    said = np.concatenate(parts)[: round(LENGTH_S * RATE_HZ)]
+    whole = np.pad(said, (0, round(LENGTH_S * RATE_HZ) - len(said)))
     level = whole * 10 ** (rng.uniform(-12.0, 0.0) / 20)
     return np.asarray(level + 3e-4 * rng.standard_normal(len(whole)), np.float32)
 
@@ -169,19 +170,19 @@ def word_errors(asked: Sequence[str], heard: str, language: str) -> int:
 
 
 def measure(
-    recogniser: Recogniser, spoken: dict[str, FloatArray], language: str, count: int, seed: int
+    recogniser: Recogniser, words: dict[str, FloatArray], language: str, count: int, seed: int
 ) -> dict[str, Row]:
     """Return counts of one language, condition by condition."""
     found: dict[str, Row] = {}
     for name, condition in CONDITIONS.items():
-        found[name] = measured(recogniser, spoken, language, condition, count=count, seed=seed)
+        found[name] = measured(recogniser, words, language, condition, count=count, seed=seed)
         print(language, name, found[name], file=sys.stderr)
     return found
 
 
 def measured(
     recogniser: Recogniser,
-    spoken: dict[str, FloatArray],
+    words: dict[str, FloatArray],
     language: str,
     condition: Condition,
     *,
@@ -193,8 +194,8 @@ def measured(
     same, other, reordered = (dict.fromkeys(OUTCOMES, 0) for _ in range(3))
     errors, cpu_s = 0, []
     for number in range(count):
-        said = dice.sample(sorted(spoken), COUNT)
-        sound = condition(utterance([spoken[word] for word in said], rng), f"{seed}-{number}")
+        said = dice.sample(sorted(words), COUNT)
+        sound = condition(utterance([words[word] for word in said], rng), f"{seed}-{number}")
         begun = time.process_time()
         heard = recogniser.transcribe(sound, language)
         cpu_s.append(time.process_time() - begun)
@@ -212,6 +213,22 @@ def measured(
         cpu_s_median=round(float(np.median(cpu_s)), 3),
         cpu_s_p95=round(float(np.percentile(cpu_s, 95)), 3),
     )
+
+
+def timing(spoken_words: dict[str, FloatArray], condition: Condition, count: int, seed: int) -> Tally:
+    """Return what guard's timing alone makes of answers that begin after 0.6 s: all are in time."""
+    dice, rng = random.Random(seed), np.random.default_rng(seed)
+    tally = dict.fromkeys(("in_time", "early", "too_short", "too_noisy", "silent"), 0)
+    for number in range(count):
+        words = [spoken_words[word] for word in dice.sample(sorted(spoken_words), COUNT)]
+        found = spoken(condition(utterance(words, rng), f"{seed}-{number}"), 0.0)
+        if found.silent or found.drowned:
+            tally["silent" if found.silent else "too_noisy"] += 1
+        elif found.early:
+            tally["early"] += 1
+        else:
+            tally["in_time" if found.speech_s >= MIN_SPEECH_S else "too_short"] += 1
+    return tally
 
 
 def silence(recogniser: Recogniser, language: str, count: int, seed: int) -> Tally:
@@ -259,14 +276,21 @@ def main() -> None:
     parser.add_argument("--utterances", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--languages", nargs="+", default=["ru", "en", "kk"])
+    parser.add_argument("--timing", action="store_true", help="judge the time alone; needs no recogniser")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    recogniser = load_recogniser(arguments.model)
     count, seed = arguments.utterances, arguments.seed
+    if arguments.timing:
+        for language in arguments.languages:
+            words = recordings(arguments.sounds, language)
+            for name, condition in CONDITIONS.items():
+                print(language, name, timing(words, condition, count, seed))
+        return
+    recogniser = load_recogniser(arguments.model)
     found = Found(utterances=count, seed=seed, languages={}, nobody_speaks={})
     for language in arguments.languages:
-        spoken = recordings(arguments.sounds, language)
-        found["languages"][language] = measure(recogniser, spoken, language, count, seed)
+        words = recordings(arguments.sounds, language)
+        found["languages"][language] = measure(recogniser, words, language, count, seed)
         found["nobody_speaks"][language] = silence(recogniser, language, count, seed)
     if arguments.out:
         arguments.out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")

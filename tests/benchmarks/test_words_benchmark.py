@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.words import CONDITIONS, RECORDED, Row, measured, table, utterance, word_errors
+from benchmarks.words import CONDITIONS, RECORDED, Row, measured, table, timing, utterance, word_errors
 from guard.challenge.words_lists import DIGITS, vocabulary
 from guard.inference.recogniser import Recogniser
 from guard.types import FloatArray
@@ -65,6 +65,11 @@ def test_counts_are_of_what_was_heard() -> None:
         row["word_errors"] >= 3 * 7 + 3 * 3
     )  # seven words too many in one half, all three missed in the other
     assert word_errors(["one", "two"], "1 three two", "en") == 1
+
+
+def test_answers_that_begin_in_time_are_counted_as_such() -> None:
+    tally = timing(tones(), CONDITIONS["clean"], 5, 3)
+    assert tally == {"in_time": 5, "early": 0, "too_short": 0, "too_noisy": 0, "silent": 0}
 
 
 def test_the_table_has_exact_intervals() -> None:
