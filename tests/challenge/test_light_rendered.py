@@ -1,4 +1,4 @@
-"""The screen light through the whole picture path: camera, VP8, face tracking, sight, judge (5 CPU-seconds)."""
+"""The screen light through the whole picture path: camera, VP8, face tracking, sight, judge (5 CPU-s)."""
 
 from __future__ import annotations
 
