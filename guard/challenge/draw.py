@@ -143,8 +143,11 @@ _CENTRE = (0.5, 0.5)
 
 
 def _dot_path(dice: random.Random) -> tuple[Step, ...]:
-    """Return a way of the dot: from the middle to three edges of the screen in an unknown order."""
-    places = [_CENTRE, *dice.sample(_DOT_PLACES, 3)]
+    """Return a way of the dot: from the middle to three edges of the screen in an unknown order, and back.
+
+    The way back leaves the head at rest, which is what the next command's answer is compared with.
+    """
+    places = [_CENTRE, *dice.sample(_DOT_PLACES, 3), _CENTRE]
     times_s = [0.0]
     for _ in places[1:]:
         times_s.append(times_s[-1] + _DOT_STAY_S + dice.uniform(0.0, 0.5))
