@@ -44,6 +44,7 @@ class Manner:
         turn_deg: how far the head turns.
         lean_deg: how far it leans.
         nod_deg: how far it nods.
+        mouth: how far it opens, of what it can.
         closer: how many times as large the face becomes.
         dot_deg: turn for a dot at the screen's edge.
         sway_deg: size of the small movements nobody can leave off.
@@ -59,6 +60,7 @@ class Manner:
     turn_deg: float = 27.0
     lean_deg: float = 17.0
     nod_deg: float = 19.0
+    mouth: float = 0.8
     closer: float = 1.4
     dot_deg: float = 17.0
     sway_deg: float = 0.7
@@ -295,7 +297,7 @@ class Actor:
             Gesture.TILT_RIGHT: ("roll_deg", -manner.lean_deg),
             Gesture.LOOK_UP: ("pitch_deg", manner.nod_deg),
             Gesture.LOOK_DOWN: ("pitch_deg", -manner.nod_deg),
-            Gesture.OPEN_MOUTH: ("mouth", 1.0),
+            Gesture.OPEN_MOUTH: ("mouth", manner.mouth),
             Gesture.MOVE_CLOSER: ("closer", manner.closer - 1.0),
             Gesture.COVER_MOUTH: ("cover", 1.0),
             Gesture.COVER_EYE: ("cover", 1.0),

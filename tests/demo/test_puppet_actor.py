@@ -45,7 +45,7 @@ def answered(gesture: Gesture, seed: int = 1) -> list[Pose]:
         (Gesture.TILT_RIGHT, "roll_deg", -15),
         (Gesture.LOOK_UP, "pitch_deg", 17),
         (Gesture.LOOK_DOWN, "pitch_deg", -17),
-        (Gesture.OPEN_MOUTH, "mouth", 0.9),
+        (Gesture.OPEN_MOUTH, "mouth", 0.7),
         (Gesture.MOVE_CLOSER, "closer", 1.3),
         (Gesture.COVER_MOUTH, "cover", 0.9),
         (Gesture.COVER_EYE, "cover", 0.9),
