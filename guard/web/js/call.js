@@ -70,6 +70,7 @@ export class Call {
     this.#iceServers = message.ice_servers;
     this.#alerts.decides = message.you.watches;
     this.#tiles.start(message.you, this.#local);
+    this.#checks.joined();
     for (const [participant, standing] of Object.entries(message.states)) {
       this.#tiles.state(participant, standing.state);
     }

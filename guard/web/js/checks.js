@@ -26,6 +26,14 @@ export class Checks {
     return this.#panels.get(participant).element;
   }
 
+  /** The page has joined (again): what began or ended meanwhile was not told, so nothing is said to run. */
+  joined() {
+    for (const panel of this.#panels.values()) {
+      panel.running = false;
+      this.#write(panel);
+    }
+  }
+
   /** Takes an event `check`: one has begun, or no further attempt follows. */
   running({ id, participant, kind, running }) {
     const panel = this.#panels.get(participant);
@@ -68,7 +76,7 @@ export class Checks {
     const results = make("ol", { className: "check-results" });
     const element = make("div", { className: "checks", "data-checks": participant }, open, menu, problem, status, results);
     const parts = { element, open, menu, status, problemLine: problem, results };
-    const panel = { participant, id: null, kind: null, running: false, attempts: [], problem: null, ...parts };
+    const panel = { participant, id: null, kind: null, running: false, attempts: [], problem: null, filled: null, ...parts };
     open.addEventListener("click", () => this.#turn(panel, menu.hidden));
     element.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || menu.hidden) return;
@@ -90,7 +98,7 @@ export class Checks {
     open.textContent = t("checks.open");
     open.disabled = running;
     if (running) this.#turn(panel, false);
-    this.#fill(panel, menu.querySelector("select")?.value ?? language);
+    if (panel.filled !== language) this.#fill(panel, menu.querySelector("select")?.value ?? language);
     status.hidden = !running;
     status.textContent = running ? t("checks.running", { kind: t(`checks.kind_${kind}`) }) : "";
     problemLine.textContent = problem ? t("problem.failed", { detail: problem }) : "";
@@ -107,6 +115,7 @@ export class Checks {
       button.addEventListener("click", () => this.#start(panel, kind, select.value));
       return button;
     });
+    panel.filled = language;
     panel.menu.replaceChildren(make("label", {}, t("checks.language"), select), ...buttons);
   }
 
