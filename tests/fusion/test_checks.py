@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.fusion import reasons
@@ -51,11 +51,12 @@ def light(end_s: float, llr: float) -> Score:
 
 
 @given(st.floats(-100, 100), st.floats(-3.5, 3.5))
+@settings(max_examples=30)
 def test_the_screen_light_adds_to_a_suspected_face_a_little_and_never_speaks_for_anybody(
     llr: float, face_llr: float
 ) -> None:
     engine = fusion()
-    before = feed(engine, faces(1, 20, face_llr)).llr
+    before = feed(engine, faces(16, 20, face_llr)).llr
     after = feed(engine, [light(20.0, llr)]).llr
     assert before is not None
     assert after is not None

@@ -27,7 +27,7 @@ def lower_rate(events: int, hours: float) -> float:
 def test_genuine_calls_of_a_mediocre_voice_detector_stay_within_the_alarm_budget(
     error_rate: float, record_property: Callable[[str, object], None]
 ) -> None:
-    got = simulate([Source(Signal.VOICE_SPOOF, error_rate)], 60, 600, seed=3)
+    got = simulate([Source(Signal.VOICE_SPOOF, error_rate)], 40, 600, seed=3)
     for colour, events in (("amber", got.amber), ("red", got.red)):
         record_property(f"simulated_{colour}_upper_per_hour", upper_rate(events, got.call_hours))
         assert lower_rate(events, got.call_hours) <= BUDGET_PER_HOUR[colour]
