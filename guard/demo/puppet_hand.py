@@ -19,10 +19,10 @@ _TALL = 2.6
 # room to both sides for leaning about the palm, in hands; counter-clockwise degrees
 _WIDE = 3
 _LEAN_DEG = {"mouth": 0.0, "left_eye": 32.0, "right_eye": -32.0}
-# what lies on the covered place, from the top in widths of the hand's picture: fingers or the palm
-_ON_MOUTH, _ON_EYE = 0.36, 0.6
-# width of the hand's picture in face widths: fingers over the mouth, the palm over an eye
-_MOUTH_SIZE, _EYE_SIZE = 1.3, 0.85
+# the palm, which lies on what is covered: from the top, in widths of the hand's picture
+_PALM = 0.6
+# width of the hand's picture in face widths, nearer to the camera where it covers the mouth
+_MOUTH_SIZE, _EYE_SIZE = 1.0, 0.85
 # the way it comes, in face widths from below
 _WAY = (0.25, 2.3)
 _FINGERS = (((0.24, 0.62), (0.22, 0.28)), ((0.40, 0.58), (0.40, 0.14)), ((0.56, 0.58), (0.58, 0.13)))
@@ -40,7 +40,7 @@ def hand_pictures(head: Head) -> dict[str, Image.Image]:
     hand = _upright(head)
     wide = Image.new("RGBA", (_WIDE * _SIZE_PX, hand.height))
     wide.paste(hand, ((_WIDE - 1) * _SIZE_PX // 2, 0))
-    middle = (_WIDE * _SIZE_PX / 2, _ON_EYE * _SIZE_PX)
+    middle = (_WIDE * _SIZE_PX / 2, _PALM * _SIZE_PX)
     return {
         place: wide.rotate(lean, Image.Resampling.BICUBIC, center=middle) for place, lean in _LEAN_DEG.items()
     }
@@ -65,15 +65,15 @@ def hand_place(puppet: Puppet, pose: Pose) -> tuple[tuple[int, int], tuple[int, 
     face = puppet.head.face_width_px * pose.closer
     points = puppet.head.points
     if pose.hand == "mouth":
-        target, ratio, on = points[_MOUTH_POINT, :2], _MOUTH_SIZE, _ON_MOUTH
+        target, ratio = points[_MOUTH_POINT, :2], _MOUTH_SIZE
     else:
         assert pose.hand is not None
-        target, ratio, on = points[list(_EYE_POINTS[pose.hand]), :2].mean(axis=0), _EYE_SIZE, _ON_EYE
+        target, ratio = points[list(_EYE_POINTS[pose.hand]), :2].mean(axis=0), _EYE_SIZE
     x, y = puppet.at_picture((float(target[0]), float(target[1])), pose)
     side = round(ratio * face)
     away = 1 - pose.cover
     left = x - _WIDE / 2 * side + away * _WAY[0] * face
-    top = y - on * side + away * _WAY[1] * face
+    top = y - _PALM * side + away * _WAY[1] * face
     return (round(left), round(top)), (_WIDE * side, round(side * _TALL))
 
 
