@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from guard.app.alarms import ANSWERED, AlarmReason, Alarms
-from guard.app.reach import NO_RECIPIENT, Reach
+from guard.app.reach import NO_RECIPIENT, NOT_CONNECTED, Reach
 from guard.clock import Clock
 from guard.policy.messages import Action, Channel, Delivery
 from guard.signalling.session import SentAlert
@@ -105,23 +105,20 @@ class Deliverer:
         """
         pages: dict[str, tuple[Alert, set[str]]] = {}
         fresh: set[str] = set()
-        to_people: set[str] = set()
         for delivery in deliveries:
             opened = delivery.action is not Action.STOP
             if opened:
                 if self._reach.decided(delivery.alert, self._clock.now() - (delay_s or 0.0)):
                     fresh.add(delivery.alert.id)
                 _, readers = pages.setdefault(delivery.alert.id, (delivery.alert, set()))
-                if delivery.recipient is not None:
-                    to_people.add(delivery.alert.id)
-                    if self._addresses(delivery):
-                        readers.add(delivery.recipient)
+                if delivery.recipient is not None and self._addresses(delivery):
+                    readers.add(delivery.recipient)
             self._one(delivery)
         for alert, readers in pages.values():
             self._publish(alert, readers)
             if alert.id in fresh and alert.state in _ALERTING:
                 self._ports.told(alert)
-                if alert.id not in to_people:
+                if self._reach.nobody(alert) and self._reach.quiet(alert):
                     self.fail(alert, None, NO_RECIPIENT, "no_recipient")
 
     def fail(self, alert: Alert, recipient: str | None, channel: str, reason: str) -> None:
@@ -180,9 +177,11 @@ class Deliverer:
         self._ports.alarms.ring(alert.session, alert.participant, alert.id, reason)
 
     def _one(self, delivery: Delivery) -> None:
+        reason = self._go(delivery)
+        if reason == NOT_CONNECTED:
+            return  # invited, and not in the call; where nobody is, that is told
         delay_s = self._reach.first_delay_s(delivery, self._clock.now())
         self._counters(delivery.alert).delivered(delivery.channel.value, delivery.action.value, delay_s)
-        reason = self._go(delivery)
         if reason is not None:
             self.fail(delivery.alert, delivery.recipient, delivery.channel.value, reason)
         elif delivery.action is not Action.STOP:

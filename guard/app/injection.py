@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 
+from guard.app.reach import NOT_CONNECTED
 from guard.clock import Clock
 from guard.policy.texts import Texts
 from guard.relay.inject import Announcement, BannerSwitch
@@ -91,7 +92,8 @@ class Injection:
         """Show the banner over the suspect's picture to one recipient.
 
         Returns:
-            ``no_video`` or ``process_down`` where it cannot be shown now, else None.
+            ``no_video`` or ``process_down`` where it cannot be shown now, ``NOT_CONNECTED`` where the
+            recipient does not watch, else None.
         """
         key = TrackKey(alert.session, alert.participant, Kind.VIDEO)
         codec = self._relay.codec(key)
@@ -114,6 +116,8 @@ class Injection:
         switch.show(recipient)
         self._shown[key, recipient] = alert
         self._work.set()
+        if not self._reaches(key, recipient):
+            return NOT_CONNECTED
         return None if taken else "process_down"
 
     def stop_banner(self, alert: Alert, recipient: str) -> None:
@@ -128,7 +132,8 @@ class Injection:
         """Play the announcement once to one recipient in place of the suspect's voice.
 
         Returns:
-            ``no_audio`` where it cannot be heard, else None.
+            ``no_audio`` where there is no voice to speak over, ``NOT_CONNECTED`` where the recipient does
+            not listen, else None.
         """
         key = TrackKey(alert.session, alert.participant, Kind.AUDIO)
         if self._relay.codec(key) is None:
@@ -137,7 +142,7 @@ class Injection:
             self._relay, key, self._announcement, [recipient], self._clock.now()
         )
         self._work.set()
-        return None
+        return None if self._reaches(key, recipient) else NOT_CONNECTED
 
     def stop_announcement(self, alert: Alert, recipient: str) -> None:
         """Stop it where it still plays."""
@@ -146,6 +151,10 @@ class Injection:
         )
         if announcement is not None:
             announcement.stop()
+
+    def _reaches(self, key: TrackKey, recipient: str) -> bool:
+        """Return whether the track goes to the recipient; who connects later is shown it then."""
+        return any(output.participant == recipient for output in self._relay.outputs(key))
 
     def _ask_keyframe(self, key: TrackKey) -> None:
         self.worker.send({"type": "banner_keyframe", "session": key.session, "participant": key.participant})

@@ -10,6 +10,8 @@ from guard.types import Alert
 
 MAX_REMEMBERED = 1024
 NO_RECIPIENT = "nobody"
+NOT_CONNECTED = "not_connected"
+"""Why a banner or announcement reaches somebody who is invited and not in the call: no failure of its own."""
 _TO_PEOPLE = frozenset({Channel.DATA_CHANNEL, Channel.PAGE, Channel.BANNER, Channel.ANNOUNCEMENT})
 
 
@@ -63,6 +65,11 @@ class Reach:
         """Return whether no way to any person has worked so far."""
         way = self._way(alert)
         return way is not None and not way.reached
+
+    def quiet(self, alert: Alert) -> bool:
+        """Return whether no failure has been told of so far."""
+        way = self._way(alert)
+        return way is None or not way.failures
 
     def _way(self, alert: Alert) -> _Way | None:
         return self._ways.get((alert.id, alert.state.value))

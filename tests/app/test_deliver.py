@@ -138,6 +138,23 @@ async def test_an_alert_for_which_nobody_is_there_is_loud_at_once(bench: Bench) 
     assert [(e["channel"], e["reason"]) for e in failed] == [("nobody", "no_recipient")]
 
 
+async def test_who_is_not_in_the_call_is_no_failure_unless_nobody_is(bench: Bench) -> None:
+    bench.outside.banner = "not_connected"
+    bench.go((None, Channel.CONSOLE, SEND), ("guest", Channel.BANNER, START), ("agent", Channel.PAGE, SEND))
+    assert await events(bench.console, "delivery_failed", "alarm") == []
+    bench = Bench()
+    bench.outside.banner = "not_connected"
+    bench.go((None, Channel.CONSOLE, SEND), ("agent", Channel.BANNER, START))
+    failed = await events(bench.console, "delivery_failed", "alarm")
+    assert [(e["type"], e["reason"]) for e in failed] == [
+        ("delivery_failed", "no_recipient"),
+        ("alarm", "delivery_failed"),
+    ]
+    assert bench.value("guard_deliveries_total", channel="banner", action="start") is None
+    bench.go((None, Channel.CONSOLE, START))
+    assert bench.outside.errors == ["alert_undelivered"]
+
+
 async def test_a_webhook_that_gave_up_is_loud(bench: Bench) -> None:
     bench.go((None, Channel.WEBHOOK, SEND), ("agent", Channel.PAGE, SEND))
     assert await events(bench.console, "delivery_failed") == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
 
 from guard.app.injection import Injection, banner_key
+from guard.app.reach import NOT_CONNECTED
 from guard.clock import ManualClock
 from guard.policy.texts import load_texts
 from guard.relay.relay import Relay
@@ -14,11 +16,22 @@ from guard.types import Alert, State, TrackKey
 from guard.workers.supervisor import WorkerConfig
 
 
+@dataclass(eq=False)
+class Output:
+    participant: str
+    newest_timestamp: int = 0
+    source_muted: bool = False
+
+
 class Codecs:
-    """The one thing asked of the relay before a picture comes: what a track is sent as."""
+    """What is asked of the relay before a picture comes: what a track is sent as, and to whom."""
 
     def __init__(self, codec: str | None) -> None:
         self.codec_now = codec
+        self.watching = [Output("agent"), Output("chief")]
+
+    def outputs(self, key: TrackKey) -> list[Output]:
+        return self.watching
 
     def codec(self, key: TrackKey) -> str | None:
         return self.codec_now
@@ -53,6 +66,13 @@ async def test_a_banner_whose_process_is_down_says_so_and_waits_for_it() -> None
     injection, _ = made("vp8")
     assert not injection.worker.up
     assert injection.start_banner(alert(), "agent") == "process_down"
+
+
+async def test_who_is_invited_and_not_in_the_call_is_not_reached() -> None:
+    injection, _ = made("vp8")
+    assert injection.start_banner(alert(), "late") == NOT_CONNECTED
+    assert injection.start_announcement(alert(), "late") == NOT_CONNECTED
+    assert injection.start_announcement(alert(), "agent") is None
 
 
 async def test_banners_on_screens_when_the_process_dies_are_lost_and_no_others() -> None:
