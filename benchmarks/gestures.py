@@ -36,6 +36,8 @@ from guard.windows.face_models import FaceModels, load_face_models
 from guard.windows.face_track import FaceTrackConfig, FaceTracker
 
 SEED = 2026
+# seconds recorded after a command; more where the dot takes longer, so that only those tell of following it
+RECORDED_S = 8.2
 NOTHING = "nothing"
 _SILENT = np.empty(0, np.float32)
 # pictures between two looks of the judges; more often changes nothing but the time it takes
@@ -84,10 +86,25 @@ def record(models: FaceModels, trials: int) -> Iterator[dict[str, object]]:
             seed = SEED + 1000 * number + kind
             own = asked(doing, seed) if doing is not None else None
             steps = own.command.steps if own is not None else ()
-            sights = studio.record(Acts(doing, seed, steps), 8.2, seed)
-            for gesture in LIMIT_S:
-                wanted = own if own is not None and gesture is doing else asked(gesture, seed + 500)
-                yield _outcome("rendered", doing.value if doing else NOTHING, wanted, judged(wanted, sights))
+            seconds = RECORDED_S if own is None else max(RECORDED_S, own.command.limit_s + 0.2)
+            yield from outcomes(doing, own, seed, studio.record(Acts(doing, seed, steps), seconds, seed))
+
+
+def outcomes(
+    doing: Gesture | None, own: Asked | None, seed: int, sights: Sequence[Sight]
+) -> Iterator[dict[str, object]]:
+    """Yield what each judge makes of one trial, and of the dot's trial also asked for another way."""
+    name = doing.value if doing else NOTHING
+    for gesture in LIMIT_S:
+        wanted = own if own is not None and gesture is doing else asked(gesture, seed + 500)
+        yield _outcome("rendered", name, wanted, judged(wanted, sights))
+    if doing is Gesture.FOLLOW_DOT and own is not None:
+        other = next(way for way in (asked(doing, seed + k) for k in range(501, 600)) if _other(way, own))
+        yield _outcome("rendered", "another way", other, judged(other, sights))
+
+
+def _other(one: Asked, two: Asked) -> bool:
+    return [step.dot for step in one.command.steps] != [step.dot for step in two.command.steps]
 
 
 def clips(models: FaceModels, paths: Sequence[Path]) -> Iterator[dict[str, object]]:

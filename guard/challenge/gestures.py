@@ -67,6 +67,8 @@ class GestureJudge:
         if several_faces(observed):
             return _unseen("several_faces")
         found = self._watcher.series(observed)
+        if not isinstance(found, str) and not _comparable(found):
+            found = "no_face" if observed.after else "too_few_pictures"
         if isinstance(found, str):
             return _unseen(found) if over else None
         fake = not_live(found, observed)
@@ -84,8 +86,6 @@ class GestureJudge:
         return None if result is None else self._judgement(result)
 
     def _find(self, command: Command, observed: Observed, found: Series, *, over: bool) -> Finding | None:
-        if not found.seen[found.first :].any():
-            return None
         if self._gesture in MOVEMENTS:
             return find_movement(found, MOVEMENTS[self._gesture], over=over)
         if self._gesture is Gesture.BLINK_TWICE:
@@ -106,6 +106,11 @@ class GestureJudge:
         answer = Answer.MATCHED if result.matched else Answer.MISMATCHED
         llr = llr_of(self._rates, matched=result.matched)
         return Judgement(answer, llr, result.reason, result.onset_s, result.details)
+
+
+def _comparable(found: Series) -> bool:
+    """Tell whether the face's points can be relied on in a picture before the command and in one after it."""
+    return bool(found.seen[: found.first].any() and found.seen[found.first :].any())
 
 
 def _unseen(reason: str) -> Judgement:

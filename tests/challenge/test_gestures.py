@@ -154,6 +154,24 @@ def test_a_stream_that_stopped_is_not_judged(gesture: Gesture) -> None:
     assert (found.answer, found.reason) == (Answer.UNSEEN, "too_few_pictures")
 
 
+@pytest.mark.parametrize("gesture", ALL)
+def test_points_that_can_never_be_relied_on_are_not_judged(gesture: Gesture) -> None:
+    bent = np.random.default_rng(1).normal(0, 20.0, (468, 3)).astype(np.float32)
+    sights = [
+        replace(s, points=s.points + bent) if s.time_s > 0 and s.points is not None else s
+        for s in film(resting, seconds=SECONDS)
+    ]
+    found = judged(gesture, sights)
+    assert (found.answer, found.reason) == (Answer.UNSEEN, "no_face")
+
+
+@pytest.mark.parametrize("gesture", ALL)
+def test_no_picture_at_all_is_not_judged(gesture: Gesture) -> None:
+    before = [s for s in film(resting, seconds=1.0) if s.time_s < 0]
+    found = judged(gesture, before)
+    assert (found.answer, found.reason) == (Answer.UNSEEN, "too_few_pictures")
+
+
 def test_nothing_to_compare_with_is_not_judged() -> None:
     sights = [sight for sight in film(doing(Gesture.TURN_LEFT), seconds=SECONDS) if sight.time_s > -0.2]
     assert judged(Gesture.TURN_LEFT, sights).reason == "too_few_pictures"
