@@ -6,8 +6,8 @@ Rules, all in this file:
 2. Steps open in the profile's order: one opens when those before it are done or overdue, and only in
    a state that starts it. A graver state opens what the milder one left out.
 3. At most one hold is open for a participant. Whatever its state, it can be released.
-4. With ``second_person``, who took part in the hold does not release it. Where guard held it and no
-   person has, the first who wants it released asks, and the second releases.
+4. With ``second_person``, who took part in the hold, or called back, does not release it. Where guard
+   held it and no person has a hand in it, the first who wants it released asks, the second releases.
 5. A hold or release that the bank's system does not confirm in time is told loudly.
 6. Nothing here ends a call, and nothing is undone by time alone: overdue is told, not acted on.
 """
@@ -39,6 +39,7 @@ class _Run:
     opened: dict[StepName, float] = field(default_factory=dict)
     passed: set[StepName] = field(default_factory=set)
     hold: Hold | None = None
+    callers: set[str] = field(default_factory=set)
     cleared: bool = False
 
     @property
@@ -48,6 +49,11 @@ class _Run:
     @property
     def held(self) -> Hold | None:
         return self.hold if self.hold is not None and self.hold.is_open else None
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether an operation is on hold, or the bank's system has yet to confirm that it is not."""
+        return self.hold is not None and (self.hold.is_open or self.hold.due < _NEVER)
 
     def deadline(self) -> float:
         waiting = [due for step, due in self.opened.items() if step not in self.passed]
@@ -114,8 +120,7 @@ class Playbook:
         run = self._find(alert)
         if run is None or self._plan.step(StepName.CALL_BACK) is None:
             raise PeerError("step_unknown", "no call back is open for this alert")
-        if run.held is not None:
-            run.held.hands.add(by)
+        run.callers.add(by)
         return [*self._done(run, StepName.CALL_BACK, by), *self._advance(run, now)]
 
     def on_clear(self, suspect: str, now: float, by: str | None = None) -> list[Out]:
@@ -124,7 +129,7 @@ class Playbook:
         if run is None:
             return []
         run.cleared = True
-        return self._advance(run, now) if run.held is not None else self._close(run, by)
+        return self._advance(run, now) if run.unsettled else self._close(run, by)
 
     def hold(self, alert: str, by: str, reason: str | None, now: float) -> list[Out]:
         """A person wants the operation held, or says that it is.
@@ -158,11 +163,12 @@ class Playbook:
         if role not in self._plan.release_roles:
             allowed = ", ".join(sorted(self._plan.release_roles))
             raise AccessError("release_forbidden", f"in this profile {allowed} release an operation")
-        if self._plan.second_person and by in hold.hands:
+        hands = hold.hands | run.callers
+        if self._plan.second_person and by in hands:
             raise PeerError(
                 "second_person_needed", "you took part in this hold; somebody else must release it"
             )
-        if self._plan.second_person and not hold.hands:
+        if self._plan.second_person and not hands:
             hold.hands.add(by)
             text = "release_asked"
             return [self._said(run, StepName.SECOND_PERSON, Standing.ASKED, by, text=text, hold=hold.id)]
@@ -279,7 +285,7 @@ class Playbook:
         hold.release(now + self._plan.confirm_s)
         undone = [step.step.value for step in self._plan.steps if step.step not in run.passed]
         run.passed |= {StepName.HOLD, StepName.SECOND_PERSON}
-        details = {"hold": hold.id, "held_by": sorted(hold.hands), "undone": undone}
+        details = {"hold": hold.id, "held_by": sorted(hold.hands | run.callers), "undone": undone}
         said = self._said(run, StepName.HOLD, Standing.RELEASED, by, text="released", **details)
         return [said, replace(_asked(run, hold), by=by), *self._advance(run, now)]
 

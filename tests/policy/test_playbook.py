@@ -149,6 +149,24 @@ def test_a_release_that_the_bank_does_not_confirm_is_loud() -> None:
     assert [o.text for o in failed] == ["playbook.release_failed"]
 
 
+def test_a_release_in_doubt_outlives_the_warning() -> None:
+    book = make("contact-centre")
+    book.on_alert("cust", "a1", RED, 0)
+    book.release("a1", "chief", SEC, 1)
+    book.release("a1", "boss", SEC, 2)
+    assert book.on_clear("cust", 3, "boss") == []
+    assert said(book.poll(17.0)) == [("hold", "failed"), ("notice", "closed")]
+
+
+def test_who_called_back_before_the_hold_does_not_release_it_either() -> None:
+    book = make()
+    book.on_alert("cust", "a1", RED, 0)
+    book.call_back("a1", "chief", 1)
+    book.hold("a1", "agent", None, 2)
+    with pytest.raises(PeerError, match="took part"):
+        book.release("a1", "chief", SEC, 3)
+
+
 def test_a_late_confirmation_of_a_released_hold_does_not_hold_again() -> None:
     book = make("contact-centre")
     ask = asked(book.on_alert("cust", "a1", RED, 0))[0]
