@@ -24,7 +24,7 @@ import numpy as np
 
 from guard.challenge.commands import Answer, Command, Judgement, Observed, Step
 from guard.challenge.light_code import LIMIT_S, draw_light
-from guard.challenge.light_family import Family, family
+from guard.challenge.light_family import Family, family, in_order
 from guard.challenge.light_response import LAG_STEP_S, Array, Fit, Series, fit, over_lags, series
 
 __all__ = ["LAGS_S", "LIMIT_S", "LightJudge", "LightLimits", "draw_light", "response"]
@@ -69,6 +69,8 @@ class LightLimits:
         clear_explained: where two levels explain this much, the response is strong ...
         clear_correlation: ... and a strong response to this code correlates at least so.
         explained: by two levels, changes of level, stays, amplitudes and luminance: see ``Family``.
+        in_order: part of the pictures that the shown colours explain in their order, with lags that change,
+            from which it was this code on a page that stalled.
     """
 
     match_z: float = 3.2
@@ -85,6 +87,7 @@ class LightLimits:
     held_s: float = 0.35
     amplitudes: tuple[float, float] = (0.01, 0.6)
     luminance: float = 0.35
+    in_order: float = 0.9
 
 
 def response(command: Command, observed: Observed, lags_s: Array = LAGS_S) -> tuple[Series, Fit] | None:
@@ -130,7 +133,7 @@ class LightJudge:
         late = response(command, observed, _LATE_S)
         if late is not None and late[1].z >= self.limits.late_z:
             return _unseen(LATE, _details(late))
-        return self._without_match(found, older)
+        return self._without_match(command, observed, found, older)
 
     def _measured(self, seen: Series, observed: Observed) -> bool:
         begin_s = observed.shown_s[0] + MAX_LAG_S
@@ -147,7 +150,13 @@ class LightJudge:
         strong = family(found[0]).explained >= self.limits.clear_explained
         return not strong or found[1].correlation >= self.limits.clear_correlation
 
-    def _without_match(self, found: tuple[Series, Fit], older: Sequence[tuple[Step, ...]]) -> Judgement:
+    def _without_match(
+        self,
+        command: Command,
+        observed: Observed,
+        found: tuple[Series, Fit],
+        older: Sequence[tuple[Step, ...]],
+    ) -> Judgement:
         seen, fitted = found
         details = _details(found)
         likeness = max((_likeness(seen, steps) for steps in older), default=0.0)
@@ -155,6 +164,10 @@ class LightJudge:
             return _mismatched(REPLAYED, details | {"replay_correlation": likeness})
         kind = family(seen)
         if self._of_the_family(kind, fitted):
+            shown = observed.shown_s
+            ordered = in_order(seen, command.steps[: len(shown)], shown)
+            if ordered >= self.limits.in_order:
+                return _unseen(LATE, details | {"in_order": ordered})
             return _mismatched(OTHER, details | {key: float(value) for key, value in asdict(kind).items()})
         excluded = fitted.gain + 2.0 * fitted.gain_error < self.limits.near_gain
         return _unseen(ABSENT if excluded else TOO_WEAK, details)

@@ -8,14 +8,19 @@ moves drifts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from guard.challenge.commands import Step
+from guard.challenge.light_code import chroma
 from guard.challenge.light_response import Array, Series
 
 _ROUNDS = 6
 _MEANS = 8
+# a page or a connection that stalls shows a colour this late at most, or skips it
+_STALL_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,32 @@ def family(observed: Series) -> Family:
         amplitude=min(level.amplitude for level in levels),
         luminance=max(float(a) / max(level.amplitude, 1e-9) for a, level in zip(along, levels, strict=True)),
     )
+
+
+def in_order(observed: Series, steps: Sequence[Step], starts_s: Sequence[float]) -> float:
+    """Return the part of the pictures that the shown colours explain in their order, at changing lags.
+
+    A page that stalls shows colours late, unequally late, or not at all, and a face before it follows that.
+    The best way through the steps is found by dynamic programming: a picture may show a step that was sent
+    and whose successor was sent at most 3 s ago, and never an earlier one than the picture before it.
+
+    Args:
+        observed: at least a dozen pictures.
+        steps: with colours, as many as were sent.
+        starts_s: when each was sent.
+    """
+    slow = _drift(observed.times_s)
+    up = np.stack([_levels(observed.times_s, observed.colour[:, c], slow).up for c in (0, 1)], axis=1)
+    signs = np.where(np.abs(chroma(steps)) < 0.05, 0.0, np.sign(chroma(steps)))
+    agree = ((up[:, None] == signs[None]) | (signs[None] == 0)).mean(axis=2)
+    starts = np.array(starts_s, np.float64)
+    ends = np.append(starts[1:], np.inf) + _STALL_S
+    times = observed.times_s[:, None]
+    agree = np.where((starts <= times) & (times <= ends), agree, -np.inf)
+    best = agree[0]
+    for row in agree[1:]:
+        best = np.maximum.accumulate(best) + row
+    return max(0.0, float(best.max()) / len(agree))
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,14 @@ def test_a_response_to_an_unknown_code_is_no_match_and_mostly_a_mismatch() -> No
     found = [judged(command(n), sights(command(n + 500).steps, 0.2, seed=n)) for n in range(40)]
     answers = Counter(one.reason for one in found)
     assert answers["light_matched"] == 0
-    assert answers["light_other"] >= 25
-    assert answers.keys() <= {"light_other", "light_unclear", "light_too_weak", "light_absent"}
+    assert answers["light_other"] >= 20, answers
+    assert not answers.keys() - {
+        "light_other",
+        "light_unclear",
+        "light_late",
+        "light_too_weak",
+        "light_absent",
+    }
     assert all(one.llr > 0 for one in found if one.answer is Answer.MISMATCHED)
 
 
@@ -93,6 +99,19 @@ def test_a_slow_connection_is_no_replay() -> None:
     assert found.answer is Answer.UNSEEN
     assert found.reason == "light_late"
     assert found.details["lag_s"] == pytest.approx(1.3, abs=0.06)
+
+
+def test_a_page_that_stalls_is_hardly_ever_a_mismatch() -> None:
+    """Colours come onto the screen late, unequally late, or not at all; the face follows what was shown."""
+    answers: Counter[Answer] = Counter()
+    for number in range(40):
+        rng, asked = np.random.default_rng(number), command(number)
+        stalls_s = np.where(rng.random(len(asked.steps)) < 0.6, rng.exponential(0.6, len(asked.steps)), 0.05)
+        at_s = np.maximum.accumulate([step.at_s for step in asked.steps] + stalls_s)
+        shown = [Step(float(t), step.colour) for t, step in zip(at_s, asked.steps, strict=True)]
+        answers[judged(asked, sights(shown, 0.2, seed=number)).answer] += 1
+    assert answers[Answer.MISMATCHED] <= 1
+    assert answers[Answer.MATCHED] + answers[Answer.UNSEEN] >= 39
 
 
 def test_a_tint_over_the_whole_picture_is_no_response() -> None:
