@@ -118,8 +118,12 @@ class CheckRunner:
             case "check_shown":
                 running.check.shown(int(message["number"]), int(message["step"]), now)
             case "check_needs":
-                needs = [Need(need) for need in message["needs"]]
-                self._carry_out(running, running.check.change_needs(needs, now))
+                needs = message["needs"]
+                if needs is None:
+                    out = running.check.choose_needs(now)
+                else:
+                    out = running.check.change_needs([Need(need) for need in needs], now)
+                self._carry_out(running, out)
             case "check_cancel":
                 self._carry_out(running, running.check.cancel(str(message["reason"]), now))
 

@@ -218,7 +218,7 @@ class Checks:
             case ShownMessage():
                 self._tell(running, "check_shown", number=message.number, step=message.step)
             case NeedsMessage():
-                self._tell(running, "check_needs", needs=list(message.needs))
+                self._tell(running, "check_needs", needs=message.needs)
             case ComparedMessage():
                 if running.kind == "mutual":
                     result, reason = ("pass", "codes_equal") if message.same else ("fail", "codes_different")

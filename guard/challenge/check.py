@@ -11,7 +11,8 @@ Rules, all in this file:
    light too weak to be seen, as in daylight, is replaced by another command.
 3. A failed attempt is repeated with other commands; the third is the negative result. An inconclusive
    one is repeated ``repeats`` times and counts as an attempt of its own.
-4. A person who asks for other commands gets another attempt, which takes nothing from the three.
+4. A person who asks for other commands gets another attempt, which takes nothing from the three; while
+   they choose, nothing is asked.
 5. What was asked is never asked again in the session; when nothing is left the check is inconclusive.
 """
 
@@ -92,6 +93,7 @@ class Check:
         self._claims_llr = max(0.0, claims_llr)
         self._phase = _Phase.WAITING
         self._attempt, self._failed, self._unclear, self._changes = 1, 0, 0, 0
+        self._choosing = False
         self._queue: deque[Command] = deque()
         self._asked: list[Asked] = []
         self._due_s = now + self._config.lead_s
@@ -153,12 +155,26 @@ class Check:
         self._heard = heard
         return self._judge(now, over=True)
 
-    def change_needs(self, needs: Collection[Need], now: float) -> list[Output]:
-        """The person cannot follow some commands: the attempt begins anew and does not count."""
-        if self.over or self._changes >= self._config.needs_changes:
+    def choose_needs(self, now: float) -> list[Output]:
+        """The person begins to say what they cannot do: until then nothing is asked, at most ``form_s``."""
+        if self.over or self._choosing or self._changes >= self._config.needs_changes:
             return []
         self._changes += 1
+        ended = []
+        if self._asked:
+            ended = self._end(Result.INCONCLUSIVE, "other_commands_wanted", now, counts=False)
+        self._choosing, self._due_s = True, now + self._config.form_s
+        return ended
+
+    def change_needs(self, needs: Collection[Need], now: float) -> list[Output]:
+        """The person cannot follow some commands: the attempt begins anew and does not count."""
+        if not self._choosing and (self.over or self._changes >= self._config.needs_changes):
+            return []
         self._needs = tuple(dict.fromkeys(needs))
+        if self._choosing:
+            self._choosing, self._due_s = False, now + self._config.again_s
+            return []
+        self._changes += 1
         return self._end(Result.INCONCLUSIVE, "other_commands_wanted", now, counts=False)
 
     def cancel(self, reason: str, now: float) -> list[Output]:
@@ -181,6 +197,7 @@ class Check:
     # -- asking
 
     def _ask(self, now: float) -> list[Output]:
+        self._choosing = False
         try:
             command = self._next_command()
         except Exhausted:
@@ -282,6 +299,7 @@ class Check:
         ended = AttemptOver(self._attempt, result, reason, tuple(self._asked), self._needs, again)
         self._asked, self._after, self._voice = [], [], []
         self._queue.clear()
+        self._choosing = False
         self._phase = _Phase.WAITING if again else _Phase.OVER
         self._due_s = now + config.again_s if again else _NEVER
         self._attempt += again

@@ -23,6 +23,7 @@ class CheckConfig:
         lead_s: from the announcement to the first command, in which the resting face is seen.
         pause_s: from a judged command to the next.
         again_s: from an attempt to the next.
+        form_s: how long nothing is asked while a person reads what else they could be asked.
         before_s: pictures kept from before a command.
         transcript_s: how long a recogniser may take.
     """
@@ -35,6 +36,7 @@ class CheckConfig:
     lead_s: float = 3.0
     pause_s: float = 2.5
     again_s: float = 4.0
+    form_s: float = 45.0
     before_s: float = 2.0
     transcript_s: float = 10.0
     sprt: Sprt = field(default_factory=Sprt)

@@ -27,24 +27,27 @@ class ShownMessage(_Strict):
 
 
 class NeedsMessage(_Strict):
-    """The person cannot follow some commands and asks for others."""
+    """The person cannot follow some commands and asks for others; None: they are choosing."""
 
     type: Literal["needs"]
     id: CheckId
-    needs: Annotated[
-        list[
-            Literal[
-                "no_hands",
-                "no_sight",
-                "no_hearing",
-                "no_speech",
-                "head_covering",
-                "glasses",
-                "light_sensitive",
-            ]
-        ],
-        Field(max_length=7),
-    ]
+    needs: (
+        Annotated[
+            list[
+                Literal[
+                    "no_hands",
+                    "no_sight",
+                    "no_hearing",
+                    "no_speech",
+                    "head_covering",
+                    "glasses",
+                    "light_sensitive",
+                ]
+            ],
+            Field(max_length=7),
+        ]
+        | None
+    )
 
 
 class ComparedMessage(_Strict):

@@ -164,6 +164,43 @@ def test_a_screen_light_in_daylight_is_replaced_within_a_visual_check() -> None:
         assert len(gestures) - gestures.count(Gesture.SCREEN_LIGHT) == 3
 
 
+def test_nothing_is_asked_while_a_person_chooses_other_commands() -> None:
+    check, _ = make([])
+    deadline = check.deadline()
+    assert deadline is not None
+    (first,) = check.poll(deadline)
+    assert isinstance(first, Show)
+    (over,) = check.choose_needs(104.0)
+    assert isinstance(over, AttemptOver)
+    assert (over.result, over.reason, over.again) == (Result.INCONCLUSIVE, "other_commands_wanted", True)
+    assert check.choose_needs(105.0) == [], "the form is open already"
+    assert check.poll(104.0 + CheckConfig().form_s - 0.1) == []
+    assert check.change_needs([Need.NO_HANDS], 140.0) == []
+    assert check.deadline() == 140.0 + CheckConfig().again_s
+    (over,) = attempts(run(check))
+    assert over.result is Result.PASS
+    assert over.needs == (Need.NO_HANDS,)
+
+
+def test_somebody_who_chooses_before_the_first_command_has_lost_no_attempt() -> None:
+    check, _ = make([])
+    assert check.choose_needs(101.0) == []
+    assert check.deadline() == 101.0 + CheckConfig().form_s
+    (over,) = attempts(run(check))  # they never choose: it goes on by itself
+    assert (over.attempt, over.result) == (1, Result.PASS)
+
+
+def test_choosing_for_ever_is_bounded() -> None:
+    check, _ = make([X, X, X])
+    opened = 0
+    for number in range(10):
+        before = check.deadline()
+        check.choose_needs(101.0 + number)
+        opened += check.deadline() != before
+        check.change_needs([], 101.0 + number)
+    assert opened == CheckConfig().needs_changes
+
+
 def test_asking_for_other_commands_costs_no_attempt_and_is_bounded() -> None:
     check, _ = make([X, X, X])
     out: list[Output] = []

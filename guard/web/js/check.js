@@ -11,6 +11,8 @@ import { language, onLanguage, t } from "./texts.js";
 
 // after the time of a command the next one is due; where nothing comes, the person is let out
 const SILENCE_MS = 20_000;
+// how long guard waits for somebody who chooses
+const FORM_MS = 45_000;
 const COLOUR = /^#[0-9a-f]{6}$/i;
 // kinds of check in which the screen may change its colour: the person is told before it does
 const LIT = new Set(["visual", "light"]);
@@ -49,16 +51,16 @@ export class CheckScreen {
     this.#send = send;
     this.#local = local;
     const chosen = (needs) => this.#ask(needs);
-    this.#needs = new Needs(byId("check-needs"), { chosen, back: () => this.#back() }, signal);
+    this.#needs = new Needs(byId("check-needs"), { chosen, back: () => this.#ask(this.#needs.asked()) }, signal);
     onLanguage(() => this.#dialog.open && this.#write());
-    byId("check-cannot").addEventListener("click", () => this.#turn("check-needs"), { signal });
+    byId("check-cannot").addEventListener("click", () => this.#choose(), { signal });
     byId("check-again").addEventListener("click", () => this.#speak(true), { signal });
     byId("check-leave").addEventListener("click", leave, { signal });
     byId("check-close").addEventListener("click", () => this.close(), { signal });
     // Escape does not end a check: it leads to the other commands, which is the way out
     this.#dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
-      if (this.#view === "check-task") this.#turn("check-needs");
+      if (this.#view === "check-task") this.#choose();
     }, { signal });
     this.#dialog.addEventListener("close", () => {
       if (this.#command) this.#dialog.showModal(); // closed by the browser, not by the page
@@ -124,8 +126,10 @@ export class CheckScreen {
     this.#notice = null;
     this.#open();
     this.#stop();
-    if (message.again) this.#wait(0);
-    if (!message.again || this.#view !== "check-needs") this.#finish();
+    const choosing = message.again && this.#view === "check-needs";
+    if (message.again) this.#wait(choosing ? FORM_MS : 0);
+    if (choosing) return;
+    this.#finish();
     this.#prompt.say([`${language}/check.${message.again ? "again" : message.result}`]);
   }
 
@@ -168,17 +172,25 @@ export class CheckScreen {
     }, taken_ms + SILENCE_MS);
   }
 
-  #ask(needs) {
-    this.#send({ type: "needs", id: this.#command.id, needs });
-    this.#stop();
-    this.#wait(0);
-    this.#notice = "check.changing";
-    this.#finish();
+  // guard asks nothing while the person chooses, so that reading the form costs them no attempt
+  #choose() {
+    this.#send({ type: "needs", id: this.#command.id, needs: null });
+    this.#wait(FORM_MS);
+    this.#turn("check-needs");
   }
 
-  #back() {
-    this.#turn(this.#end ? "check-end" : "check-task");
+  #ask(needs) {
+    this.#send({ type: "needs", id: this.#command.id, needs });
+    const goesOn = this.#command.type === "command" && !this.#end; // guard has changed nothing: asked too often
+    if (!goesOn) {
+      this.#stop();
+      this.#wait(0);
+      this.#notice = "check.changing";
+      return this.#finish();
+    }
+    this.#turn("check-task");
     this.#write();
+    return this.#shown(this.#command);
   }
 
   #turn(view) {

@@ -37,6 +37,11 @@ export class Needs {
     return this.#asked.has(need);
   }
 
+  /** Returns what was asked for last. */
+  asked() {
+    return NEEDS.filter((need) => this.#asked.has(need));
+  }
+
   /** Shows the form; what was chosen before in this call stays chosen. */
   open(gesture) {
     this.#draw();
