@@ -127,6 +127,12 @@ class Calls:
             if self._checks is not None:
                 self._checks.device(session, participant, report)
 
+    def check_failed(self, session: str, participant: str) -> None:
+        """An active check of the participant had its negative result."""
+        policy = self._policies.get(session)
+        if policy is not None:
+            policy.check_failed(participant)
+
     def judged(self, session: str, participant: str) -> bool:
         """Return whether a participant is analysed."""
         policy = self._policies.get(session)

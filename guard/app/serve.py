@@ -311,6 +311,8 @@ class Application:
     def _attempt_over(self, session: str, participant: str, kind: str, result: str, again: bool) -> None:
         if not any(found.drill for found in self.sessions if found.id == session):
             self.metrics.challenge(kind, result)
+        if not again and result == "fail":
+            self.calls.check_failed(session, participant)
         if not again:
             self.playbooks.check_over(session, participant, result)
 

@@ -10,7 +10,8 @@ Rules, all in this file:
 3. The timetable of a case is ``AlertsConfig``; see ``case.py``.
 4. A recipient's acknowledgement ends the case for that recipient and the console alarm.
    ``settle`` (a person has acted) ends it for all, and releases the latch of a red state.
-   The latch is kept here, not only in fusion, so that it outlives the analysis process.
+   The latch is kept here, not only in fusion, so that it outlives the analysis process; so is
+   the negative result of an active check, which is SUSPECT at least.
 5. A state that goes on after expiry is told again if nobody acknowledged, else it is not.
 6. DETECTOR_DOWN is a notice: told once, taken back when the detector is up again.
 """
@@ -84,6 +85,7 @@ class Policy:
         self._last: dict[str, tuple[float, str]] = {}
         self._last_notice: dict[str, float] = {}
         self._latched: set[str] = set()
+        self._failed: set[str] = set()
         self._settled_at: dict[str, float] = {}
         self._ended_ids: deque[str] = deque(maxlen=_REMEMBERED_IDS)
         self.acks: Counter[str] = Counter()
@@ -111,6 +113,7 @@ class Policy:
         for table in (self._waiting, self._settled_at):
             table.pop(participant, None)
         self._latched.discard(participant)
+        self._failed.discard(participant)
         out = self._end(self._cases, participant) + self._end(self._notices, participant)
         for case in (*self._cases.values(), *self._notices.values()):
             case.drop(participant)
@@ -129,6 +132,8 @@ class Policy:
         suspect = verdict.participant
         if not self.suspectable(suspect):
             return []
+        if verdict.state not in _ALERTING and suspect in self._failed:
+            verdict = replace(verdict, state=State.SUSPECT)
         if verdict.state not in _ALERTING:
             self._waiting.pop(suspect, None)
             self._settled_at.pop(suspect, None)
@@ -182,15 +187,23 @@ class Policy:
         return [*out, *self.poll(now)]
 
     def state(self, participant: str, state: State) -> State:
-        """Return the state to show for a verdict's state: a latched red stays red."""
-        if participant in self._latched and state is not State.DETECTOR_DOWN:
+        """Return the state to show for a verdict's state: red stays red, a failed check stays amber."""
+        if state is State.DETECTOR_DOWN:
+            return state
+        if participant in self._latched:
             return State.SPOOF
-        return state
+        failed = participant in self._failed and state not in _ALERTING
+        return State.SUSPECT if failed else state
+
+    def check_failed(self, participant: str) -> None:
+        """An active check had its negative result: no state better than SUSPECT until a person acts."""
+        self._failed.add(participant)
 
     def settle(self, participant: str, now: float) -> list[Delivery]:
         """A person has acted on the participant: the latch opens, the alert ends for everybody."""
         self._waiting.pop(participant, None)
         self._latched.discard(participant)
+        self._failed.discard(participant)
         self._settled_at[participant] = now
         return self._end(self._cases, participant)
 

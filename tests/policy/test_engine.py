@@ -324,3 +324,18 @@ def test_never_more_than_one_alert_id_a_minute_whatever_happens(steps: list[tupl
             note(policy.on_verdict(verdict(State(step)), now, UTC0), now)
     times = sorted(first_seen.values())
     assert all(b - a >= AlertsConfig().gap_s - 1e-9 for a, b in pairwise(times))
+
+
+def test_a_failed_check_stays_amber_through_restarts_until_a_person_acts() -> None:
+    policy = make()
+    policy.check_failed("cust")
+    assert policy.state("cust", State.BONA_FIDE) is State.SUSPECT
+    assert policy.state("cust", State.SPOOF) is State.SPOOF
+    assert policy.state("cust", State.DETECTOR_DOWN) is State.DETECTOR_DOWN
+    assert policy.state("agent", State.BONA_FIDE) is State.BONA_FIDE
+    opened = policy.on_verdict(verdict(State.UNDECIDED), 10.0, UTC0)
+    assert {delivery.alert.state for delivery in opened} == {State.SUSPECT}
+    assert policy.on_verdict(verdict(State.BONA_FIDE), 12.0, UTC0) == [], "the alert goes on"
+    policy.settle("cust", 20.0)
+    assert policy.state("cust", State.BONA_FIDE) is State.BONA_FIDE
+    assert policy.on_verdict(verdict(State.BONA_FIDE), 100.0, UTC0) == []
