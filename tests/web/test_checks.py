@@ -19,11 +19,14 @@ from tests.web.conftest import Server, serving
 from tests.web.media import FakeDevices
 from tests.web.test_call import NARROW, Stage, Visitor, keep, wait_until  # noqa: F401
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(480)]
 
 NEEDS = {Need.NO_SIGHT: "I cannot see the screen", Need.NO_SPEECH: "I cannot speak aloud"}
 MIDDLE: ViewportSize = {"width": 800, "height": 680}
 CHECK_S = 120.0
+# two browsers, the relay and the analysis share the machine with whatever else runs there: where it cannot
+# keep up, the check rightly says so, and begins anew in another call
+TRIES, TOO_SLOW = 3, "too_few_pictures"
 REASONS = load_texts().with_prefix("reason.", "en")
 
 
@@ -74,10 +77,23 @@ def ended(panel: Locator, page: Page) -> str:
 
 
 def test_somebody_who_does_what_is_asked_passes_and_the_agent_reads_it(
-    stage: Stage,
+    server: Server,
+    playwright: Playwright,
+    devices: dict[str, FakeDevices],
     clips: str,
     keep: Callable[[Page, str], None],  # noqa: F811
 ) -> None:
+    reasons: list[str] = []
+    for _ in range(TRIES):
+        with ExitStack() as stack:
+            reasons = answered(Stage(server, playwright, devices, stack), clips, keep)
+        if reasons[-1] != TOO_SLOW:
+            break
+    assert reasons[-1] == "all_commands_matched", reasons
+
+
+def answered(stage: Stage, clips: str, keep: Callable[[Page, str], None]) -> list[str]:  # noqa: F811
+    """Lead the rendered customer through a check by both pages; returns the reason of each attempt."""
     size = MIDDLE if os.environ.get("WRITE_IMAGES") == "1" else NARROW
     customer, agent, panel = begin(stage, clips, size)
     start(panel, "Three commands")
@@ -96,15 +112,18 @@ def test_somebody_who_does_what_is_asked_passes_and_the_agent_reads_it(
         expect(customer.page.locator("html")).to_have_attribute("lang", tag)
         keep(customer.page, f"check-{tag}")
     result = ended(panel, agent.page)
-    attempts = panel.locator("li").all_text_contents()
-    assert result == "pass", attempts
-    expect(customer.page.locator("#check-result")).to_have_text("Thank you, the check is done.")
-    customer.page.get_by_role("button", name="Back to the call").click()
-    expect(panel.locator("li").last).to_contain_text(re.compile(r"Attempt \d+: passed\. \w+"))
-    for row in panel.locator("li").all():
-        code = row.get_attribute("data-reason")
-        assert REASONS[f"{code}"] in f"{row.text_content()}", "the code stands there instead of words"
+    rows = panel.locator("li").all()
+    reasons = [str(row.get_attribute("data-reason")) for row in rows]
+    for row, reason in zip(rows, reasons, strict=True):
+        assert REASONS[reason] in str(row.text_content()), "the code stands there instead of words"
+    if reasons[-1] != TOO_SLOW:
+        assert result == "pass", reasons
+        expect(panel.locator("li").last).to_contain_text(re.compile(r"Attempt \d+: passed\. \w+"))
+        expect(customer.page.locator("#check-result")).to_have_text("Thank you, the check is done.")
+        customer.page.get_by_role("button", name="Back to the call").click()
+        expect(screen).to_be_hidden()
     assert customer.problems == agent.problems == []
+    return reasons
 
 
 def test_somebody_who_does_nothing_fails_an_attempt_and_a_hung_up_check_has_no_result(
