@@ -63,9 +63,9 @@ class Kind:
 
 KINDS = {
     "resp": Kind(1000, True, False, 60, 46),
-    "none": Kind(2000, False, False, 24, 10),
-    "tv": Kind(3000, True, True, 12, 6),
-    "tv0": Kind(4000, False, True, 12, 10),
+    "none": Kind(2000, False, False, 24, 8),
+    "tv": Kind(3000, True, True, 12, 0),
+    "tv0": Kind(4000, False, True, 12, 0),
 }
 
 
@@ -133,7 +133,7 @@ def counted(judgements: Sequence[Judgement]) -> dict[str, Any]:
     total = len(judgements)
     row: dict[str, Any] = {"n": total, "reasons": dict(Counter(one.reason for one in judgements))}
     for answer in Answer:
-        limits = share_of(answers[answer], total)
+        limits = share_of(answers[answer], max(total, 1))
         row[answer.value] = {"count": answers[answer], "low": limits.low, "high": limits.high}
     return row
 
@@ -157,7 +157,7 @@ def measure(films: Sequence[Film]) -> dict[str, dict[str, Any]]:
         what = f"older response of {100 * low:g} to {100 * high:g} %"
         rows[f"{what}, unknown code"] = counted(_against_others(lit))
         rows[f"{what}, known code"] = counted(_against_others(lit, known=True))
-    return rows
+    return {name: row for name, row in rows.items() if row["n"]}
 
 
 def own_code(films: Sequence[Film]) -> list[Judgement]:
