@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.challenge.commands import Answer, Gesture, Observed, Sight
+from guard.challenge.commands import Answer, Gesture, Observed, Result, Sight
 from guard.challenge.gestures import LIMIT_S, gesture_judge, rates
 from guard.challenge.rates import RATES
+from guard.challenge.sprt import Sprt
 from tests.challenge.mesh_person import (
     FULL,
     SILENT,
@@ -62,7 +63,7 @@ def test_doing_nothing_is_no_answer(gesture: Gesture, films: dict[Gesture | None
     found = judged(gesture, films[None])
     assert found.answer is Answer.MISMATCHED
     assert found.reason == ("not_followed" if gesture is Gesture.FOLLOW_DOT else "not_answered")
-    assert found.llr == rates(gesture).mismatched_llr > 1
+    assert found.llr == rates(gesture).mismatched_llr > 0
 
 
 @pytest.mark.parametrize(("asked", "done"), [pair for pair in product(ALL, ALL) if pair[0] is not pair[1]])
@@ -258,6 +259,12 @@ def test_one_judge_for_two_people_mixes_nothing(films: dict[Gesture | None, list
         for key in before
     }
     assert [ends[key].answer for key in before] == [Answer.MATCHED, Answer.MISMATCHED]  # type: ignore[union-attr]
+
+
+def test_three_matches_are_enough_to_pass() -> None:
+    weakest = sorted((found.matched_llr for found in RATES.values()), reverse=True)[:3]
+    assert Sprt().decide(weakest) is Result.PASS
+    assert Sprt().decide(weakest[:1]) is None
 
 
 def test_every_judged_gesture_has_rates_and_a_match_speaks_for_a_person() -> None:
