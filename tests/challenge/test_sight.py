@@ -30,7 +30,7 @@ def seen(x: float, y: float, scale: float, angle_deg: float) -> tuple[ImageArray
 
 
 def tinted(image: ImageArray, gain: tuple[float, float, float]) -> ImageArray:
-    return np.clip(image * np.array(gain) + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image * np.array(gain) + 0.5, 0, 255), np.uint8)
 
 
 @pytest.mark.parametrize("angle_deg", [-25.0, 0.0, 25.0])
