@@ -3,6 +3,7 @@
 
 import { Countdown } from "./countdown.js";
 import { byId, make } from "./dom.js";
+import { inkOn } from "./ink.js";
 import { Needs } from "./needs.js";
 import { Order } from "./order.js";
 import { pictogram } from "./pictograms.js";
@@ -17,16 +18,6 @@ const COLOUR = /^#[0-9a-f]{6}$/i;
 // kinds of check in which the screen may change its colour: the person is told before it does
 const LIT = new Set(["visual", "light"]);
 const VIEWS = ["check-task", "check-needs", "check-end"];
-
-/** Black or white, whichever reads better on an sRGB colour (WCAG 2.2, relative luminance). */
-export function inkOn(colour) {
-  const [red, green, blue] = [1, 3, 5].map((at) => {
-    const part = parseInt(colour.slice(at, at + 2), 16) / 255;
-    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-  });
-  const luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  return (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) ? "#000000" : "#ffffff";
-}
 
 /** Resolves after the browser has painted what was changed before the call. */
 const painted = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
