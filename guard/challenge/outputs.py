@@ -21,7 +21,7 @@ class CheckConfig:
         repeats: inconclusive attempts that are repeated.
         needs_changes: how often a person may ask for other commands.
         lead_s: from the announcement to the first command, in which the resting face is seen.
-        pause_s: from a judged command to the next.
+        pause_s: from a judged command to the next; time to come back and to be seen at rest.
         again_s: from an attempt to the next.
         form_s: how long nothing is asked while a person reads what else they could be asked.
         before_s: pictures kept from before a command.
@@ -34,7 +34,7 @@ class CheckConfig:
     repeats: int = 1
     needs_changes: int = 3
     lead_s: float = 3.0
-    pause_s: float = 2.5
+    pause_s: float = 3.5
     again_s: float = 4.0
     form_s: float = 45.0
     before_s: float = 2.0

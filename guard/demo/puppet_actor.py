@@ -56,7 +56,7 @@ class Manner:
 
     reaction_s: tuple[float, float] = (0.4, 0.9)
     move_s: tuple[float, float] = (0.5, 0.8)
-    hold_s: tuple[float, float] = (0.8, 1.3)
+    hold_s: tuple[float, float] = (0.6, 1.0)
     turn_deg: float = 27.0
     lean_deg: float = 17.0
     nod_deg: float = 19.0
