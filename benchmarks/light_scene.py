@@ -89,7 +89,7 @@ def _nearness(wall: float) -> FloatArray:
     head = 1 / (1 + np.exp(12 * (np.hypot((x - x0) / a, (y - y0) / b) - 1.1)))
     body = 1 / (1 + np.exp(-0.1 * (y - y0 - b))) / (1 + np.exp(0.05 * (np.abs(x - x0) - 210)))
     near = np.maximum(np.maximum(head, 0.6 * body), wall)
-    return near[..., None].astype(np.float32)
+    return np.asarray(near[..., None], np.float32)
 
 
 def colours_of(steps: Sequence[Step], sent_s: Sequence[float], lag_s: float) -> Colours:
@@ -127,7 +127,7 @@ class _Camera:
         noise = self.rng.standard_normal(value.shape, dtype=np.float32)
         shot = 0.8 * spread**2 * np.maximum(value, 0) / 0.2
         value += noise * np.sqrt(shot + 0.2 * spread**2) * np.sqrt(gain)
-        return _coded()[np.clip(value * 4095, 0, 4095).astype(np.uint16)]
+        return np.asarray(_coded()[np.clip(value * 4095, 0, 4095).astype(np.uint16)], np.uint8)
 
 
 @cache
@@ -194,7 +194,7 @@ def _lit(scene: Scene, colour: NDArray[np.float64], head: _Head, time_s: float) 
     lit = 1 + near * change.astype(np.float32)
     face = (near > 0.9).astype(np.float32) if not scene.whole else np.zeros_like(near)
     lit *= 1 + face * head.shade.astype(np.float32)
-    return np.roll(_portrait() * lit, shift, axis=(1, 0)) * np.array(scene.room, np.float32)
+    return np.asarray(np.roll(_portrait() * lit, shift, axis=(1, 0)) * np.array(scene.room, np.float32))
 
 
 @dataclass(slots=True)

@@ -144,7 +144,7 @@ def _noise(colour: Array) -> Array:
 
 def _weights(noise: Array) -> Array:
     """Return (2,): one over the noise, the worse channel never below a third of the better."""
-    return 1.0 / np.maximum(noise, noise.max() / _NOISE_RATIO)
+    return np.asarray(1.0 / np.maximum(noise, noise.max() / _NOISE_RATIO), np.float64)
 
 
 def _slow(times_s: Array) -> Array:
