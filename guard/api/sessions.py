@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from guard.api.auth import from_header, from_header_or_query, require_site_operator, require_watcher
 from guard.api.services import Services
 from guard.signalling.actions import MAX_REASON_CHARS
+from guard.signalling.check_messages import NeedName
 from guard.signalling.hub import Subscription
 from guard.signalling.messages import Name
 from guard.signalling.ports import ActionKind
@@ -74,6 +75,9 @@ class ChallengeBody(_Body):
     participant: Name
     kind: Literal["visual", "light", "occlusion", "words", "mutual"]
     language: Literal["kk", "ru", "en"] = "en"
+    needs: Annotated[list[NeedName], Field(max_length=7)] = Field(
+        default=[], description="what the participant cannot do, so that other commands are asked"
+    )
 
 
 class StartedChallenge(BaseModel):
@@ -134,7 +138,12 @@ def sessions_router(services: Services) -> APIRouter:
         require_watcher(access, session)
         sessions.get(session).participant(body.participant)
         check = services.checks.start(
-            session, body.participant, body.kind, language=body.language, by=access.participant
+            session,
+            body.participant,
+            body.kind,
+            language=body.language,
+            by=access.participant,
+            needs=body.needs,
         )
         return StartedChallenge(id=check)
 

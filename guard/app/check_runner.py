@@ -185,6 +185,7 @@ class CheckRunner:
             config=tools.config,
             recogniser=tools.recogniser is not None,
             claims_llr=float(message["claims_llr"]),
+            needs=[Need(need) for need in message["needs"]],
         )
         self._running[who] = _Running(str(message["id"]), who, check)
         self._arm()

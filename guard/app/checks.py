@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,7 +101,16 @@ class Checks:
 
     # -- beginning
 
-    def start(self, session: str, participant: str, kind: str, *, language: str, by: str) -> str:
+    def start(
+        self,
+        session: str,
+        participant: str,
+        kind: str,
+        *,
+        language: str,
+        by: str,
+        needs: Sequence[str] = (),
+    ) -> str:
         """Begin a check and return its id (``ChecksPort``).
 
         Raises:
@@ -115,7 +124,7 @@ class Checks:
         client = self._graded(self._claims.get(running.who, ClientClaim()), [])
         if kind == "mutual":
             self._start_mutual(running, found)
-        elif not self._begin(running, client):
+        elif not self._begin(running, client, needs):
             del self._running[running.who]
             raise _unavailable()
         limit_s = MUTUAL_S if kind == "mutual" else MAX_CHECK_S
@@ -129,8 +138,8 @@ class Checks:
             self._to_person(running, begin_event(head, kind, self._texts))
         return running.id
 
-    def _begin(self, running: _Running, client: Mapping[str, Any]) -> bool:
-        head = {"check_kind": running.kind, "language": running.language}
+    def _begin(self, running: _Running, client: Mapping[str, Any], needs: Sequence[str]) -> bool:
+        head = {"check_kind": running.kind, "language": running.language, "needs": list(needs)}
         return self._tell(running, "check_start", **head, claims_llr=client["weighs_llr"])
 
     def want(self, session: str, participant: str, kind: str) -> None:

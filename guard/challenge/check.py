@@ -44,6 +44,8 @@ from guard.types import FloatArray
 
 VOICE_RATE_HZ = 16_000
 _NEVER = float("inf")
+# who hears the command instead of reading it begins when it has been said
+_HEARD_FIRST = 1.6
 
 
 class _Phase(StrEnum):
@@ -222,7 +224,10 @@ class Check:
             self._queue.extend(
                 draw(self._dice, fresh, self._used, count, language=self._language, drawing=self._drawing)
             )
-        return self._queue.popleft()
+        command = self._queue.popleft()
+        if Need.NO_SIGHT in self._needs:
+            return replace(command, limit_s=command.limit_s * _HEARD_FIRST)
+        return command
 
     @property
     def _least(self) -> int:

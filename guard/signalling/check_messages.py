@@ -11,6 +11,12 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9_./-]{1,120}$")]
 
 
+NeedName = Literal[
+    "no_hands", "no_sight", "no_hearing", "no_speech", "head_covering", "glasses", "light_sensitive"
+]
+"""What a person cannot do, as in ``guard.challenge.commands.Need``."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -31,23 +37,7 @@ class NeedsMessage(_Strict):
 
     type: Literal["needs"]
     id: CheckId
-    needs: (
-        Annotated[
-            list[
-                Literal[
-                    "no_hands",
-                    "no_sight",
-                    "no_hearing",
-                    "no_speech",
-                    "head_covering",
-                    "glasses",
-                    "light_sensitive",
-                ]
-            ],
-            Field(max_length=7),
-        ]
-        | None
-    )
+    needs: Annotated[list[NeedName], Field(max_length=7)] | None
 
 
 class ComparedMessage(_Strict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -89,13 +89,23 @@ class EnrolmentPort(Protocol):
 class ChecksPort(Protocol):
     """Leads participants through active checks (docs/challenges.md)."""
 
-    def start(self, session: str, participant: str, kind: str, *, language: str, by: str) -> str:
+    def start(
+        self,
+        session: str,
+        participant: str,
+        kind: str,
+        *,
+        language: str,
+        by: str,
+        needs: Sequence[str] = (),
+    ) -> str:
         """Begin a check and return its id; the results come as events of the session.
 
         Args:
             kind: visual, light, occlusion, words or mutual.
             language: of words to be read.
             by: who asked for it.
+            needs: what the participant cannot do, as ``check_messages.NeedName``; they may say so themselves.
 
         Raises:
             PeerError: ``challenge_not_analysed``, ``challenge_absent`` or ``challenge_running``.

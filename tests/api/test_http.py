@@ -224,6 +224,11 @@ async def test_those_who_watch_may_start_a_check_and_nobody_else(
     nobody = {**body, "participant": "nobody"}
     answer = await client.post(url, json=nobody, headers=auth(made["agent"]))
     assert_problem(answer, 404, "participant_unknown")
+    other = {**body, "needs": ["no_hands", "glasses"]}
+    assert (await client.post(url, json=other, headers=auth(made["agent"]))).status_code == 201
+    assert home.checks.started.pop()[-2:] == ("no_hands", "glasses")
+    unknown = {**body, "needs": ["no_patience"]}
+    assert_problem(await client.post(url, json=unknown, headers=auth(made["agent"])), 422, "request_invalid")
     odd = {**body, "kind": "palm_reading"}
     assert_problem(await client.post(url, json=odd, headers=auth(made["agent"])), 422, "request_invalid")
     assert len(home.checks.started) == 1

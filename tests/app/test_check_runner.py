@@ -82,7 +82,15 @@ class Bench:
 
     def start(self, kind: str, who: Mapping[str, str] = WHO) -> None:
         self.runner.receive(
-            {"type": "check_start", "id": "c", **who, "check_kind": kind, "language": "ru", "claims_llr": 0.0}
+            {
+                "type": "check_start",
+                "id": "c",
+                **who,
+                "check_kind": kind,
+                "language": "ru",
+                "claims_llr": 0.0,
+                "needs": [],
+            }
         )
 
     async def pass_time(self, until_s: float, step_s: float = 0.25) -> None:

@@ -296,3 +296,39 @@ async def test_what_the_page_says_of_itself_is_recorded_and_weighs_from_the_begi
     told = desk.analysis.told[-1]
     assert (told["type"], told["claims_llr"]) == ("check_start", 0.5)
     assert desk.notebook.written[-1][2]["client"]["client"] is True
+
+
+async def test_a_check_that_policy_wants_begins_once_it_can_be_shown_and_judged(desk: Desk) -> None:
+    person = desk.session.participants["customer"]
+    person.connected = person.publishing = False
+    person.language = "kk"
+    desk.checks.want(desk.session.id, "customer", "visual")
+    person.publishing = True
+    desk.checks.look_again(desk.session.id)
+    assert desk.analysis.told == [], "there is no screen yet"
+    desk.analysis.up = False
+    desk.checks.channel(desk.session.id, "customer", True)
+    assert desk.analysis.told == [], "nobody could judge it yet"
+    desk.analysis.up = True
+    desk.checks.analysis_up()
+    (started,) = desk.analysis.told
+    assert (started["type"], started["check_kind"], started["language"]) == ("check_start", "visual", "kk")
+    desk.checks.look_again(desk.session.id)
+    assert len(desk.analysis.told) == 1
+
+
+async def test_a_customer_with_a_data_channel_alone_is_checked_until_it_closes(desk: Desk) -> None:
+    desk.session.participants["customer"].connected = False
+    desk.checks.channel(desk.session.id, "customer", True)
+    desk.start()
+    desk.checks.page_gone(desk.session.id, "customer")
+    assert desk.analysis.told[-1]["type"] == "check_start", "the channel is still there"
+    desk.checks.channel(desk.session.id, "customer", False)
+    assert desk.analysis.told[-1]["type"] == "check_cancel"
+
+
+async def test_needs_named_at_the_start_reach_the_draw_and_no_record(desk: Desk) -> None:
+    who = (desk.session.id, "customer", "visual")
+    desk.checks.start(*who, language="ru", by="agent", needs=["no_hands"])
+    assert desk.analysis.told[0]["needs"] == ["no_hands"]
+    assert "no_hands" not in json.dumps([body for _, _, body in desk.notebook.written])

@@ -337,3 +337,12 @@ def test_what_a_page_says_of_itself_has_to_be_outweighed_and_fails_nobody() -> N
     assert (doubted.result, len(doubted.commands)) == (Result.PASS, 4)
     (nothing,) = attempts(run(make([], claims_llr=100.0)[0]))[:1]
     assert (nothing.result, nothing.reason) == (Result.INCONCLUSIVE, "check_not_decided")
+
+
+def test_who_hears_the_command_instead_of_reading_it_has_longer() -> None:
+    slow, _ = make([], needs=[Need.NO_SIGHT])
+    (over,) = attempts(run(slow))
+    assert {asked.command.limit_s for asked in over.commands} == {8.0}
+    quick, _ = make([], needs=[Need.GLASSES])
+    (over,) = attempts(run(quick))
+    assert max(asked.command.limit_s for asked in over.commands if len(asked.command.steps) == 1) == 5.0

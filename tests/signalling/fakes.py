@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from guard.api import ApiConfig, Services
@@ -105,14 +105,23 @@ class ScriptedEnrolments:
 class ScriptedChecks:
     """Starts every check it is asked for, or raises what the test put there."""
 
-    started: list[tuple[str, str, str, str, str]] = field(default_factory=list)
+    started: list[tuple[str, ...]] = field(default_factory=list)
     said: list[tuple[str, str, CheckMessage]] = field(default_factory=list)
     refusal: GuardError | None = None
 
-    def start(self, session: str, participant: str, kind: str, *, language: str, by: str) -> str:
+    def start(
+        self,
+        session: str,
+        participant: str,
+        kind: str,
+        *,
+        language: str,
+        by: str,
+        needs: Sequence[str] = (),
+    ) -> str:
         if self.refusal is not None:
             raise self.refusal
-        self.started.append((session, participant, kind, language, by))
+        self.started.append((session, participant, kind, language, by, *needs))
         return f"check-{len(self.started)}"
 
 
