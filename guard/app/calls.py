@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from guard.app.call_messages import parse_ack, read_verdict
+from guard.app.call_messages import read_verdict
 from guard.app.call_ports import AlertCounter, AnalysisPort, ChecksFace, Counters, MediaPort
+from guard.app.channel_inbox import ChannelInbox
 from guard.app.deliver import Deliverer
 from guard.clock import Clock
-from guard.errors import GuardError, PeerError
 from guard.policy.config import AlertsConfig
 from guard.policy.engine import Policy
 from guard.policy.messages import Action as DeliveryAction
@@ -36,14 +36,12 @@ from guard.relay.events import (
     TrackPublished,
 )
 from guard.signalling.actions import Actions
-from guard.signalling.check_messages import CheckMessage
-from guard.signalling.messages import DeviceMessage, parse_message
+from guard.signalling.messages import DeviceMessage
 from guard.signalling.ports import Action, ActionKind
 from guard.signalling.session import Participant, Session
 from guard.signalling.sessions import Sessions
 from guard.types import State, Verdict
 
-MAX_CHECK_CHARS = 8192
 MAX_REMEMBERED_ALERTS = 1024
 
 
@@ -81,12 +79,10 @@ class Calls:
         self._policies: dict[str, Policy] = {}
         self._decided_s: OrderedDict[str, float] = OrderedDict()
         self._old_acks: Counter[str] = Counter()
-        self.bad_messages = 0
+        self._inbox: ChannelInbox | None = None
         self._lost: Callable[[str], None] = lambda _: None
         self._checks: ChecksFace | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._actions: Actions | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._analysis_up = False
         sessions.listen(opened=self._opened, joined=self._joined, ended=self._ended)
 
@@ -98,9 +94,14 @@ class Calls:
             lost: told the id of a connection the media plane has closed.
             checks: the active checks.
         """
-        self._actions = actions
+        self._inbox = ChannelInbox(self._clock, actions, checks)
         self._lost = lost
         self._checks = checks
+
+    @property
+    def bad_messages(self) -> int:
+        """Messages of data channels that were dropped: no message, too many, or not permitted."""
+        return 0 if self._inbox is None else self._inbox.bad
 
     def acks(self) -> Counter[str]:
         """Return the acknowledgements so far, by outcome."""
@@ -166,6 +167,8 @@ class Calls:
             self._forget(session.id, participant)
         if policy is not None and not policy.drill:
             self._old_acks += policy.acks
+        if self._inbox is not None:
+            self._inbox.ended(session.id)
         self._analysis.send({"type": "session_ended", "session": session.id})
 
     def _forget(self, session: str, participant: str) -> None:
@@ -179,7 +182,8 @@ class Calls:
             case ChannelOpen(session, participant):
                 self._channel(session, participant, is_open=True)
             case ChannelMessage(session, participant, text):
-                self._message(session, participant, text)
+                if self._inbox is not None and session in self._policies:
+                    self._inbox.take(session, participant, text)
             case PeerClosed(peer, session, participant, _):
                 self._lost(peer)
                 self._channel(session, participant, is_open=False)
@@ -198,33 +202,6 @@ class Calls:
             if self._checks is not None:
                 self._checks.channel(session, participant, is_open)
             self._carry_out(policy.has_channel(participant, is_open, self._clock.now()))
-
-    def _message(self, session: str, participant: str, text: str) -> None:
-        alert = parse_ack(text)
-        if alert is None or self._actions is None:
-            self._other_message(session, participant, text)
-            return
-        task = asyncio.get_running_loop().create_task(self._acknowledge(session, participant, alert))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _other_message(self, session: str, participant: str, text: str) -> None:
-        """Take what is no acknowledgement: a page without a room's socket answers checks by this channel."""
-        try:
-            message = parse_message(text) if len(text) <= MAX_CHECK_CHARS else None
-        except PeerError:
-            message = None
-        if self._checks is None or not isinstance(message, CheckMessage):
-            self.bad_messages += 1
-            return
-        self._checks.page_says(session, participant, message)
-
-    async def _acknowledge(self, session: str, participant: str, alert: str) -> None:
-        assert self._actions is not None
-        try:
-            await self._actions.acknowledge(session, participant, alert)
-        except GuardError:
-            self.bad_messages += 1
 
     # -- from the analysis process
 
@@ -370,7 +347,8 @@ class Calls:
 
     async def settled(self) -> None:
         """Wait until the acknowledgements that have arrived are carried out."""
-        await asyncio.gather(*self._tasks)
+        if self._inbox is not None:
+            await self._inbox.settled()
 
     def close(self) -> None:
         """Stop the timer."""

@@ -108,6 +108,7 @@ class House:
     calls: Calls
     clock: ManualClock
     session: Session
+    checks: ChecksLog
 
 
 @pytest.fixture
@@ -136,11 +137,12 @@ async def house() -> House:
         texts=load_texts(),
         profile_of=load_profile,
     )
-    calls.attach(Actions(sessions, calls), lambda _: None, ChecksLog())
+    checks = ChecksLog()
+    calls.attach(Actions(sessions, calls), lambda _: None, checks)
     calls.analysis_up()
     people = [NewParticipant("mallory", Role.CUSTOMER, True), NewParticipant("alice", Role.AGENT)]
     session = sessions.create("meeting", people)
-    return House(outside, sessions, calls, clock, session)
+    return House(outside, sessions, calls, clock, session, checks)
 
 
 def verdict(
@@ -285,6 +287,16 @@ async def test_garbage_on_the_data_channel_is_counted(house: House) -> None:
     for text in ("", "{", "[]", '{"v":1,"type":"ack"}', '{"v":2,"type":"ack","id":"x"}', "[" * 400):
         house.calls.on_relay(ChannelMessage(house.session.id, "alice", text))
     assert house.calls.bad_messages == 6
+
+
+async def test_a_flood_on_the_data_channel_is_dropped_and_costs_nobody_else(house: House) -> None:
+    shown = '{"v":1,"type":"shown","id":"c","number":1,"step":0}'
+    for _ in range(1000):
+        house.calls.on_relay(ChannelMessage(house.session.id, "alice", shown))
+    assert house.checks.told.count("page_says alice") == 200
+    assert house.calls.bad_messages == 800
+    house.calls.on_relay(ChannelMessage(house.session.id, "mallory", shown))
+    assert house.checks.told[-1] == "page_says mallory"
 
 
 @given(st.text(max_size=600))
