@@ -386,4 +386,5 @@ DARK_SHARE = """(video) => {
 def dark_share(page: Page) -> float:
     """How much of the bottom of the other person's picture is the banner's ground."""
     other = page.locator(".tile:not(.own) video")
+    wait_until(page, lambda: other.evaluate("(video) => video.videoWidth") > 0, "a picture on the page", 20)
     return float(other.evaluate(DARK_SHARE))
