@@ -8,7 +8,8 @@ Rules, all in this file:
 2. A command that was answered wrong, too early or not at all fails the attempt at once; one that could
    not be judged makes it inconclusive at once. An attempt whose commands all matched passes when the
    sequential test says so; until then further commands are asked, ``most_commands`` at most. A screen
-   light too weak to be seen, as in daylight, is replaced by another command.
+   light too weak to be seen, as in daylight, is replaced by another command. A check of light or words
+   alone asks for one code, or three words, and for others where one is not enough.
 3. A failed attempt is repeated with other commands; the third is the negative result. An inconclusive
    one is repeated ``repeats`` times and counts as an attempt of its own.
 4. A person who asks for other commands gets another attempt, which takes nothing from the three; while
@@ -38,7 +39,7 @@ from guard.challenge.commands import (
     Result,
     Sight,
 )
-from guard.challenge.draw import Drawing, Exhausted, Used, choices, draw
+from guard.challenge.draw import POOLS, Drawing, Exhausted, Used, choices, draw
 from guard.challenge.outputs import Asked, AttemptOver, CheckConfig, Listen, Output, Show
 from guard.types import FloatArray
 
@@ -220,7 +221,9 @@ class Check:
             if self.kind is CheckKind.VISUAL and not self._recogniser:
                 unknown.add(Gesture.SAY_WORDS)  # words nobody writes down are worth too little here
             pool = choices(self.kind, self._needs, unknown)
-            fresh = [g for g in pool if g not in {asked.command.gesture for asked in self._asked}]
+            asked = {one.command.gesture for one in self._asked}
+            # a check of light or words alone asks for another code, or other words
+            fresh = [g for g in pool if g not in asked] if len(POOLS[self.kind]) > 1 else pool
             self._queue.extend(
                 draw(self._dice, fresh, self._used, count, language=self._language, drawing=self._drawing)
             )
@@ -236,7 +239,7 @@ class Check:
     @property
     def _most(self) -> int:
         most = self._config.most_commands
-        return {CheckKind.VISUAL: most, CheckKind.OCCLUSION: 3}.get(self.kind, 1)
+        return {CheckKind.VISUAL: most, CheckKind.OCCLUSION: 3}.get(self.kind, 2)
 
     def _go_on_asking(self, now: float) -> list[Output]:
         asked = self._asked[-1]

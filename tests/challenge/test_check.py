@@ -254,7 +254,8 @@ def test_the_steps_of_a_command_are_sent_when_they_are_due() -> None:
     shows = [o for o in out if isinstance(o, Show)]
     assert [show.step for show in shows[:2]] == [0, 1]
     over = attempts(out)[0]
-    assert over.reason == "check_not_decided", "one weak command is not enough to pass"
+    assert over.reason == "check_not_decided", "two weak commands are not enough to pass"
+    assert len(over.commands) == 2
     assert over.commands[0].sent_s == pytest.approx((103.0, 104.0))
 
 
@@ -275,7 +276,7 @@ def test_a_judge_sees_what_was_before_and_what_came_after() -> None:
 
 
 def test_spoken_words_are_heard_and_given_to_the_recogniser_once() -> None:
-    check, judge = make([], kind=CheckKind.WORDS, recogniser=True)
+    check, judge = make([X], kind=CheckKind.WORDS, recogniser=True)
     (show,) = check.poll(103.0)
     assert isinstance(show, Show)
     assert len(show.command.words) == 3
@@ -346,3 +347,17 @@ def test_who_hears_the_command_instead_of_reading_it_has_longer() -> None:
     quick, _ = make([], needs=[Need.GLASSES])
     (over,) = attempts(run(quick))
     assert max(asked.command.limit_s for asked in over.commands if len(asked.command.steps) == 1) == 5.0
+
+
+def test_a_light_check_asks_for_a_second_code_where_the_page_is_in_doubt() -> None:
+    strong = dict(LLR)
+    LLR[M] = -2.99
+    try:
+        plain, _ = make([], kind=CheckKind.LIGHT, without=())
+        (over,) = attempts(run(plain))
+        assert (over.result, len(over.commands)) == (Result.PASS, 1)
+        doubted, _ = make([], kind=CheckKind.LIGHT, without=(), claims_llr=0.6)
+        (over,) = attempts(run(doubted))
+        assert (over.result, len(over.commands)) == (Result.PASS, 2)
+    finally:
+        LLR.update(strong)
