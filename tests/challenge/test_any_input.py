@@ -27,7 +27,7 @@ def points(dice: np.random.Generator, kind: int) -> FloatArray | None:
         return None
     base = NEUTRAL if kind < 4 else None
     if base is not None:
-        return base + dice.normal(0, (0.2, 5.0, 60.0)[kind - 1], (468, 3)).astype(np.float32)
+        return np.asarray(base + dice.normal(0, (0.2, 5.0, 60.0)[kind - 1], (468, 3)), np.float32)
     if kind == 4:
         return np.full((468, 3), 7.0, np.float32)
     if kind == 5:

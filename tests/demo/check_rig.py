@@ -59,6 +59,7 @@ class Rig:
         *,
         first: Sequence[Gesture] = (),
         without: Sequence[Gesture] = (),
+        kind: CheckKind = CheckKind.VISUAL,
     ) -> None:
         self.attempts: list[AttemptOver] = []
         self.now = 100.0
@@ -71,13 +72,14 @@ class Rig:
         self._tools = check_tools(CheckConfig(), None)
         self._dice = Dice(seed, first)
         self._without = frozenset(without)
+        self._kind = kind
         self._last: ImageArray | None = None
         self.check = self._begun()
 
     def _begun(self) -> Check:
         tools = self._tools
         return Check(
-            CheckKind.VISUAL,
+            self._kind,
             "en",
             drawing=tools.drawing,
             judges={g: judge for g, judge in tools.judges.items() if g not in self._without},

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from guard.challenge.commands import Answer, Gesture, Result
+from guard.challenge.commands import Answer, CheckKind, Gesture, Result
 from guard.challenge.light_code import draw_light
 from guard.demo.puppet import Puppet
 from guard.demo.puppet_actor import Actor, Performer
@@ -78,3 +78,17 @@ def test_who_cheats_never_passes_and_fails_for_good(
     rig.run(120.0)
     assert [attempt.result for attempt in rig.attempts] == [Result.FAIL] * 3
     assert not rig.attempts[-1].again
+
+
+def test_a_hand_and_a_far_turn_pass_who_does_them_and_fail_who_only_talks(
+    puppet: Puppet, models: FaceModels
+) -> None:
+    rig = Rig(puppet, models, Actor(14), seed=14, kind=CheckKind.OCCLUSION)
+    rig.run(60.0, attempts=1)
+    attempt = rig.attempts[0]
+    assert attempt.result is Result.PASS, (attempt.reason, attempt.commands)
+    asked = {command.command.gesture for command in attempt.commands}
+    assert asked <= {Gesture.COVER_MOUTH, Gesture.COVER_EYE, Gesture.TURN_LEFT, Gesture.TURN_RIGHT}
+    rig = Rig(puppet, models, Ignores(15), seed=15, kind=CheckKind.OCCLUSION)
+    rig.run(60.0, attempts=1)
+    assert rig.attempts[0].result is Result.FAIL
