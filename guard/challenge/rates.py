@@ -54,18 +54,18 @@ class Rates:
 
 # RENDERED person (seeds of ``benchmarks.gestures``) and the windows of the two genuine demo clips
 RATES: Mapping[Gesture, Rates] = {
-    Gesture.TURN_LEFT: Rates(6, 6, 0, 127, 0.6070, 0.0233),
-    Gesture.TURN_RIGHT: Rates(6, 6, 0, 127, 0.6070, 0.0233),
-    Gesture.TILT_LEFT: Rates(6, 6, 0, 127, 0.6070, 0.0233),
-    Gesture.TILT_RIGHT: Rates(6, 6, 0, 127, 0.6070, 0.0233),
-    Gesture.LOOK_UP: Rates(6, 6, 0, 127, 0.6070, 0.0233),
-    Gesture.LOOK_DOWN: Rates(6, 6, 1, 127, 0.6070, 0.0368),
-    Gesture.BLINK_TWICE: Rates(6, 6, 0, 127, 0.6070, 0.0233),
-    Gesture.OPEN_MOUTH: Rates(5, 5, 0, 128, 0.5493, 0.0231),
-    Gesture.MOVE_CLOSER: Rates(5, 5, 0, 126, 0.5493, 0.0235),
-    Gesture.COVER_MOUTH: Rates(5, 5, 0, 124, 0.5493, 0.0239),
-    Gesture.COVER_EYE: Rates(5, 5, 0, 124, 0.5493, 0.0239),
-    Gesture.FOLLOW_DOT: Rates(8, 8, 0, 81, 0.6877, 0.0363),
+    Gesture.TURN_LEFT: Rates(12, 12, 0, 202, 0.7791, 0.0147),
+    Gesture.TURN_RIGHT: Rates(12, 12, 1, 202, 0.7791, 0.0233),
+    Gesture.TILT_LEFT: Rates(12, 12, 0, 202, 0.7791, 0.0147),
+    Gesture.TILT_RIGHT: Rates(12, 12, 0, 202, 0.7791, 0.0147),
+    Gesture.LOOK_UP: Rates(12, 12, 0, 202, 0.7791, 0.0147),
+    Gesture.LOOK_DOWN: Rates(12, 12, 1, 202, 0.7791, 0.0233),
+    Gesture.BLINK_TWICE: Rates(10, 12, 0, 202, 0.5619, 0.0147),
+    Gesture.OPEN_MOUTH: Rates(11, 12, 0, 202, 0.6613, 0.0147),
+    Gesture.MOVE_CLOSER: Rates(12, 12, 0, 200, 0.7791, 0.0149),
+    Gesture.COVER_MOUTH: Rates(12, 12, 0, 198, 0.7791, 0.0150),
+    Gesture.COVER_EYE: Rates(12, 12, 0, 198, 0.7791, 0.0150),
+    Gesture.FOLLOW_DOT: Rates(12, 12, 0, 111, 0.7791, 0.0266),
 }
 
 
