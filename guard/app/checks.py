@@ -39,8 +39,8 @@ from guard.signalling.session import Session
 from guard.signalling.sessions import Sessions
 from guard.workers.wire import Message
 
-# longer than any check: an analysis process that says nothing more has lost it
-MAX_CHECK_S = 420.0
+# longer than any check with every repeat: one that is not over by then is lost
+MAX_CHECK_S = 1200.0
 MUTUAL_S = 120.0
 
 
@@ -303,8 +303,11 @@ class Checks:
     # -- ending
 
     def _give_up(self, running: _Running, reason: str) -> None:
-        if self._running.get(running.who) is running:
-            self._finish(running, "inconclusive", reason)
+        if self._running.get(running.who) is not running:
+            return
+        if running.kind != "mutual":  # it must not end there on its own, unrecorded
+            self._tell(running, "check_cancel", reason=reason)
+        self._finish(running, "inconclusive", reason)
 
     def _finish(self, running: _Running, result: str, reason: str) -> None:
         """End a check that the analysis process did not end."""

@@ -311,10 +311,11 @@ class Application:
     def _attempt_over(self, session: str, participant: str, kind: str, result: str, again: bool) -> None:
         if not any(found.drill for found in self.sessions if found.id == session):
             self.metrics.challenge(kind, result)
-        if not again and result == "fail":
+        if again or kind == "mutual":  # codes that differ say something of the agent, not of the customer
+            return
+        if result == "fail":
             self.calls.check_failed(session, participant)
-        if not again:
-            self.playbooks.check_over(session, participant, result)
+        self.playbooks.check_over(session, participant, result)
 
     def _record_failed(self, session: str, kind: str, error: GuardError) -> None:
         """A record is lost: loud, since what is claimed later rests on it."""

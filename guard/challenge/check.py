@@ -10,8 +10,9 @@ Rules, all in this file:
    sequential test says so; until then further commands are asked, ``most_commands`` at most. A screen
    light too weak to be seen, as in daylight, is replaced by another command. A check of light or words
    alone asks for one code, or three words, and for others where one is not enough.
-3. A failed attempt is repeated with other commands; the third is the negative result. An inconclusive
-   one is repeated ``repeats`` times and counts as an attempt of its own.
+3. A failed attempt is repeated with other commands; the third is the negative result, also when the
+   person left the check between them. An inconclusive one is repeated ``repeats`` times and counts as an
+   attempt of its own.
 4. A person who asks for other commands gets another attempt, which takes nothing from the three; while
    they choose, nothing is asked.
 5. What was asked is never asked again in the session; when nothing is left the check is inconclusive.
@@ -95,7 +96,7 @@ class Check:
         self._recogniser = recogniser
         self._claims_llr = max(0.0, claims_llr)
         self._phase = _Phase.WAITING
-        self._attempt, self._failed, self._unclear, self._changes = 1, 0, 0, 0
+        self._attempt, self._unclear, self._changes = 1, 0, 0
         self._choosing = False
         self._queue: deque[Command] = deque()
         self._asked: list[Asked] = []
@@ -297,15 +298,21 @@ class Check:
 
     def _end(self, result: Result, reason: str, now: float, *, counts: bool = True) -> list[Output]:
         config = self._config
-        self._failed += result is Result.FAIL
-        again = result is Result.FAIL and self._failed < config.attempts
+        used = self._used
+        used.failed += result is Result.FAIL
+        again = result is Result.FAIL and used.failed < config.attempts
         if result is Result.FAIL and not again:
             reason = "three_attempts_failed" if config.attempts == 3 else "attempts_failed"
         if result is Result.INCONCLUSIVE:
             again = not counts or self._unclear < config.repeats
             self._unclear += counts
+        elif not again:
+            used.failed = 0
         ended = AttemptOver(self._attempt, result, reason, tuple(self._asked), self._needs, again)
         self._asked, self._after, self._voice = [], [], []
+        for command in self._queue:  # drawn and never shown: they can still be asked
+            used.gestures.discard(command.gesture)
+            used.words.difference_update(command.words)
         self._queue.clear()
         self._choosing = False
         self._phase = _Phase.WAITING if again else _Phase.OVER

@@ -59,10 +59,15 @@ class Exhausted(Exception):
 
 @dataclass(slots=True)
 class Used:
-    """What one participant of one session has been asked so far; it outlives the check."""
+    """What one participant of one session has been asked so far; it outlives the check.
+
+    ``failed`` counts the failed attempts since the last check that came to a result, so that nobody wins
+    new attempts by leaving a check and coming back.
+    """
 
     gestures: set[Gesture] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

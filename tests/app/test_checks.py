@@ -332,3 +332,15 @@ async def test_needs_named_at_the_start_reach_the_draw_and_no_record(desk: Desk)
     desk.checks.start(*who, language="ru", by="agent", needs=["no_hands"])
     assert desk.analysis.told[0]["needs"] == ["no_hands"]
     assert "no_hands" not in json.dumps([body for _, _, body in desk.notebook.written])
+
+
+async def test_a_lost_check_is_ended_in_the_other_process_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guard.app.checks.MAX_CHECK_S", 0.0)
+    check = desk.start()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert (desk.analysis.told[-1]["type"], desk.analysis.told[-1]["id"]) == ("check_cancel", check)
+    (event,) = [e for e in await desk.seen_by("agent") if e["type"] == "challenge"]
+    assert (event["result"], event["reason"]) == ("inconclusive", "check_lost")

@@ -13,7 +13,7 @@ from guard.config import load_settings
 from guard.evidence.keys import PUBLIC_NAME
 from guard.signalling.check_messages import ClientMessage, ComparedMessage
 from guard.signalling.session import NewParticipant
-from guard.types import Role
+from guard.types import Role, State
 from tests.evidence.support import records
 
 
@@ -35,6 +35,8 @@ async def test_a_check_in_a_session_leaves_closed_records_that_verify(tmp_path: 
         served.checks.page_says(
             session.id, "customer", ComparedMessage(type="compared", id=check, same=False)
         )
+        served.calls.analysis_up()
+        assert session.participant("customer").state is State.UNDECIDED, "the code doubts the agent"
     finally:
         await served.stop()
     path = tmp_path / "data" / "records" / f"{session.id}.jsonl"

@@ -361,3 +361,25 @@ def test_a_light_check_asks_for_a_second_code_where_the_page_is_in_doubt() -> No
         assert (over.result, len(over.commands)) == (Result.PASS, 2)
     finally:
         LLR.update(strong)
+
+
+def test_leaving_a_check_wins_no_new_attempts() -> None:
+    used = Used()
+    first, _ = make([X, X], used=used)
+    run(first, until_s=100.0 + 26.0)
+    assert used.failed == 2
+    first.cancel("participant_left", 127.0)
+    second, _ = make([X], used=used)
+    (over,) = attempts(run(second))
+    assert (over.result, over.again, over.reason) == (Result.FAIL, False, "three_attempts_failed")
+    third, _ = make([X, M, M, M], used=used)
+    assert attempts(run(third))[0].again, "a check that came to its end leaves nothing behind"
+
+
+def test_what_was_drawn_and_never_shown_can_still_be_asked() -> None:
+    used = Used()
+    check, _ = make([X, X, X], used=used)
+    found = attempts(run(check))
+    shown = {asked.command.gesture for over in found for asked in over.commands}
+    assert len(shown) == 3
+    assert used.gestures == shown
