@@ -96,6 +96,9 @@ class FusionStage(Protocol):
     def lapse(self) -> None:
         """Nothing comes from the participant any more: what was heard and seen counts no longer."""
 
+    def fork(self, participant: str) -> FusionStage:
+        """Return one about ``participant`` that has taken the same scores and goes its own way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stages:
@@ -204,6 +207,23 @@ class Pipeline:
         self._verdicts.pop(who, None)
         for kind in Kind:
             key = TrackKey(session, participant, kind)
+    def fork(self, session: str, participant: str, name: str) -> bool:
+        """Judge ``name`` from here on too, by its own media and what is known of a participant so far.
+
+        A state that waits for a person is not taken over: the evidence about ``name`` starts afresh then.
+
+        Returns:
+            False where nothing of the participant was ever pushed; then nothing is done.
+        """
+        fusion, last = self._fusions.get((session, participant)), self._verdicts.get((session, participant))
+        if fusion is None:
+            return False
+        other = fusion.fork(name)
+        if last is not None and last.state in (State.SUSPECT, State.SPOOF):
+            other.acknowledge(last.at_s)
+        self._fusions[session, name] = other
+        return True
+
             self._audio.pop(key, None)
             self._faces.pop(key, None)
             for lane in self._lanes[kind]:
