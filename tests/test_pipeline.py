@@ -108,6 +108,11 @@ class Threshold:
     def lapse(self) -> None:
         self.scores.clear()
 
+    def fork(self, participant: str) -> Threshold:
+        other = Threshold(self.who[0], participant)
+        other.scores = list(self.scores)
+        return other
+
 
 def build(
     verdicts: list[Verdict], scored: list[Score] | None = None, video: Sequence[Detector] = ()
@@ -189,6 +194,34 @@ def test_participants_do_not_mix() -> None:
     pipeline.push(frame(0.25))
     pipeline.push(frame(0.75, key=TrackKey("s", "q", Kind.AUDIO)))
     assert {v.participant: v.state for v in verdicts} == {"p": State.BONA_FIDE, "q": State.SPOOF}
+
+
+def test_somebody_judged_beside_a_participant_begins_with_their_evidence_and_leaves_theirs_alone() -> None:
+    verdicts: list[Verdict] = []
+    pipeline, _ = build(verdicts)
+    assert not pipeline.fork("s", "p", "p+"), "nothing of the participant was ever pushed"
+    pipeline.push(frame(0.25))
+    assert pipeline.fork("s", "p", "p+")
+    beside = TrackKey("s", "p+", Kind.AUDIO)
+    pipeline.scored([Score(beside, Signal.VOICE_SPOOF, 0.0, 4.0, None, "too_little_speech")])
+    assert (verdicts[-1].participant, verdicts[-1].llr) == ("p+", 0.25)
+    pipeline.push(frame(0.75, key=beside))
+    assert (verdicts[-1].participant, verdicts[-1].state) == ("p+", State.SPOOF)
+    pipeline.scored([Score(AUDIO, Signal.VOICE_SPOOF, 4.0, 8.0, None, "too_little_speech")])
+    assert (verdicts[-1].participant, verdicts[-1].state, verdicts[-1].llr) == ("p", State.BONA_FIDE, 0.25)
+    pipeline.forget("s", "p+")
+    pipeline.scored([Score(beside, Signal.VOICE_SPOOF, 0.0, 4.0, 0.9)])
+    assert verdicts[-1].participant == "p", "nothing of the one beside them is kept"
+
+
+def test_what_waits_for_a_person_is_not_taken_over_by_the_one_beside_them() -> None:
+    verdicts: list[Verdict] = []
+    pipeline, _ = build(verdicts)
+    pipeline.push(frame(0.75))
+    pipeline.fork("s", "p", "p+")
+    beside = TrackKey("s", "p+", Kind.AUDIO)
+    pipeline.scored([Score(beside, Signal.VOICE_SPOOF, 0.0, 4.0, None, "too_little_speech")])
+    assert (verdicts[-1].state, verdicts[-1].llr) == (State.UNDECIDED, None)
 
 
 def test_suspicion_makes_the_voice_be_looked_at_more_often() -> None:

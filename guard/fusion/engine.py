@@ -30,6 +30,7 @@ Rules, all in this file:
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
@@ -98,6 +99,12 @@ class Fusion:
         self._signals[score.signal].push(score)
         if score.llr is not None:
             self._scores.append(score)
+
+    def fork(self, participant: str) -> Fusion:
+        """Return an engine about ``participant`` that has taken the same scores and goes its own way."""
+        other = copy.deepcopy(self)
+        other._participant = participant
+        return other
 
     def note_check(self, result: CheckResult, at_s: float) -> None:
         """Take the result of a whole active check, not of one attempt.

@@ -337,6 +337,9 @@ def test_a_shared_screen_without_a_face_gives_no_score_but_the_reason() -> None:
         def lapse(self) -> None:
             scores.clear()
 
+        def fork(self, participant: str) -> Kept:
+            raise AssertionError(f"nobody plays {participant} here")
+
     scores: list[Score] = []
 
     def sink(found: Sequence[Score]) -> None:

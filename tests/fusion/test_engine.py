@@ -319,3 +319,19 @@ def test_a_signal_nobody_asked_for_explains_no_lack_of_evidence() -> None:
     unasked = Score(AUDIO, Signal.VOICE_MATCH, 0.0, 4.0, None, "no_enrolment")
     assert feed(Fusion("s1", "cust"), [noisy, unasked]).reasons == ("too_noisy",)
     assert feed(Fusion("s1", "cust"), [unasked]).reasons == ("no_evidence",)
+
+
+def test_a_fork_begins_with_the_same_evidence_and_neither_changes_the_other() -> None:
+    engine = fusion()
+    before = feed(engine, [*voices(4, 40, -2.0), *faces(2.0, 40.0, -2.0)])
+    other = engine.fork("stand-in")
+    assert other.verdict(40.0).participant == "stand-in"
+    assert other.verdict(40.0).llr == before.llr
+    spoofed = feed(other, [*voices(42, 60, 4.0), *faces(40.2, 60.0, 4.0)])
+    assert spoofed.state is State.SPOOF
+    after = engine.verdict(40.0)
+    assert (after.participant, after.state, after.llr) == ("cust", before.state, before.llr)
+    assert after.signals == before.signals
+    other.acknowledge(60.0)
+    more = [*voices(42, 60, -2.0), *faces(40.2, 60.0, -2.0)]
+    assert feed(engine, more).state is State.BONA_FIDE
