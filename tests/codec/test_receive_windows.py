@@ -9,7 +9,11 @@ import pytest
 
 from guard.codec.encode import encode_opus
 from guard.codec.receive import ReceiveStats, TrackReceiver
-from guard.types import AudioFrame, AudioWindow, Kind, TapPacket, TrackKey, WindowSkip
+from guard.detectors.onnx import Batch, Outputs
+from guard.detectors.voice_spoof import VoiceReading, VoiceSpoof
+from guard.fusion.calibration import BinnedLogistic, Logistic
+from guard.media.channel import MAX_CONCEALED_RATIO
+from guard.types import AudioFrame, AudioWindow, Finding, Kind, TapPacket, TrackKey, WindowSkip
 from guard.windows.audio import AudioWindows
 from tests.windows.test_audio_windows import voice
 
@@ -18,11 +22,23 @@ SECONDS = 30
 PACKETS = encode_opus(voice(SECONDS, 48_000))
 
 
-def through(lost: set[int]) -> tuple[list[AudioWindow], list[WindowSkip], ReceiveStats]:
+ALL, LOSSY = Logistic(1.0, 0.25, 5.0), Logistic(1.0, -0.5, 5.0)
+
+
+class Silent:
+    """A scripted model whose raw score is always 0: the llr tells which line was taken."""
+
+    def run(self, batch: Batch) -> Outputs:
+        return Outputs(np.zeros(len(batch), np.float32), {})
+
+
+def through(
+    lost: set[int], payloads: list[bytes] = PACKETS
+) -> tuple[list[AudioWindow], list[WindowSkip], ReceiveStats]:
     receiver, windows = TrackReceiver(KEY, "opus"), AudioWindows(KEY)
     packets = [
         TapPacket(KEY, "opus", n, n * 960, False, n * 0.02, payload)
-        for n, payload in enumerate(PACKETS)
+        for n, payload in enumerate(payloads)
         if n not in lost
     ]
     frames = [frame for packet in packets for frame in receiver.push(packet)] + receiver.flush()
@@ -71,3 +87,18 @@ def test_a_whole_call_is_scored_without_a_word_of_loss() -> None:
     assert all(window.quality.concealed_ratio == 0.0 for window in windows)
     assert {skip.reason for skip in skips} <= {"too_short"}
     assert stats.concealed_s == 0.0 and stats.lost == 0
+
+
+def test_a_call_that_loses_packets_is_calibrated_as_one_that_does() -> None:
+    # a hiss as loud as that of a microphone, so that the line is wide
+    hiss = np.random.default_rng(7).standard_normal(SECONDS * 48_000).astype(np.float32) * 1e-2
+    packets = encode_opus(voice(SECONDS, 48_000) + hiss)
+    bins = {}
+    for loss_ratio in (0.0, 0.05):
+        windows, _, _ = through(at_random(loss_ratio), packets)
+        lossy = [w for w in windows if w.quality.concealed_ratio > MAX_CONCEALED_RATIO]
+        assert len(lossy) == (len(windows) if loss_ratio else 0)
+        detector = VoiceSpoof(Silent(), VoiceReading(BinnedLogistic(ALL, {"lossy": LOSSY})))
+        found = detector.score(np.stack([w.samples for w in windows]), windows)
+        bins[loss_ratio] = {round(one.llr, 3) for one in found if isinstance(one, Finding)}
+    assert bins == {0.0: {ALL.b}, 0.05: {LOSSY.b}}

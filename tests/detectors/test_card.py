@@ -114,6 +114,10 @@ name = "noisy"
 a = 0.4
 b = 0.2
 limit_llr = 2.0
+[[calibration.bins]]
+name = "lossy"
+a = 0.7
+b = 0.1
 """
 
 
@@ -122,7 +126,11 @@ def test_card_names_outputs_gates_and_the_calibration_of_bins_and_seconds(tmp_pa
     assert card.outputs == {"content": (4,), "quality": (), "timeline": (8,)}
     assert card.gates == Gates(max_music=0.6, min_quality=2.2)
     assert card.second == Logistic(0.5, 0.1, 1.5)
-    assert card.bins == {"narrow": Logistic(0.8, -0.3, 5.0), "noisy": Logistic(0.4, 0.2, 2.0)}
+    assert card.bins == {
+        "narrow": Logistic(0.8, -0.3, 5.0),
+        "noisy": Logistic(0.4, 0.2, 2.0),
+        "lossy": Logistic(0.7, 0.1, 5.0),
+    }
     assert card.calibrations.default == card.calibration
 
 

@@ -8,6 +8,7 @@ does not switch libopus' DTX on, so ``silent`` chooses the packets that are not 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import numpy as np
@@ -18,6 +19,27 @@ RATE = 16_000
 ARRIVED, LOST, UNSENT = 0, 1, 2
 # libopus sends nothing after 10 packets of silence, and one packet in 20 while it lasts (silk/define.h)
 DTX_AFTER, DTX_EVERY = 10, 20
+
+
+@dataclass(frozen=True)
+class Received:
+    """What the far end of a call plays: ``samples`` float32 (N,) at 16 kHz, and which of them it invented.
+
+    ``concealed`` is bool (N,), true where they stand for a lost packet. A packet that DTX never sent is not
+    lost: a call gets silence there, and no window of it counts as concealed.
+    """
+
+    samples: np.ndarray
+    concealed: np.ndarray
+
+    @classmethod
+    def whole(cls, samples: np.ndarray) -> Received:
+        """Return samples of which nothing was lost."""
+        return cls(samples.astype(np.float32), np.zeros(len(samples), bool))
+
+    def after(self, earlier: Received) -> Received:
+        """Return this, with what an earlier leg of the same call had lost already."""
+        return Received(self.samples, self.concealed | earlier.concealed)
 
 
 @dataclass(frozen=True)
@@ -41,7 +63,12 @@ FORMS = {
 AMR_RATES = (4_750, 5_900, 7_400, 10_200, 12_200)
 
 
-def code(
+def code(x: np.ndarray, codec: str, **how: Any) -> np.ndarray:
+    """Return the samples that ``transmit`` gives."""
+    return transmit(x, codec, **how).samples
+
+
+def transmit(
     x: np.ndarray,
     codec: str,
     *,
@@ -51,8 +78,8 @@ def code(
     hide: str = "fade",
     options: dict[str, str] | None = None,
     dtx: bool = False,
-) -> np.ndarray:
-    """Return 16 kHz samples after encoding and decoding.
+) -> Received:
+    """Return 16 kHz samples after encoding and decoding, and which of them were lost on the way.
 
     Args:
         x: float samples at 16 kHz in [-1, 1].
@@ -73,9 +100,14 @@ def code(
     encoder, packets, step = _encode(form, pcm, options or {}, bit_rate)
     lost = bursts(len(packets), loss, rng) if loss and rng is not None else np.zeros(len(packets), bool)
     unsent = silent(pcm, len(packets), step) if dtx else np.zeros(len(packets), bool)
-    y = _decode(form, encoder, packets, np.where(unsent, UNSENT, lost.astype(int)), (step, hide))
+    fate = np.where(unsent, UNSENT, lost.astype(int))
+    y, concealed = _decode(form, encoder, packets, fate, (step, hide))
+    # which sample of the codec's own rate each of ours lies in; past its end nothing was sent
+    place = np.arange(len(x)) * form.rate // RATE
+    concealed = np.append(concealed, False)[np.minimum(place, len(concealed))]
     y = y if form.rate == RATE else soxr.resample(y, form.rate, RATE)
-    return np.pad(y, (0, max(0, len(x) - len(y))))[: len(x)].astype(np.float32)
+    y = np.pad(y, (0, max(0, len(x) - len(y))))[: len(x)].astype(np.float32)
+    return Received(y, concealed)
 
 
 def bursts(count: int, loss: float, rng: np.random.Generator) -> np.ndarray:
@@ -114,8 +146,10 @@ def _encode(form: Form, pcm: np.ndarray, options: dict[str, str], bit_rate: int 
     return encoder, packets, step
 
 
-def _decode(form: Form, encoder, packets: list, fate: np.ndarray, how: tuple[int, str]) -> np.ndarray:
-    """Return the samples at the codec's rate.
+def _decode(
+    form: Form, encoder, packets: list, fate: np.ndarray, how: tuple[int, str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the samples at the codec's rate, and bool for each, true where its packet was lost.
 
     ``fate`` has one number for each packet (ARRIVED, LOST, UNSENT); ``how`` is their length and the hiding.
     """
@@ -148,10 +182,10 @@ def _decode(form: Form, encoder, packets: list, fate: np.ndarray, how: tuple[int
             samples = decoded(packet)
             last = np.resize(samples, step) if len(samples) else last
             out.append(samples)
-    return np.concatenate(out)
+    return np.concatenate(out), np.repeat(fate == LOST, [len(part) for part in out])
 
 
-def opus_call(x: np.ndarray, rng: np.random.Generator, *, loss: float, top_rate: int = 32) -> np.ndarray:
+def opus_call(x: np.ndarray, rng: np.random.Generator, *, loss: float, top_rate: int = 32) -> Received:
     """Return one Opus call as browsers make it: 8 to ``top_rate`` kbit/s, at times DTX and FEC."""
     rates = [r for r in (8, 10, 12, 16, 20, 24, 24, 28, 32, 40) if r <= top_rate]
     options = {"compression_level": str(rng.choice([3, 5, 9]))}
@@ -163,10 +197,10 @@ def opus_call(x: np.ndarray, rng: np.random.Generator, *, loss: float, top_rate:
         options["vbr"] = "off"
     hide = "conceal" if rng.random() < 0.85 else str(rng.choice(["fade", "repeat", "empty"]))
     rate = int(rng.choice(rates)) * 1000
-    return code(x, "libopus", bit_rate=rate, loss=loss, rng=rng, hide=hide, options=options, dtx=dtx)
+    return transmit(x, "libopus", bit_rate=rate, loss=loss, rng=rng, hide=hide, options=options, dtx=dtx)
 
 
-def telephone(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def telephone(x: np.ndarray, rng: np.random.Generator) -> Received:
     """Return one call over a telephone network: its band, its codec, sometimes lost frames."""
     kind = str(
         rng.choice(["pcm_mulaw", "pcm_alaw", "g723_1", "amr_nb", "amr_wb"], p=[0.3, 0.3, 0.05, 0.2, 0.15])
@@ -176,10 +210,10 @@ def telephone(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if kind == "amr_wb":
         x = band(x, 50, 7000)
         rate = int(rng.choice([9, 12, 14, 16])) * 1000
-        return code(x, "libopus", bit_rate=rate, loss=loss, rng=rng, hide="conceal")
+        return transmit(x, "libopus", bit_rate=rate, loss=loss, rng=rng, hide="conceal")
     x = band(x, 300, 3400) if kind == "amr_nb" or rng.random() < 0.6 else x
     bit_rate = int(rng.choice(AMR_RATES)) if kind == "amr_nb" else None
-    return code(x, kind, bit_rate=bit_rate, loss=loss, rng=rng, hide=hide)
+    return transmit(x, kind, bit_rate=bit_rate, loss=loss, rng=rng, hide=hide)
 
 
 def band(x: np.ndarray, low_hz: float, high_hz: float) -> np.ndarray:

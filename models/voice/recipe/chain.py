@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 import soxr
-from call_codecs import code, opus_call, telephone
+from call_codecs import Received, code, opus_call, telephone, transmit
 from device import browser, coloured, microphone, rms, room, trimmed
 from material import draw
 
-__all__ = ["RATE", "WINDOW", "augment", "code", "fit", "through_call"]
+__all__ = ["RATE", "WINDOW", "Received", "augment", "code", "fit", "through_call"]
 
 RATE, WINDOW = 16_000, 64_000
 
@@ -26,10 +26,8 @@ def fit(x: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
     return x[start : start + WINDOW].astype(np.float32)
 
 
-def augment(
-    x: np.ndarray, rng: np.random.Generator, split: str = "train", least_db: float = 0.0
-) -> np.ndarray:
-    """Return float32 (64000,): one random call of the clip; both classes use this very function.
+def augment(x: np.ndarray, rng: np.random.Generator, split: str = "train", least_db: float = 0.0) -> Received:
+    """Return 64000 samples: one random call of the clip; both classes use this very function.
 
     Args:
         x: float samples at 16 kHz.
@@ -69,8 +67,8 @@ def noisy(x: np.ndarray, rng: np.random.Generator, split: str = "train", least_d
     return x + draw(kind, len(x), rng, split) * rms(x) * 10 ** (-snr_db / 20)
 
 
-def through_call(x: np.ndarray, rng: np.random.Generator, hard: bool = True) -> np.ndarray:
-    """Return float32 (64000,): what a microphone picked up, after device, browser, level and codec.
+def through_call(x: np.ndarray, rng: np.random.Generator, hard: bool = True) -> Received:
+    """Return 64000 samples: what a microphone picked up, after device, browser, level and codec.
 
     A call that is not ``hard`` has no noise suppression and, on a telephone leg, no codec but G.711.
     """
@@ -87,13 +85,13 @@ def through_call(x: np.ndarray, rng: np.random.Generator, hard: bool = True) -> 
     x = _set_level(x, rng)
     kind = rng.choice(["none", "opus", "loss", "phone", "g722"], p=[0.17, 0.36, 0.22, 0.2, 0.05])
     if kind == "g722":
-        return code(x, "g722")
+        return transmit(x, "g722")
     if kind == "phone":
-        x = telephone(x, rng) if hard else code(x, str(rng.choice(["pcm_mulaw", "pcm_alaw"])))
+        leg = telephone(x, rng) if hard else transmit(x, str(rng.choice(["pcm_mulaw", "pcm_alaw"])))
         # a gateway codes it again
-        return opus_call(x, rng, loss=0.0) if rng.random() < 0.4 else x
+        return opus_call(leg.samples, rng, loss=0.0).after(leg) if rng.random() < 0.4 else leg
     if kind == "none":
-        return x.astype(np.float32)
+        return Received.whole(x)
     return opus_call(x, rng, loss=float(rng.uniform(0.01, 0.15)) if kind == "loss" else 0.0)
 
 
@@ -105,9 +103,9 @@ def _set_level(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(x, -1, 1)
 
 
-def _nearly_clean(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _nearly_clean(x: np.ndarray, rng: np.random.Generator) -> Received:
     """Return ``x`` at another level, half of the time after a good Opus call."""
     x = _set_level(x, rng)
     if rng.random() < 0.5:
-        return code(x, "libopus", bit_rate=int(rng.choice([24, 32, 40])) * 1000)
-    return x.astype(np.float32)
+        return transmit(x, "libopus", bit_rate=int(rng.choice([24, 32, 40])) * 1000)
+    return Received.whole(x)

@@ -75,7 +75,7 @@ def several(groups: dict[bool, dict[str, list[Path]]], rng: Rng, split: str) -> 
         names.append(name)
     total = room(total, rng) if rng.random() < 0.3 else total
     total = noisy(total, rng, split, 10.0) if rng.random() < 0.4 else total
-    return "+".join(names), through_call(total, rng)
+    return "+".join(names), through_call(total, rng).samples
 
 
 def music(groups: dict[bool, dict[str, list[Path]]], rng: Rng, split: str) -> tuple[str, np.ndarray]:
@@ -85,7 +85,7 @@ def music(groups: dict[bool, dict[str, list[Path]]], rng: Rng, split: str) -> tu
         voice = fit(pick(groups[False], rng)[1], rng)
         x = x + voice / rms(voice) * 10 ** (-rng.uniform(10, 18) / 20)
     x = room(x, rng) if rng.random() < 0.25 else x
-    return "music", through_call(x, rng)
+    return "music", through_call(x, rng).samples
 
 
 def noise(_: dict[bool, dict[str, list[Path]]], rng: Rng, split: str) -> tuple[str, np.ndarray]:
@@ -102,7 +102,7 @@ def noise(_: dict[bool, dict[str, list[Path]]], rng: Rng, split: str) -> tuple[s
         x = draw(kind, WINDOW, rng, split)
         if rng.random() < 0.3:
             x = x + draw("noise", WINDOW, rng, split) * 10 ** (-rng.uniform(0, 15) / 20)
-    return kind, through_call(x / rms(x), rng)
+    return kind, through_call(x / rms(x), rng).samples
 
 
 def at_snr(kind: str, snr_db: float) -> Callable[[np.ndarray, Rng], np.ndarray]:
@@ -114,7 +114,7 @@ CONDITIONS: dict[str, Callable[[np.ndarray, Rng], np.ndarray]] = {
     "clean": lambda x, _: x,
     "opus_24k": lambda x, _: code(x, "libopus", bit_rate=24_000),
     "opus_24k_loss_5": lambda x, rng: code(x, "libopus", bit_rate=24_000, loss=0.05, rng=rng, hide="conceal"),
-    "telephone": telephone,
+    "telephone": lambda x, rng: telephone(x, rng).samples,
     "browser": browser,
     "room": room,
     "noise_15_db": at_snr("noise", 15),
@@ -132,7 +132,7 @@ def chain_windows(split: str, label: int) -> Iterator[tuple[Row, np.ndarray]]:
         make = makers[label]
         if make is None:
             group, x = pick(groups[n % 2 == 1], rng)
-            yield (label, split, group, "chain", str(n % 2)), augment(x, rng, split, 5.0)
+            yield (label, split, group, "chain", str(n % 2)), augment(x, rng, split, 5.0).samples
         else:
             group, x = make(groups, rng, split)
             yield (label, split, group, "chain", ""), x

@@ -16,6 +16,7 @@ import torch
 from data import cache
 from head import FEATURES, SEGMENTS, segment_features
 from trunk import Trunk, load_trunk
+from windows import window_files
 
 BATCH = 32
 
@@ -53,7 +54,7 @@ def main() -> None:
     part, of = (int(n) for n in sys.argv[1:3]) if len(sys.argv) > 2 else (0, 1)
     (cache() / "pooled").mkdir(exist_ok=True)
     trunk = load_trunk(cache() / "whisper-base.bin")
-    files = sorted((cache() / "windows").glob("*.npy"), key=lambda p: -p.stat().st_size)
+    files = sorted(window_files(), key=lambda p: -p.stat().st_size)
     for source in files[part::of]:
         pool(trunk, source)
 
