@@ -1,0 +1,148 @@
+"""Judge the convolutional nets beside the shipped heads, on windows that neither has heard; writes ../cnn.md.
+
+    python cnn_judge.py        after cnn.py and heads.py; reads CACHE/cnn, keeps its scores there
+
+**The rule, fixed and committed before anything was measured.** The same held-out windows as rotate.py, the
+same draws of whole engines and sources for every row. The first question is one: does the mean of the
+heads' and the net's scores (``alone``), each standardised on a sample of the fold's own training windows,
+equal weights, have a lower EER over all held-out windows than the heads alone? It goes into the shipped
+model only if the 95 % interval of that paired difference excludes 0. The three other rows (net alone,
+distilled net alone, heads and distilled net) are three further tries: each counts only if its 98.3 %
+interval excludes 0. `val` is not read.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from clips import Item, training_items
+from cnn import KINDS, folder, load_net
+from cnn_spectra import Fine
+from folds import FOLDS, folds_of, weights_of
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+from guard.evaluation.metrics import draws, eer, percentile_interval, tpr_at_fa
+
+ROUNDS, SAMPLE, MAX_FA = 1000, 1000, 0.05
+FIRST, OTHERS = 0.95, 1 - 0.05 / 3
+OUT = Path(__file__).resolve().parent.parent / "cnn.md"
+LABELS = {
+    "heads": "the shipped heads (three a fold)",
+    "heads+alone": "heads and net, equal weights (the question)",
+    "alone": "the net alone",
+    "distilled": "the distilled net alone",
+    "heads+distilled": "heads and distilled net, equal weights",
+}
+INTRODUCTION = """# A convolutional net beside the heads
+
+Written by `recipe/cnn_judge.py` (`make -C models/voice cnn`). Leave-engine-out as in `rotation.md`: **n =
+{windows} windows of {engines} engines and {sources} sources of genuine speech** in every row, judged by
+nets and heads that heard none of them. Intervals are over engines and sources, {rounds} draws, the same for
+every row; the rule by which it is judged stands in `recipe/cnn_judge.py` and was committed before the first
+figure. `val` was not read.
+"""
+
+
+def net_scores(kind: str, fine: Fine, rows: list[np.ndarray], sample: list[np.ndarray]) -> list[np.ndarray]:
+    """Return, fold by fold, raw scores of the held-out rows and then of the sample of training rows."""
+    found = []
+    for k in range(FOLDS):
+        kept = folder() / f"scores-{kind}-{k}.npy"
+        if not kept.exists():
+            net, both = load_net(kind, k), np.concatenate([rows[k], sample[k]])
+            with torch.inference_mode():
+                parts = [net(fine.windows(part)) for part in np.array_split(both, len(both) // 32 + 1)]
+            np.save(kept, torch.cat(parts).numpy())
+        found.append(np.load(kept).astype(np.float64))
+    return found
+
+
+class Study:
+    """What is judged: scores of every row of the table on the same held-out windows."""
+
+    def __init__(self, items: list[Item], fine: Fine) -> None:
+        fold, weight = folds_of(items)[fine.item], weights_of(items)[fine.item]
+        natural = np.array([i.origin is None for i in items])[fine.item]
+        rows = [np.flatnonzero((fold == k) & natural) for k in range(FOLDS)]
+        sample = []
+        for k in range(FOLDS):
+            own = np.where(fold == k, 0.0, weight)
+            sample.append(np.random.default_rng(k).choice(len(own), SAMPLE, p=own / own.sum()))
+        teacher = np.load(folder() / "teacher.npy").astype(np.float64)
+        both = {"heads": [teacher[k][np.concatenate([rows[k], sample[k]])] for k in range(FOLDS)]}
+        for kind in KINDS:
+            both[kind] = net_scores(kind, fine, rows, sample)
+        self.scores = {name: np.concatenate([b[:-SAMPLE] for b in own]) for name, own in both.items()}
+        standard = {
+            name: np.concatenate([(b[:-SAMPLE] - b[-SAMPLE:].mean()) / b[-SAMPLE:].std() for b in own])
+            for name, own in both.items()
+        }
+        for kind in KINDS:
+            self.scores[f"heads+{kind}"] = (standard["heads"] + standard[kind]) / 2
+        judged = np.concatenate(rows)
+        self.spoof, self.clean, self.fold = fine.spoof[judged], fine.copy[judged] == 0, fold[judged]
+        self.group = [items[n].group for n in fine.item[judged]]
+        self.drawn = list(draws(self.group, self.spoof, rounds=ROUNDS))
+        self.errors = {name: [self.error(name, i) for i in self.drawn] for name in LABELS}
+
+    def error(self, name: str, rows: np.ndarray) -> float:
+        """Return the EER of one row of the table on some windows."""
+        return eer(self.scores[name][rows], self.spoof[rows])
+
+    def caught(self, name: str, rows: np.ndarray) -> float:
+        """Return the share of spoofs caught at MAX_FA false alarms."""
+        return tpr_at_fa(self.scores[name][rows], self.spoof[rows], max_fa=MAX_FA)
+
+
+def line(study: Study, name: str) -> str:
+    """Return one line of the table."""
+    every = np.arange(len(study.spoof))
+    value = study.error(name, every)
+    span = percentile_interval(100 * value, (100 * np.array(study.errors[name])).tolist())
+    cells = [LABELS[name], f"{span.value:.1f} [{span.low:.0f}, {span.high:.0f}]"]
+    for level in (FIRST, OTHERS):
+        lost = 100 * (np.array(study.errors[name]) - np.array(study.errors["heads"]))
+        gap = percentile_interval(100 * (value - study.error("heads", every)), lost.tolist(), level=level)
+        cells.append("" if name == "heads" else f"{gap.value:+.1f} [{gap.low:+.1f}, {gap.high:+.1f}]")
+    caught = [100 * study.caught(name, i) for i in study.drawn]
+    rate = percentile_interval(100 * study.caught(name, every), caught)
+    cells.append(f"{rate.value:.0f} [{rate.low:.0f}, {rate.high:.0f}]")
+    for rows in (study.clean, ~study.clean, *(study.fold == k for k in range(FOLDS))):
+        cells.append(f"{100 * study.error(name, np.flatnonzero(rows)):.1f}")
+    return f"| {' | '.join(cells)} |"
+
+
+def by_engine(study: Study) -> list[str]:
+    """Return the table of engines: AUC against the genuine windows of the engine's fold."""
+    names = ("heads", "alone", "distilled", "heads+alone")
+    lines = [f"| engine held out | windows | {' | '.join(names)} |", "|" + "---|" * (2 + len(names))]
+    group = np.array(study.group)
+    for engine in sorted(set(group[study.spoof]), key=str.lower):
+        own = (group == engine) & study.spoof
+        other = (study.fold == study.fold[own][0]) & ~study.spoof
+        above = [np.searchsorted(np.sort(study.scores[n][other]), study.scores[n][own]).mean() for n in names]
+        cells = " | ".join(f"{a / other.sum():.2f}" for a in above)
+        lines.append(f"| {engine} | {own.sum()} | {cells} |")
+    return lines
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    items = training_items()
+    study = Study(items, Fine(items))
+    group = np.array(study.group)
+    counts = {"engines": len(set(group[study.spoof])), "sources": len(set(group[~study.spoof]))}
+    heads = ["what", "EER % [95 %]", "difference to the heads [95 %]", "[98.3 %]", "TPR % at 5 % FA [95 %]"]
+    heads += ["EER % clean", "EER % call chain", *(f"fold {k}" for k in range(FOLDS))]
+    lines = [INTRODUCTION.format(windows=len(study.spoof), rounds=ROUNDS, **counts)]
+    lines += [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads), *(line(study, name) for name in LABELS)]
+    lines += ["", "By engine, AUC against the genuine windows of its fold:", "", *by_engine(study)]
+    OUT.write_text("\n".join(lines) + "\n")
+    print(OUT.read_text())
+
+
+if __name__ == "__main__":
+    main()
