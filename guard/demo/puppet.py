@@ -7,7 +7,6 @@ encoded and decoded picture what the pose asked for.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +15,8 @@ from PIL import Image, ImageDraw
 
 from guard.demo.puppet_face import Eye, Mouth
 from guard.demo.puppet_hand import hand_pictures, hand_place
-from guard.demo.puppet_head import Head, bundled_frontal, smooth_step, take_apart
+from guard.demo.puppet_head import Head, bundled_frontal, take_apart
+from guard.demo.puppet_turn import CELL_PX, Turn, came_from, projected
 from guard.types import FloatArray, ImageArray
 from guard.windows.face_models import FaceModels
 
@@ -24,16 +24,6 @@ Covered = Literal["mouth", "left_eye", "right_eye"]
 LABEL = "RENDERED"
 # the picture at rest is enlarged, so that the nearest of its pixels can be taken instead of a mean of four
 _ENLARGED = 3
-# pixels of the picture for one solved point of the map back, and how often it is refined
-_CELL_PX = 4
-_ROUNDS = 9
-_STEP, _STRETCHED_STEP = 0.85, 0.5
-# from the camera to the head, in face widths: a telephone held at half a metre
-_DISTANCE = 3.6
-# depth in face widths from which on a point is no longer part of the head's outline
-_BALL = 0.15
-# by how many face widths a turn brings skin toward the camera before it counts as the near side
-_NEAR_SIDE = 0.06
 _GAMMA = 2.2
 # how much of the screen's light reaches the room behind and cloth, against skin that faces it
 _ROOM_SHARE = 0.06
@@ -131,7 +121,7 @@ class Puppet:
     def at_picture(self, point: tuple[float, float], pose: Pose) -> tuple[float, float]:
         """Return where a point of the picture at rest (x, y in pixels) is drawn."""
         x, y = (np.array([value], np.float32) for value in point)
-        px, py = self._projected(x, y, _Turn.of(pose))
+        px, py = projected(self.head, x, y, Turn.of(pose))
         centre_x, centre_y = self.head.centre
         width = self.head.face_width_px
         return (
@@ -148,66 +138,23 @@ class Puppet:
     def _map_back(self, pose: Pose) -> tuple[FloatArray, FloatArray]:
         """Return for every pixel where in the picture at rest it comes from: x and y, float32 (H, W)."""
         height, width = self.head.matte.shape
-        columns, rows = -(-width // _CELL_PX), -(-height // _CELL_PX)
+        columns, rows = -(-width // CELL_PX), -(-height // CELL_PX)
         centre_x, centre_y = self.head.centre
         face = self.head.face_width_px
-        x, y = np.meshgrid((np.arange(columns) + 0.5) * _CELL_PX, (np.arange(rows) + 0.5) * _CELL_PX)
+        x, y = np.meshgrid((np.arange(columns) + 0.5) * CELL_PX, (np.arange(rows) + 0.5) * CELL_PX)
         wanted_x = np.asarray((x - centre_x - pose.shift[0] * face) / pose.closer + centre_x, np.float32)
         wanted_y = np.asarray((y - centre_y - pose.shift[1] * face) / pose.closer + centre_y, np.float32)
         at_x, at_y = wanted_x, wanted_y
-        turn = _Turn.of(pose)
+        turn = Turn.of(pose)
         if turn.moves:
-            at_x, at_y = self._solved(wanted_x, wanted_y, turn)
-        size = (columns * _CELL_PX, rows * _CELL_PX)
+            at_x, at_y = came_from(self.head, wanted_x, wanted_y, turn)
+        size = (columns * CELL_PX, rows * CELL_PX)
         full = (
             np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR))
             for values in (at_x, at_y)
         )
         full_x, full_y = (values[:height, :width] for values in full)
         return np.clip(full_x, 0, width - 0.01), np.clip(full_y, 0, height - 0.01)
-
-    def _solved(
-        self, wanted_x: FloatArray, wanted_y: FloatArray, turn: _Turn
-    ) -> tuple[FloatArray, FloatArray]:
-        """Find the points at rest that the turn brings to the wanted places, by fixed-point iteration."""
-        at_x, at_y = wanted_x, wanted_y
-        # where the skin stretches, whole steps would jump over the place
-        near_side = (wanted_x - self.head.centre[0]) * turn.sin_yaw < 0
-        step = np.where(near_side, np.float32(_STRETCHED_STEP), np.float32(_STEP))
-        for _ in range(_ROUNDS):
-            there_x, there_y = self._projected(at_x, at_y, turn)
-            at_x = at_x + step * (wanted_x - there_x)
-            at_y = at_y + step * (wanted_y - there_y)
-        return at_x, at_y
-
-    def _projected(self, x: FloatArray, y: FloatArray, turn: _Turn) -> tuple[FloatArray, FloatArray]:
-        """Return where points at rest come to lie: turned in space, seen by the camera, leant at the neck."""
-        height, width = self.head.matte.shape
-        row = np.clip(y, 0, height - 1).astype(np.int32)
-        column = np.clip(x, 0, width - 1).astype(np.int32)
-        rigid = self.head.rigid[row, column]
-        centre_x, centre_y = self.head.centre
-        across, down = x - centre_x, y - centre_y
-        face = self.head.face_width_px
-        near_side = np.clip(-across * turn.sin_yaw / (_NEAR_SIDE * face), 0, 1)
-        depth = self.head.depth[row, column]
-        depth = depth + near_side * (self.head.rounded[row, column] - depth)
-        # the outline of a ball stays where it is when the ball turns; only what is before it moves
-        before = smooth_step(np.asarray(depth / (_BALL * face), np.float32))
-        turned = across * (1 - before * (1 - turn.cos_yaw)) + depth * turn.sin_yaw
-        ahead = depth * turn.cos_yaw - across * before * turn.sin_yaw
-        nodded = down * (1 - before * (1 - turn.cos_pitch)) - ahead * turn.sin_pitch
-        ahead = ahead * turn.cos_pitch + down * turn.sin_pitch
-        distance = _DISTANCE * face
-        nearer = (distance - depth) / (distance - ahead)
-        over_x = centre_x + turned * nearer - self.head.neck[0]
-        over_y = centre_y + nodded * nearer - self.head.neck[1]
-        lean_x = over_x * turn.cos_roll - over_y * turn.sin_roll + self.head.neck[0]
-        lean_y = over_x * turn.sin_roll + over_y * turn.cos_roll + self.head.neck[1]
-        return (
-            np.asarray(x + rigid * (lean_x - x), np.float32),
-            np.asarray(y + rigid * (lean_y - y), np.float32),
-        )
 
     def _taken(self, x: FloatArray, y: FloatArray) -> ImageArray:
         """Return uint8 (H, W, 4), the enlarged picture at rest taken at those places."""
@@ -230,25 +177,6 @@ class Puppet:
         grain = self._noise[self._dice.integers(_NOISE_PICTURES)]
         shifted = np.roll(grain, int(self._dice.integers(grain.shape[0])), axis=0)
         return np.asarray(np.clip(picture + shifted, 0, 255), np.uint8)
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    cos_yaw: float
-    sin_yaw: float
-    cos_pitch: float
-    sin_pitch: float
-    cos_roll: float
-    sin_roll: float
-
-    @classmethod
-    def of(cls, pose: Pose) -> _Turn:
-        angles = (math.radians(a) for a in (pose.yaw_deg, pose.pitch_deg, pose.roll_deg))
-        return cls(*(f(angle) for angle in angles for f in (math.cos, math.sin)))
-
-    @property
-    def moves(self) -> bool:
-        return any((self.sin_yaw, self.sin_pitch, self.sin_roll))
 
 
 def label(picture: ImageArray) -> ImageArray:

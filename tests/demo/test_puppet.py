@@ -10,6 +10,7 @@ import pytest
 from guard.codec.encode import VideoEncoder
 from guard.codec.video import PictureDecoder, rgb
 from guard.demo.puppet import REST, Pose, Puppet
+from guard.demo.puppet_turn import Turn, came_from, projected
 from guard.media.align import align_matrix, warp
 from guard.media.banner import rgb_to_yuv420
 from guard.media.quality import yaw_deg
@@ -61,11 +62,22 @@ def eye_pixels(picture: ImageArray, points: FloatArray) -> FloatArray:
     return np.concatenate([crop[80:97, 75:97].ravel(), crop[80:97, 128:150].ravel()])
 
 
-@pytest.mark.parametrize("angle", [-30, -20, -10, 10, 20, 30])
+@pytest.mark.parametrize("angle", [-45, -30, -20, -10, 10, 20, 30, 45])
 def test_a_turned_head_is_measured_turned(models: FaceModels, puppet: Puppet, angle: int) -> None:
     rest = yaw_deg(seen(models, puppet.frame(REST)))
     turned = yaw_deg(seen(models, puppet.frame(Pose(yaw_deg=angle))))
     assert turned - rest == pytest.approx(angle, abs=6)
+
+
+@pytest.mark.parametrize("yaw", [-60, -42, -12, 12, 42, 60])
+def test_a_turn_shows_no_skin_twice_and_none_in_the_wrong_place(puppet: Puppet, yaw: int) -> None:
+    y, x = (np.asarray(part, np.float32) for part in np.mgrid[2:360:4, 2:640:4])
+    turn = Turn.of(Pose(yaw_deg=yaw))
+    at_x, at_y = came_from(puppet.head, x, y, turn)
+    assert np.mean(np.diff(at_x, axis=1) < -0.5) < 0.01  # but for the edge of what is hidden
+    there_x, there_y = projected(puppet.head, at_x, at_y, turn)
+    away = np.hypot(there_x - x, there_y - y)
+    assert np.quantile(away, 0.9) < 0.5 and np.quantile(away, 0.97) < 2.5
 
 
 @pytest.mark.parametrize("angle", [-20, -10, 10, 20])
