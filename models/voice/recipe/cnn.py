@@ -3,9 +3,9 @@
     python cnn.py              writes CACHE/cnn/<kind>-<fold>.pt; CACHE/cnn/teacher.npy beside them
 
 The windows, their weights and the folds are those of heads.py: a net of fold k has heard neither the
-engines nor the sources of fold k. ``alone`` learns the labels. ``distilled`` learns, half and half, the
-labels and what the heads of the same fold say of the window; they have heard just as little of what is held
-out.
+engines nor the sources of fold k. ``alone`` learns the labels. ``distilled`` starts from it and learns
+in fewer steps, half and half, the labels and what the heads of the same fold say of the window; they have
+heard just as little of what is held out.
 
 A step hears two seconds of each window, from a random place, with some bands and frames hidden and often
 all bands above or below a limit, so that no band limit of a codec is a cue. No splices are heard. Nothing
@@ -31,7 +31,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 KINDS = ("alone", "distilled")
-STEPS, BATCH, CROP, RATE, DECAY = 1500, 32, 200, 2e-3, 0.05
+STEPS, RATES = {"alone": 1500, "distilled": 500}, {"alone": 2e-3, "distilled": 1e-3}
+BATCH, CROP, DECAY = 32, 200, 0.05
 TEACHER_SHARE, TEMPERATURE = 0.5, 2.0
 HIDDEN_BANDS, WIDEST, HIDDEN_FRAMES = 2, 32, 20
 # how often all bands above (from LOWEST_TOP to 8 kHz) or below (up to HIGHEST_BASE) are hidden
@@ -44,6 +45,11 @@ def folder() -> Path:
     path = cache() / "cnn"
     path.mkdir(exist_ok=True)
     return path
+
+
+def net_file(kind: str, fold: int) -> Path:
+    """Return where one fold's net lies."""
+    return folder() / f"{kind}-{fold}.pt"
 
 
 def teachers(pooled: Pooled) -> np.ndarray:
@@ -84,13 +90,16 @@ def loss_of(net: FineNet, fine: Fine, rows: np.ndarray, teacher: Tensor | None, 
     return (1 - TEACHER_SHARE) * loss + TEACHER_SHARE * TEMPERATURE**2 * told
 
 
-def train(fine: Fine, weight: np.ndarray, teacher: Tensor | None, out: Path, seed: int) -> None:
-    """Train one net into ``out``; rows of weight 0 are never drawn. Goes on where an earlier run stopped."""
+def train(fine: Fine, weight: np.ndarray, teacher: Tensor | None, fold: int) -> None:
+    """Train one net; rows of weight 0 are never drawn. Goes on where an earlier run stopped."""
+    kind = KINDS[0] if teacher is None else KINDS[1]
+    out, seed = net_file(kind, fold), fold if teacher is None else FOLDS + fold
+    steps, rate = STEPS[kind], RATES[kind]
     torch.manual_seed(seed)
-    net = FineNet().to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, weight_decay=DECAY)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, STEPS, pct_start=0.2)
-    drawn = np.random.default_rng(seed).choice(len(weight), (STEPS, BATCH), p=weight / weight.sum())
+    net = (FineNet() if teacher is None else load_net(KINDS[0], fold)).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(net.train().parameters(), lr=rate, weight_decay=DECAY)
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps, pct_start=0.2)
+    drawn = np.random.default_rng(seed).choice(len(weight), (steps, BATCH), p=weight / weight.sum())
     mark, first, total = out.with_suffix(".part"), 0, 0.0
     if mark.exists():
         state = torch.load(mark, weights_only=True)
@@ -98,7 +107,7 @@ def train(fine: Fine, weight: np.ndarray, teacher: Tensor | None, out: Path, see
         for part, name in ((net, "net"), (optimiser, "optimiser"), (plan, "plan")):
             part.load_state_dict(state[name])
     began = time.process_time()
-    for step in range(first, STEPS):
+    for step in range(first, steps):
         torch.manual_seed(1000 * step + seed)
         loss = loss_of(net, fine, np.sort(drawn[step]), teacher, [seed, step])
         optimiser.zero_grad()
@@ -120,7 +129,7 @@ def train(fine: Fine, weight: np.ndarray, teacher: Tensor | None, out: Path, see
 
 def load_net(kind: str, fold: int) -> FineNet:
     """Return one fold's net; exits where it was not trained."""
-    path = folder() / f"{kind}-{fold}.pt"
+    path = net_file(kind, fold)
     if not path.exists():
         sys.exit(f"{path} is missing: run cnn.py")
     net = FineNet()
@@ -137,11 +146,8 @@ def main() -> None:
     print(len(items), "clips,", len(weight), "windows", flush=True)
     for kind in KINDS:
         for k in range(FOLDS):
-            out = folder() / f"{kind}-{k}.pt"
-            if not out.exists():
-                train(
-                    fine, np.where(fold == k, 0.0, weight), told[k] if kind == "distilled" else None, out, k
-                )
+            if not net_file(kind, k).exists():
+                train(fine, np.where(fold == k, 0.0, weight), told[k] if kind == "distilled" else None, k)
 
 
 if __name__ == "__main__":
