@@ -141,14 +141,3 @@ class FineNet(nn.Module):
         mean = (w * h).sum(1)
         spread = torch.sqrt(torch.clamp((w * (h - mean.unsqueeze(1)) ** 2).sum(1), min=FLOOR))
         return self.out(torch.cat([mean, spread], 1)).squeeze(1)
-
-
-class FineVoice(nn.Module):
-    """Samples (B, 64000) to raw scores (B,): front end and net, as they would be exported."""
-
-    def __init__(self, net: FineNet) -> None:
-        super().__init__()
-        self.front, self.net = FineSpectrum(), net
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net(self.front(x))
