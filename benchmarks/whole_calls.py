@@ -1,173 +1,154 @@
-"""Calls put together from clips, through the whole pipeline.
+"""Calls put together from clips, through the whole pipeline, faster than they last.
 
-    python -m benchmarks.whole_calls FOLDER... [--calls N] [--seed S]
+    python -m benchmarks.whole_calls [FOLDER...] [--calls N] [--seed S] [--out FILE.json] [--picture FILE.png]
 
-    clips of one voice -> AudioFrame -> windows -> every voice detector -> fusion -> states
+    clips -> Opus, VP8 -> RTP payloads -> decoders -> windows -> every detector -> fusion -> policy
 
-What ``guard serve`` runs on decoded sound, with the clock of the media instead of the wall's, so hours
-take minutes. A FOLDER is one of ``guard eval voice`` (``manifest.csv``). A genuine call is the clips of one
-genuine voice in a drawn order until it is LENGTH_S long; an attacked one begins as such and goes on, at
-SWITCH_S, with clips of one engine. The voices are real and the calls are not: nobody paused, interrupted,
-or sat in another room, and every clip keeps its own studio. Few voices serve many calls, so intervals over
-calls are too narrow: the number of voices and engines is printed beside them.
+What ``guard serve`` runs on what it receives, in one thread and by the clock of the media, so hours take
+minutes. A FOLDER has a ``manifest.csv`` and holds clips of sound (as of ``guard eval voice``) or of video
+(``guard eval face``; a column ``pair`` links a genuine clip and its swap); without folders the demo's clips
+are used. The kinds of call are ``whole_calls_run.CELLS``: genuine, forged from the start, forged in
+mid-call; voice alone, or voice and face, of which either or both are forged.
+
+The voices and faces are real and the calls are not: nobody paused, interrupted, or sat in another room, every
+clip keeps its own studio, a face moves for three seconds and then again, and sound and lips have nothing to
+do with each other. Few voices and faces serve many calls, so exact intervals over calls are too narrow:
+``over_units`` draws whole engines and faces instead.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
+import platform
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from guard.app.parts import Models, PipelineConfig, build_pipeline, load_models, settings_config
+from benchmarks.whole_calls_media import APART, Material, demo_material, read_material
+from benchmarks.whole_calls_report import account, picture, table
+from benchmarks.whole_calls_run import Call, Plan, Ran, apart, draw, run
+from guard.app.parts import PipelineConfig, load_models, settings_config, thresholds_of
 from guard.config import load_settings
-from guard.evaluation.clips import Clip, joined, read_clips, read_manifests
-from guard.evaluation.replay import Outcome, summary
-from guard.media.resample import ANALYSIS_RATE_HZ, Resampler
-from guard.types import AudioFrame, FloatArray, Kind, Score, State, TrackKey, Verdict
+from guard.fusion.config import FusionConfig
 
-LENGTH_S, SWITCH_S = 120.0, 60.0
-# a voice or engine of which less is there would be heard over and over
-LEAST_S = 15.0
-_CHUNK_S = 0.1
-_KEY = TrackKey("benchmark", "caller", Kind.AUDIO)
+PROFILES = ("meeting", "kz-ardfm", "contact-centre")
+_TELL_EVERY_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call: float32 (N,) at 16 kHz, and the engine it turns to; None for a genuine one."""
+def run_all(
+    material: Material, plan: Plan, seed: int, *, profile: str
+) -> tuple[list[Ran], int, PipelineConfig]:
+    """Return what became of every call, how many were left out by an interrupt, and the settings.
 
-    name: str
-    samples: FloatArray
-    engine: str | None
-
-
-@dataclass(slots=True)
-class Watch:
-    """What the states of one call were."""
-
-    amber_s: float | None = None
-    red_s: float | None = None
-    highest: float | None = None
-    last: State = State.UNDECIDED
-    scored: int = 0
-
-    def on_verdict(self, verdict: Verdict, scores: Sequence[Score]) -> None:
-        """Take one verdict of the pipeline."""
-        self.last = verdict.state
-        self.scored += sum(score.llr is not None for score in scores)
-        if verdict.llr is not None:
-            self.highest = verdict.llr if self.highest is None else max(self.highest, verdict.llr)
-        if verdict.state is State.SUSPECT and self.amber_s is None:
-            self.amber_s = verdict.at_s
-        if verdict.state is State.SPOOF and self.red_s is None:
-            self.red_s = verdict.at_s
-
-
-def at_16k(clip: Clip) -> FloatArray:
-    """Return the clip's samples, float32 (N,), at the rate of the analysis."""
-    resampler = Resampler(clip.rate_hz)
-    return np.concatenate([resampler.push(clip.samples), resampler.flush()])
-
-
-def fill(clips: Sequence[Clip], seconds: float, dice: random.Random) -> FloatArray:
-    """Return ``seconds`` of clips in a drawn order, all of them before any comes again."""
-    parts: list[FloatArray] = []
-    have, wanted = 0, int(seconds * ANALYSIS_RATE_HZ)
-    while have < wanted:
-        for clip in dice.sample(list(clips), len(clips)):
-            parts.append(at_16k(clip))
-            have += len(parts[-1])
-            if have >= wanted:
-                break
-    return joined(parts, ANALYSIS_RATE_HZ)[:wanted]
-
-
-def groups(clips: Sequence[Clip]) -> tuple[dict[str, list[Clip]], dict[str, list[Clip]]]:
-    """Return the clips of every genuine voice, and those of every engine, that last LEAST_S and more."""
-    voices: dict[str, list[Clip]] = {}
-    engines: dict[str, list[Clip]] = {}
-    for clip in clips:
-        found, name = (engines, clip.item.system) if clip.item.is_spoof else (voices, clip.item.unit)
-        found.setdefault(name, []).append(clip)
-    both = ({name: own for name, own in one.items() if _lasts(own)} for one in (voices, engines))
-    return next(both), next(both)
-
-
-def _lasts(clips: Sequence[Clip]) -> bool:
-    return sum(len(clip.samples) / clip.rate_hz for clip in clips) >= LEAST_S
-
-
-def draw(clips: Sequence[Clip], count: int, dice: random.Random) -> Iterator[Call]:
-    """Yield ``count`` genuine calls and as many attacked ones; voices and engines take turns."""
-    voices, engines = groups(clips)
-    for number in range(count):
-        voice = sorted(voices)[number % len(voices)]
-        yield Call(f"{voice} {number}", fill(voices[voice], LENGTH_S, dice), None)
-    for number in range(count):
-        voice, engine = (sorted(one)[number % len(one)] for one in (voices, engines))
-        parts = [fill(voices[voice], SWITCH_S, dice), fill(engines[engine], LENGTH_S - SWITCH_S, dice)]
-        yield Call(f"{voice} -> {engine} {number}", joined(parts, ANALYSIS_RATE_HZ), engine)
-
-
-def run(call: Call, models: Models, config: PipelineConfig) -> tuple[Outcome, int]:
-    """Return what the pipeline made of one call, and how many windows were scored."""
-    watch = Watch()
-    built = build_pipeline(models, config, watch.on_verdict)
-    step = int(_CHUNK_S * ANALYSIS_RATE_HZ)
+    Progress goes to standard error.
+    """
+    models = load_models(None)
+    if models.errors:
+        raise SystemExit(f"not all detectors can be used: {sorted(models.errors)}")
+    config = apart(settings_config(load_settings(), profile))
+    calls = in_turns(draw(material, plan, seed))
+    of_s, ran = sum(call.length_s for call in calls), []
+    began_s = told_s = time.monotonic()
     try:
-        for begin in range(0, len(call.samples), step):
-            chunk = call.samples[begin : begin + step]
-            built.pipeline.push(AudioFrame(_KEY, begin / ANALYSIS_RATE_HZ, chunk, ANALYSIS_RATE_HZ))
-        built.pipeline.finish(_KEY.session, _KEY.participant)
-    finally:
-        built.pipeline.forget(_KEY.session, _KEY.participant)
-    length_s = len(call.samples) / ANALYSIS_RATE_HZ
-    attack = None if call.engine is None else "voice"
-    times = (watch.amber_s, watch.red_s)
-    outcome = Outcome(call.name, call.engine is not None, length_s, *times, watch.last, watch.highest, attack)
-    return outcome, watch.scored
+        for call in calls:
+            ran.append(run(call, material, models, config, profile=profile))
+            now = time.monotonic()
+            if now - told_s >= _TELL_EVERY_S or len(ran) == len(calls):
+                told_s = now
+                sys.stderr.write(_progress(ran, len(calls), of_s, now - began_s))
+    except (
+        KeyboardInterrupt
+    ):  # hours of work are not thrown away: the account says how many calls are missing
+        sys.stderr.write(f"interrupted: {len(ran)} of {len(calls)} calls are accounted for\n")
+    return ran, len(calls) - len(ran), config
 
 
-def main(folders: Sequence[Path], count: int, seed: int) -> dict[str, object]:
-    """Run the calls drawn from the folders' clips and return the account of it."""
-    clips, errors = read_clips(read_manifests(folders))
-    models, config = load_models(None), settings_config(load_settings(), "meeting")
-    voices, engines = groups(clips)
-    began_s, outcomes, windows = time.process_time(), [], 0
-    for number, call in enumerate(draw(clips, count, random.Random(seed))):
-        outcome, scored = run(call, models, config)
-        outcomes.append(outcome)
-        windows += scored
-        sys.stderr.write(f"\r{number + 1}/{2 * count} calls")
-    cpu_s = time.process_time() - began_s
+def in_turns(calls: Iterable[Call]) -> list[Call]:
+    """Return the calls so that all kinds go on evenly, whenever one stops."""
+    drawn = list(calls)
+    of = Counter(call.cell for call in drawn)
+    return sorted(drawn, key=lambda call: (call.number + 0.5) / of[call.cell])
+
+
+def _progress(ran: Sequence[Ran], of: int, of_s: float, spent_s: float) -> str:
+    done_s = sum(one.call.length_s for one in ran)
+    return (
+        f"{len(ran)} of {of} calls, {done_s / 3600:.2f} of {of_s / 3600:.2f} h, "
+        f"{done_s / spent_s:.1f} times real time, {spent_s * (of_s / done_s - 1):.0f} s left\n"
+    )
+
+
+def main(folders: Sequence[Path], plan: Plan, seed: int, *, profile: str = PROFILES[0]) -> dict[str, Any]:
+    """Run the calls drawn from the folders' clips, or the demo's, and return the account of it."""
+    material = read_material(folders) if folders else demo_material()
+    cpu_s, wall_s = time.process_time(), time.monotonic()
+    ran, missing, config = run_all(material, plan, seed, profile=profile)
+    cpu_s, wall_s = time.process_time() - cpu_s, time.monotonic() - wall_s
+    media_s = sum(one.call.length_s for one in ran)
     return {
-        "v": 1,
-        "what": "calls put together from clips: the voices are real, the calls are not",
+        "v": 2,
+        "what": "calls put together from clips: voices and faces are real, the calls are not",
         "seed": seed,
-        "profile": "meeting",
-        "clips": len(clips),
-        "unreadable": len(errors),
-        "voices": len(voices),
-        "engines": len(engines),
-        "switch_s": SWITCH_S,
-        "windows_scored": windows,
-        "media_s_per_cpu_s": round(sum(outcome.length_s for outcome in outcomes) / cpu_s, 2),
-        **summary(outcomes, SWITCH_S),
-        "per_call": [outcome.as_json() for outcome in outcomes],
+        "profile": profile,
+        "thresholds": {
+            "amber_llr": config.fusion.thresholds.amber_llr,
+            "red_llr": config.fusion.thresholds.red_llr,
+        },
+        "machine": " ".join((platform.machine(), platform.system(), "Python", platform.python_version())),
+        "folders": [folder.name for folder in folders] or ["demo"],
+        "voices": len(material.voices),
+        "engines": len(material.engines),
+        "faces": len(material.faces),
+        "swapped_faces": len(material.swaps),
+        "unreadable": material.unreadable,
+        "calls_left_out": missing,
+        "apart": [signal.value for signal in APART],
+        "switch_s": plan.switch_s,
+        "attack_s": plan.attack_s,
+        "hours": round(media_s / 3600, 3),
+        "cpu_s": round(cpu_s, 1),
+        "wall_s": round(wall_s, 1),
+        "media_s_per_cpu_s": round(media_s / cpu_s, 2),
+        "times_real_time": round(media_s / wall_s, 2),
+        "scored": sum(score.llr is not None for one in ran for score in one.scores),
+        **account(ran, _profiles(config.fusion, profile)),
     }
 
 
+def _profiles(config: FusionConfig, own: str) -> dict[str, FusionConfig]:
+    """Return the settings of the run itself, named "", and those of the other profiles."""
+    others = {name: replace(config, thresholds=thresholds_of(name)) for name in PROFILES if name != own}
+    return {"": config, **others}
+
+
+def written(found: Mapping[str, Any], out: Path | None, png: Path | None) -> None:
+    """Write what was asked for; without a file the JSON goes to standard output."""
+    text = json.dumps(found, indent=1) + "\n"
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        out.write_text(text, encoding="utf-8")
+        sys.stdout.write(table(found) + "\n")
+    if png is not None:
+        picture(found["lines"], found["thresholds"], png)
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folders", type=Path, nargs="+", help="each with manifest.csv")
-    parser.add_argument("--calls", type=int, default=40, help="genuine ones, and as many attacked")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "folders", type=Path, nargs="*", help="each with manifest.csv; none: the demo's clips"
+    )
+    parser.add_argument("--calls", type=int, default=8, help="of each attack on a face; of others more")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--profile", choices=PROFILES, default=PROFILES[0])
+    parser.add_argument("--out", type=Path, help="where the JSON goes")
+    parser.add_argument("--picture", type=Path, help="PNG of some calls; needs matplotlib")
     args = parser.parse_args()
-    print(json.dumps(main(args.folders, args.calls, args.seed), indent=1))
+    written(main(args.folders, Plan(args.calls), args.seed, profile=args.profile), args.out, args.picture)

@@ -49,6 +49,15 @@ class CallVideo:
         Raises:
             MediaError: ``video_broken``, the codec failed, or the picture is too small for it.
         """
+        packet = self.send(image)
+        picture = self._decoder.decode(packet) if packet else None
+        return None if picture is None else rgb(picture)
+
+    def send(self, image: ImageArray) -> bytes:
+        """Return the picture as it is sent, for a receiver of one's own; empty where the coder leaves it out.
+
+        The arguments and what is raised are those of ``push``.
+        """
         height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
         if min(height, width) < _LEAST_PX:
             raise MediaError("video_broken", f"a picture of {width}x{height} is too small to be coded")
@@ -68,8 +77,7 @@ class CallVideo:
                 "video_broken", f"a picture cannot be coded as {self._codec}: {error}"
             ) from error
         self.bytes += len(packet)
-        picture = self._decoder.decode(packet) if packet else None
-        return None if picture is None else rgb(picture)
+        return packet
 
     def _made(self, width: int, height: int) -> VideoCodecContext:
         encoder = cast(VideoCodecContext, av.CodecContext.create(_ENCODERS[self._codec], "w"))
