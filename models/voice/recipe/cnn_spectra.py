@@ -45,6 +45,7 @@ class Fine:
 
     def __init__(self, items: list[Item]) -> None:
         self.files: list[np.ndarray] = []
+        self.sources: list[Path] = []
         file, row, item, copy = [], [], [], []
         for name in Counter(i.set for i in items):
             own = [(n, i.row) for n, i in enumerate(items) if i.set == name]
@@ -52,6 +53,7 @@ class Fine:
                 if not fine_file(windows).exists():
                     raise SystemExit(f"{fine_file(windows)} is missing: run cnn_spectra.py")
                 file += [len(self.files)] * len(own)
+                self.sources.append(windows)
                 self.files.append(np.load(fine_file(windows), mmap_mode="r"))
                 row += [r for _, r in own]
                 item += [n for n, _ in own]
