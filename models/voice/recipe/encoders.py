@@ -53,7 +53,7 @@ def vectors(fine: Fine) -> np.ndarray:
 
 
 def train(x: torch.Tensor, spoof: np.ndarray, weight: np.ndarray, seed: int) -> nn.Module:
-    """Train one head on vectors (N, 256), as heads.py does, without splices; rows of weight 0 are not drawn."""
+    """Train one head on vectors (N, 256), as heads.py does; rows of weight 0 are never drawn."""
     torch.manual_seed(seed)
     head = nn.Sequential(
         nn.BatchNorm1d(x.shape[1], affine=False),
