@@ -9,7 +9,7 @@ that owns the pipeline before calling ``scored``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from guard.fusion.engine import CheckResult
@@ -109,6 +109,9 @@ class Stages:
     fusion: Callable[[str, str], FusionStage]
 
 
+SkewOf = Callable[[str, str], float | None]
+
+
 def suspicious(verdict: Verdict) -> bool:
     """Tell whether to look more often: amber, red, or evidence that leans to spoof at all.
 
@@ -125,6 +128,8 @@ class Pipeline:
         stages: makers of the per-track and per-participant parts.
         lanes: every detector in use, in its lane, by the kind of track it reads.
         on_verdict: called with each new Verdict and the Scores that led to it.
+        skew_s: tells of a session's participant how much later their sound stands in media time than their
+            pictures of the same moment; None where that is not known, as in files.
     """
 
     def __init__(
@@ -132,10 +137,12 @@ class Pipeline:
         stages: Stages,
         lanes: Mapping[Kind, Sequence[Lane]],
         on_verdict: Callable[[Verdict, Sequence[Score]], None],
+        skew_s: SkewOf = lambda *_: None,
     ) -> None:
         self._stages = stages
         self._lanes = lanes
         self._on_verdict = on_verdict
+        self._skew_s = skew_s
         self._audio: dict[TrackKey, AudioStage] = {}
         self._faces: dict[TrackKey, FaceStage] = {}
         self._fusions: dict[tuple[str, str], FusionStage] = {}
@@ -200,13 +207,6 @@ class Pipeline:
         fusion.lapse()
         self._decide(who, fusion, last.at_s, ())
 
-    def forget(self, session: str, participant: str) -> None:
-        """Drop everything kept of a participant who left."""
-        who = (session, participant)
-        self._fusions.pop(who, None)
-        self._verdicts.pop(who, None)
-        for kind in Kind:
-            key = TrackKey(session, participant, kind)
     def fork(self, session: str, participant: str, name: str) -> bool:
         """Judge ``name`` from here on too, by its own media and what is known of a participant so far.
 
@@ -224,6 +224,13 @@ class Pipeline:
         self._fusions[session, name] = other
         return True
 
+    def forget(self, session: str, participant: str) -> None:
+        """Drop everything kept of a participant who left."""
+        who = (session, participant)
+        self._fusions.pop(who, None)
+        self._verdicts.pop(who, None)
+        for kind in Kind:
+            key = TrackKey(session, participant, kind)
             self._audio.pop(key, None)
             self._faces.pop(key, None)
             for lane in self._lanes[kind]:
@@ -248,8 +255,9 @@ class Pipeline:
                 self.scored([self._skipped(item, lane.detector) for lane in self._lanes[item.key.kind]])
             else:
                 if isinstance(item, AudioWindow):
+                    skew_s = self._skew_s(item.key.session, item.key.participant)
                     for lane in self._lanes[Kind.VIDEO]:
-                        lane.hear(item)
+                        lane.hear(replace(item, skew_s=skew_s))
                 priority = self._priority(item.key)
                 for lane in self._lanes[item.key.kind]:
                     lane.offer(item, priority)

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
 ImageArray = NDArray[np.uint8]
+Details = Mapping[str, float | bool]
 
 # length of the parts of a window that a detector may tell apart
 PART_S = 0.5
@@ -87,6 +88,14 @@ class TrackKey:
 
 
 @dataclass(frozen=True, slots=True)
+class SenderClock:
+    """One moment by a sender report (RFC 3550 section 6.4.1): 64-bit NTP time, never 0, and RTP timestamp."""
+
+    ntp: int
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
 class TapPacket:
     """A copy of one decrypted RTP packet, as the tap hands it to analysis (RFC 3550).
 
@@ -98,6 +107,7 @@ class TapPacket:
         marker: the RTP marker bit.
         arrival_s: monotonic seconds at which the relay received it.
         payload: RTP payload, padding removed, payload descriptor kept.
+        clock: of the newest sender report about the packet's own SSRC; None before the first.
     """
 
     key: TrackKey
@@ -107,6 +117,7 @@ class TapPacket:
     marker: bool
     arrival_s: float
     payload: bytes
+    clock: SenderClock | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +185,17 @@ class FaceQuality:
 
 @dataclass(frozen=True, slots=True)
 class AudioWindow:
-    """A fixed-length slice of one voice: float32 (64000,), 4 s at 16 kHz, mono."""
+    """A fixed-length slice of one voice: float32 (64000,), 4 s at 16 kHz, mono.
+
+    ``skew_s``: how much later it stands in media time than pictures of the same moment; None: not known.
+    """
 
     key: TrackKey
     start_s: float
     end_s: float
     samples: FloatArray
     quality: AudioQuality
+    skew_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,10 +283,12 @@ class Finding:
         llr: of the whole window.
         parts_llr: of its consecutive parts of half a second, oldest first, each weaker than ``llr``;
             empty where the model tells nothing within the window.
+        details: how it was found, for people; names carry units.
     """
 
     llr: float
     parts_llr: tuple[float, ...] = ()
+    details: Details = field(default_factory=dict)
 
 
 class Detector(Protocol):
@@ -296,30 +313,11 @@ class Detector(Protocol):
         """
 
 
-@runtime_checkable
-class Remembering(Protocol):
-    """A Detector that keeps something of each track from window to window."""
-
-    def forget(self, session: str, participant: str) -> None:
-        """Drop what is kept of a participant's tracks: they left, or their tracks begin anew."""
-
-
-@runtime_checkable
-class Listening(Protocol):
-    """A Detector of video that also hears the voice of the participant whose face it sees."""
-
-    def hear(self, window: AudioWindow) -> None:
-        """Keep what is needed of a window, in bounded memory; nothing is scored for it.
-
-        Heard windows are not in step with those that are scored: ``prepare`` may come before or after.
-        """
-
-
 @dataclass(frozen=True, slots=True)
 class Score:
     """What one signal says of one window; ``llr`` is None where it abstained.
 
-    ``parts_llr`` is ``Finding.parts_llr``: half seconds from ``start_s`` on.
+    ``parts_llr`` is ``Finding.parts_llr``: half seconds from ``start_s`` on; so are ``details``.
     """
 
     key: TrackKey
@@ -330,15 +328,17 @@ class Score:
     reason: str | None = None
     face: int | None = None
     parts_llr: tuple[float, ...] = ()
+    details: Details = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SignalState:
-    """Where one signal stands now, with what it rests on."""
+    """Where one signal stands now, with what it rests on; ``details`` are those of its newest Score."""
 
     llr: float | None
     coverage: float
     reason: str | None
+    details: Details = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from guard.detectors.virtual_camera import read_report
 from guard.errors import GuardError
 from guard.fusion.config import Thresholds
 from guard.inference.lanes import ScoreSink
+from guard.media.sync import SenderClocks
 from guard.types import AudioFrame, Score, State, TapPacket, TrackKey, Verdict, VideoFrame
 from guard.windows.face_models import FaceModels, Mesh
 from guard.workers.link import Link, open_link
@@ -59,7 +60,12 @@ def verdict_message(verdict: Verdict, decided_s: float, latency_s: float | None)
         "state": verdict.state.value,
         "llr": verdict.llr,
         "signals": {
-            signal.value: {"llr": state.llr, "coverage": state.coverage, "reason": state.reason}
+            signal.value: {
+                "llr": state.llr,
+                "coverage": state.coverage,
+                "reason": state.reason,
+                **({"details": dict(state.details)} if state.details else {}),
+            }
             for signal, state in verdict.signals.items()
         },
         "reasons": list(verdict.reasons),
@@ -86,6 +92,11 @@ class ParticipantClock:
         lowest_s, at_s = self._base_s.get(key, (base_s, arrival_s))
         self._base_s[key] = (min(base_s, lowest_s + DRIFT_RATIO * max(arrival_s - at_s, 0.0)), arrival_s)
         return replace(frame, time_s=frame.time_s + offset_s)
+
+    def on_axis_s(self, key: TrackKey, time_s: float) -> float | None:
+        """Return a track's media time on the participant's axis; None before its first frame."""
+        offset_s = self._offset_s.get(key)
+        return None if offset_s is None else time_s + offset_s
 
     def latency_s(self, score: Score, now: float) -> float | None:
         """Return how long ago the last media of the scored window arrived."""
@@ -135,6 +146,7 @@ class AnalysisWorker:
         self._thresholds: dict[str, Thresholds] = {}
         self._receivers: dict[TrackKey, TrackReceiver] = {}
         self._times = ParticipantClock()
+        self._senders = SenderClocks()
         self._quiet = Quiet(config.fusion.horizons_s[-1])
         self._asked: dict[TrackKey, float] = {}
         self._sent: dict[tuple[str, str], tuple[float, State]] = {}
@@ -149,6 +161,7 @@ class AnalysisWorker:
             threads=(clock, self._into_loop),
             session_thresholds=lambda session: self._thresholds.get(session, config.fusion.thresholds),
             looked=self._looked,
+            skew_s=lambda session, participant: self._senders.skew_s(session, participant, clock.now()),
         )
         self._pipeline, self._lanes = built.pipeline, built.lanes
         self._checks = CheckRunner(
@@ -242,8 +255,20 @@ class AnalysisWorker:
             if isinstance(placed, AudioFrame):
                 self._checks.hear(placed)
             self._pipeline.push(placed)
+        if self._senders.news(packet.key, packet.clock, receiver.stats.restarts):
+            self._take_clock(packet, receiver)
         if receiver.wants_keyframe:
             self._ask_keyframe(packet)
+
+    def _take_clock(self, packet: TapPacket, receiver: TrackReceiver) -> None:
+        """Note what a sender report says, where its timestamp has a place in media time already."""
+        if packet.clock is None:
+            return
+        times_s = [receiver.media_s(stamp) for stamp in (packet.clock.timestamp, packet.timestamp)]
+        placed_s = [self._times.on_axis_s(packet.key, time_s) for time_s in times_s if time_s is not None]
+        match placed_s:
+            case [float(media_s), float(packet_s)]:
+                self._senders.take(packet.key, packet.clock, media_s, packet_s, packet.arrival_s)
 
     def _looked(self, frame: VideoFrame, meshes: Mapping[int, Mesh]) -> None:
         self._checks.looked(frame, meshes)
@@ -288,6 +313,7 @@ class AnalysisWorker:
             self._pipeline.forget(*who)
             self._quiet.forget(who)
             self._times.forget(*who)
+            self._senders.forget(*who)
             self._sent.pop(who, None)
             for key in [k for k in self._receivers if (k.session, k.participant) == who]:
                 del self._receivers[key]

@@ -28,7 +28,9 @@ def parse_ack(text: str) -> str | None:
 def read_verdict(message: Mapping[str, Any]) -> Verdict:
     """Return the Verdict of a message of the analysis process (``analysis.verdict_message``)."""
     signals = {
-        Signal(name): SignalState(state["llr"], float(state["coverage"]), state["reason"])
+        Signal(name): SignalState(
+            state["llr"], float(state["coverage"]), state["reason"], dict(state.get("details", {}))
+        )
         for name, state in dict(message["signals"]).items()
     }
     return Verdict(

@@ -21,7 +21,7 @@ from guard.fusion.config import FusionConfig, Thresholds
 from guard.fusion.engine import Fusion
 from guard.inference.lanes import InlineLane, ScoreSink, ThreadLane
 from guard.inference.slots import SlotConfig
-from guard.pipeline import Lane, Pipeline, Stages
+from guard.pipeline import Lane, Pipeline, SkewOf, Stages
 from guard.policy.profile import load_profile
 from guard.types import (
     Abstain,
@@ -185,6 +185,7 @@ def build_pipeline(
     threads: tuple[Clock, Callable[[ScoreSink], ScoreSink]] | None = None,
     session_thresholds: Callable[[str], Thresholds] | None = None,
     looked: Looked = lambda *_: None,
+    skew_s: SkewOf = lambda *_: None,
 ) -> Built:
     """Return a pipeline over the loaded models.
 
@@ -194,6 +195,7 @@ def build_pipeline(
             function that wraps a sink so that it may be called from any thread.
         session_thresholds: thresholds of a session's policy; without it the configured ones.
         looked: told of every picture in which faces are followed.
+        skew_s: see Pipeline.
     """
     fusions: dict[tuple[str, str], Fusion] = {}
 
@@ -210,7 +212,7 @@ def build_pipeline(
     )
     lanes: dict[Kind, list[Lane]] = {kind: [] for kind in Kind}
     running: list[ThreadLane] = []
-    pipeline = Pipeline(stages, lanes, on_verdict)
+    pipeline = Pipeline(stages, lanes, on_verdict, skew_s)
     for detector in models.detectors:
         if threads is None:
             lanes[detector.signal.kind].append(InlineLane(detector, pipeline.scored))

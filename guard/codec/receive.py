@@ -98,6 +98,7 @@ class TrackReceiver:
         config = config or ReceiveConfig()
         audio = codec == "opus"
         self.stats = ReceiveStats()
+        self._rate_hz = OPUS_RATE_HZ if audio else VIDEO_RATE_HZ
         self._buffer: ReorderBuffer[TapPacket] = ReorderBuffer(
             max_packets=config.max_packets,
             max_wait_s=config.audio_wait_s if audio else config.video_wait_s,
@@ -110,6 +111,11 @@ class TrackReceiver:
     def wants_keyframe(self) -> bool:
         """Whether no picture can come out before the publisher sends a keyframe."""
         return self._decode.wants_keyframe
+
+    def media_s(self, timestamp: int) -> float | None:
+        """Return the media time of an RTP timestamp that came with no packet; None before the first."""
+        position = self._decode.clock.position(timestamp)
+        return None if position is None else position / self._rate_hz
 
     def push(self, packet: TapPacket) -> list[AudioFrame | VideoFrame]:
         """Take one packet; return the frames that are now ready, in order of media time."""

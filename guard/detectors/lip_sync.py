@@ -1,9 +1,9 @@
 """Lip-sync: do these lips form this voice?
 
-Every window hands over what the mouth did; the voice is heard beside it (``types.Listening``). Once both are
-known for some seconds they are compared at one lag for the whole call, and until that is known at the best
-lag within 0.4 s. Learned and measured on simulated lips only: docs/face-signals/lip_sync.md and
-models/lip_sync/card.toml.
+Every window hands over what the mouth did; the voice is heard beside it (``inference.lanes.Listening``). Once
+both are known for some seconds they are compared at one lag for the whole call, and until that is known at
+the best lag within 0.4 s; what the sender's own clocks tell of the tracks' skew is taken off first. Learned
+and measured on simulated lips only: docs/face-signals/lip_sync.md and models/lip_sync/card.toml.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from guard.media.lips import MAX_LAG_STEPS, STEP_S, STILL, Steps
 from guard.types import (
     Abstain,
     AudioWindow,
+    Details,
     FaceQuality,
     FaceWindow,
     Finding,
@@ -117,6 +118,16 @@ class _Face:
         self.seen_s = -math.inf
         self.at: int | None = None
         self.read: FloatArray | Abstain = Abstain("too_little_speech")
+        self.details: Details = {}
+        self.skew_s: float | None = None
+        self._learned_at_s = 0.0
+
+    def reckon(self, skew_s: float | None) -> None:
+        """Take off this skew from now on: lags found under quite another one are lags no more."""
+        self.skew_s = skew_s
+        if abs((skew_s or 0.0) - self._learned_at_s) >= STEP_S:
+            self._learned_at_s = skew_s or 0.0
+            self.lag, self.at = LagMemory(), None
 
 
 class _Track:
@@ -181,9 +192,10 @@ class LipSync:
         if track.together_s > window.end_s - self._config.stretch_s:
             return Abstain("several_faces")
         voice = self._voices.get((window.key.session, window.key.participant))
-        if voice is None or voice.end_s < window.end_s - self._config.max_behind_s:
+        if voice is None or voice.seen_end_s < window.end_s - self._config.max_behind_s:
             return Abstain("too_little_speech")
-        end = math.floor(min(voice.end_s, window.end_s) / STEP_S)
+        face.reckon(voice.skew_s)
+        end = math.floor(min(voice.seen_end_s, window.end_s) / STEP_S)
         if face.at is None or end >= face.at + _NEW_STEPS:
             face.at, face.read = end, self._read(face, voice, end)
         return face.read
@@ -193,13 +205,22 @@ class LipSync:
 
         Args:
             batch: float32 (B, 10), rows as ``prepare`` returned them.
-            windows: not looked at.
+            windows: whose they are; what is told besides is of the newest comparison of each face.
+
+        Returns:
+            Findings whose details are ``rtcp_clocks`` (whether the skew of the tracks was known from sender
+            reports), ``av_skew_s`` (how large it was: it is taken off) and ``lag_s`` (what was left).
 
         Raises:
             ModelError: the runtime failed, or a score is not finite.
         """
-        del windows
-        return [Finding(llr) for llr in self._calibration.llr(self._model.raw(batch)).tolist()]
+        llrs = self._calibration.llr(self._model.raw(batch)).tolist()
+        return [Finding(llr, (), self._details(window)) for llr, window in zip(llrs, windows, strict=True)]
+
+    def _details(self, window: Window) -> Details:
+        track = self._tracks.get(window.key)
+        face = track.faces.get(window.face) if track is not None and isinstance(window, FaceWindow) else None
+        return {} if face is None else face.details
 
     def _see(self, window: FaceWindow, track: _Track, face: _Face) -> None:
         """Note when the face was seen, and whether another one was in the picture with it."""
@@ -236,6 +257,8 @@ class LipSync:
         """Return the features, unless lips that spoke before are still: then somebody else speaks."""
         if found.movement < self._config.still and face.in_step >= _SPOKE:
             return Abstain("other_speaker")
+        skew = {} if face.skew_s is None else {"av_skew_s": round(face.skew_s, 3)}
+        face.details = {"rtcp_clocks": bool(skew), "lag_s": round(found.lag_s, 3), **skew}
         face.lag.add(first, end, found)
         face.in_step += float(found.features[1]) >= self._config.in_step_z
         return found.features

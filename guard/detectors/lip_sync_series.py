@@ -65,6 +65,7 @@ class VoiceTrace:
         self._hop = np.full(_HOPS_KEPT, np.iinfo(np.int64).min)
         self.end_s = float("-inf")
         self.snr_db: float | None = None
+        self.skew_s: float | None = None
 
     def add(self, window: AudioWindow) -> None:
         """Take a window; parts heard before are replaced, what is older than is kept is left out."""
@@ -78,13 +79,23 @@ class VoiceTrace:
         hops = round(centre_s * RATE_HZ / HOP) + np.arange(len(power))
         if window.end_s > self.end_s:
             self.end_s, self.snr_db = window.end_s, window.quality.snr_db
+            self.skew_s = window.skew_s
         fresh = (hops >= 0) & (hops > self.end_s * RATE_HZ / HOP - _HOPS_KEPT)
         place = hops[fresh] % _HOPS_KEPT
         self._power[place], self._hop[place] = power[fresh], hops[fresh]
 
+    @property
+    def seen_end_s(self) -> float:
+        """Up to which moment of the pictures the voice was heard: the skew of the two tracks is taken off."""
+        return self.end_s - (self.skew_s or 0.0)
+
     def steps(self, first: int, end: int) -> VoiceSteps:
-        """Return steps ``first`` to ``end`` (exclusive) of the grid: means over 40 ms around each."""
-        hops = np.arange(first * _HOPS_PER_STEP, end * _HOPS_PER_STEP) - _HOPS_PER_STEP // 2
+        """Return steps ``first`` to ``end`` (exclusive) of the pictures' grid: means over 40 ms around each.
+
+        The newest skew counts for all that is kept, to 10 ms.
+        """
+        late = round((self.skew_s or 0.0) * RATE_HZ / HOP)
+        hops = np.arange(first * _HOPS_PER_STEP, end * _HOPS_PER_STEP) - _HOPS_PER_STEP // 2 + late
         place = hops % _HOPS_KEPT
         known = (self._hop[place] == hops).reshape(-1, _HOPS_PER_STEP)
         power = self._power[place].astype(np.float64).reshape(-1, _HOPS_PER_STEP, len(BANDS_HZ))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from guard.inference.lanes import Listening, Remembering
 from guard.types import (
     Abstain,
     AudioWindow,
@@ -19,8 +20,6 @@ from guard.types import (
     Finding,
     FloatArray,
     ImageArray,
-    Listening,
-    Remembering,
     Signal,
     Window,
 )

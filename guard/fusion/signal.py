@@ -8,7 +8,7 @@ from guard.fusion import reasons
 from guard.fusion.config import EvidenceConfig, FusionConfig
 from guard.fusion.coverage import Coverage
 from guard.fusion.evidence import Windows
-from guard.types import Kind, Score, Signal, SignalState
+from guard.types import Details, Kind, Score, Signal, SignalState
 
 _FACE_UNSEEN_S = 15.0
 # so much of a track must have gone by before its gaps are spoken of
@@ -49,6 +49,8 @@ class SignalEvidence:
         self._reason: str | None = None
         self._reason_at_s = float("-inf")
         self._last_s = 0.0
+        self._details: Details = {}
+        self._details_at_s = float("-inf")
 
     @property
     def scored_s(self) -> float:
@@ -70,6 +72,8 @@ class SignalEvidence:
             if score.end_s >= self._reason_at_s:
                 self._reason, self._reason_at_s = score.reason, score.end_s
             return
+        if score.end_s >= self._details_at_s:
+            self._details, self._details_at_s = score.details, score.end_s
         face = -1 if score.face is None else score.face
         if face not in self._tracks:
             self._make_room()
@@ -120,7 +124,9 @@ class SignalEvidence:
         """Return the signal's line of the verdict; ``at_s`` is the track's length so far."""
         length_s = max(at_s, self._last_s)
         coverage = min(1.0, self.scored_s / length_s) if length_s > 0 else 0.0
-        return SignalState(llr, coverage, None if llr is not None else self._why(at_s))
+        if llr is None:
+            return SignalState(None, coverage, self._why(at_s))
+        return SignalState(llr, coverage, None, self._details)
 
     def _why(self, at_s: float) -> str:
         if self._tracks:

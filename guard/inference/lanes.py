@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -24,8 +24,6 @@ from guard.types import (
     FaceWindow,
     Finding,
     FloatArray,
-    Listening,
-    Remembering,
     Score,
     TrackKey,
     Window,
@@ -35,6 +33,25 @@ ScoreSink = Callable[[Sequence[Score]], None]
 _FAILED = Abstain("detector_failed")
 # voices that wait to be heard while a batch is scored: 8 MB; beyond it the oldest is shed
 MAX_UNHEARD = 32
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A Detector that keeps something of each track from window to window."""
+
+    def forget(self, session: str, participant: str) -> None:
+        """Drop what is kept of a participant's tracks: they left, or their tracks begin anew."""
+
+
+@runtime_checkable
+class Listening(Protocol):
+    """A Detector of video that also hears the voice of the participant whose face it sees."""
+
+    def hear(self, window: AudioWindow) -> None:
+        """Keep what is needed of a window, in bounded memory; nothing is scored for it.
+
+        Heard windows are not in step with those that are scored: ``prepare`` may come before or after.
+        """
 
 
 def stream_of(window: Window) -> tuple[object, int]:
@@ -54,7 +71,7 @@ def score_of(detector: Detector, window: Window, found: Finding | Abstain) -> Sc
     score = Score(window.key, detector.signal, window.start_s, window.end_s, llr=None, face=face)
     if isinstance(found, Abstain):
         return replace(score, reason=found.reason)
-    return replace(score, llr=found.llr, parts_llr=found.parts_llr)
+    return replace(score, llr=found.llr, parts_llr=found.parts_llr, details=found.details)
 
 
 def run_detector(detector: Detector, windows: Sequence[Window]) -> list[Score]:

@@ -19,13 +19,15 @@ class Unwrapper:
 
     def unwrap(self, value: int) -> int:
         """Return the continuous value; the first one is returned as it is."""
-        if self._last is None:
-            self._last = value % self._modulus
-            return self._last
-        half = self._modulus // 2
-        delta = (value - self._last + half) % self._modulus - half
-        self._last += delta
+        self._last = self.near(value)
         return self._last
+
+    def near(self, value: int) -> int:
+        """Return what ``unwrap`` would; nothing is remembered of the value."""
+        if self._last is None:
+            return value % self._modulus
+        half = self._modulus // 2
+        return self._last + (value - self._last + half) % self._modulus - half
 
 
 class TrackClock:
@@ -83,6 +85,15 @@ class TrackClock:
             self._origin = value - position
         self._highest = max(self._highest, position)
         return position
+
+    def position(self, timestamp: int) -> int | None:
+        """Return where a timestamp lies that came with no packet; None before the first packet.
+
+        Nothing is remembered of it: it may have been made up.
+        """
+        if self._first_arrival_s is None:
+            return None
+        return self._unwrapper.near(timestamp) - self._origin
 
 
 # pictures left out in a row whose times are remembered

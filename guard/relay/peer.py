@@ -164,16 +164,10 @@ class Peer:
 
     def _on_rtcp(self, packet: rtcp.RtcpPacket, now: float) -> None:
         match packet:
-            case rtcp.SenderReport(ssrc=ssrc, ntp=ntp, reports=reports):
+            case rtcp.SenderReport(ssrc=ssrc, reports=reports):
                 self._on_reports(reports)
                 publication = self._routes.get(ssrc)
-                if (
-                    publication is not None
-                    and publication.ssrc == ssrc
-                    and publication.statistics is not None
-                ):
-                    publication.statistics.on_sender_report(ntp, now)
-                    publication.sender_report = packet
+                if publication is not None and publication.take_sender_report(packet, now):
                     self._owner.on_sender_report(publication, packet)
             case rtcp.Nack(media_ssrc=ssrc, sequences=sequences):
                 subscription = self._by_output_ssrc.get(ssrc)

@@ -11,7 +11,7 @@ from guard.relay import rtcp
 from guard.relay.codecs import Codec, opens_keyframe
 from guard.relay.output import Output
 from guard.relay.receive import MissingPackets, ReceiveStatistics
-from guard.types import Kind, TrackKey
+from guard.types import Kind, SenderClock, TrackKey
 
 
 @dataclass(slots=True)
@@ -79,6 +79,7 @@ class Publication:
         self.keyframes = KeyframeRequests()
         self.statistics: ReceiveStatistics | None = None
         self.sender_report: rtcp.SenderReport | None = None
+        self.clock: SenderClock | None = None
         self._rtcp_ssrc = rtcp_ssrc
         self._sequences = Unwrapper(16)
         self._fir_number = 0
@@ -104,6 +105,16 @@ class Publication:
     def packets_recovered(self) -> int:
         """Lost packets that a retransmission brought after all."""
         return self._recovered_before + self.missing.recovered
+
+    def take_sender_report(self, report: rtcp.SenderReport, now: float) -> bool:
+        """Keep what the sender says of its clock; false where it is not about the stream that arrives."""
+        if self.statistics is None or self.statistics.ssrc != report.ssrc:
+            return False
+        self.statistics.on_sender_report(report.ntp, now)
+        self.sender_report = report
+        # RFC 3550 section 6.4.1: a sender that has no clock says 0
+        self.clock = SenderClock(report.ntp, report.timestamp) if report.ntp else None
+        return True
 
     def receive(self, packet: RtpPacket, now: float) -> RtpPacket | None:
         """Take a packet of one of the track's streams; return what is to be forwarded, if anything."""
@@ -146,7 +157,7 @@ class Publication:
         self._recovered_before += self.missing.recovered
         self.missing = MissingPackets()
         self._sequences = Unwrapper(16)
-        self.sender_report = None
+        self.sender_report = self.clock = None
         self.statistics = ReceiveStatistics(ssrc, self.codec.clock_rate_hz)
         if restarted:
             for output in self.outputs:

@@ -183,6 +183,7 @@ class Switchboard:
                     packet.marker,
                     now,
                     packet.payload,
+                    publication.clock,
                 )
             )
         if not publication.announced:

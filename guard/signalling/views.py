@@ -27,7 +27,12 @@ def standing(participant: Participant) -> dict[str, Any]:
         "state": participant.state.value,
         "llr": participant.llr,
         "signals": {
-            name.value: {"llr": s.llr, "coverage": s.coverage, "reason": s.reason}
+            name.value: {
+                "llr": s.llr,
+                "coverage": s.coverage,
+                "reason": s.reason,
+                **({"details": dict(s.details)} if s.details else {}),
+            }
             for name, s in participant.signals.items()
         },
     }

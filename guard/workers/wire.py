@@ -17,13 +17,15 @@ from functools import lru_cache
 from typing import Any
 
 from guard.errors import GuardError
-from guard.types import Kind, TapPacket, TrackKey
+from guard.types import Kind, SenderClock, TapPacket, TrackKey
 
 # a voice or photo of 5 MiB, the largest body the HTTP layer takes, with room for its head
 MAX_RECORD_BYTES = 6 * 1024 * 1024
 
 _PREFIX = struct.Struct("!IB")
 _TAP = struct.Struct("!HIdBBBBB")
+_CLOCK = struct.Struct("!QI")
+_MARKER, _CLOCKED = 1, 2
 _FRAME = struct.Struct("!IBBBB")
 _NUMBER = struct.Struct("!Q")
 _CODECS = ("opus", "vp8", "h264")
@@ -106,17 +108,19 @@ def _names(key: TrackKey) -> tuple[bytes, bytes]:
 def encode_tap(packet: TapPacket) -> bytes:
     """Return the record of one tap packet."""
     session, participant = _names(packet.key)
+    clock = packet.clock
     head = _TAP.pack(
         packet.sequence,
         packet.timestamp,
         packet.arrival_s,
         _CODECS.index(packet.codec),
         _KINDS.index(packet.key.kind),
-        packet.marker,
+        packet.marker if clock is None else packet.marker | _CLOCKED,
         len(session),
         len(participant),
     )
-    return _record(RecordType.TAP, head + session + participant + packet.payload)
+    said = b"" if clock is None else _CLOCK.pack(clock.ntp, clock.timestamp)
+    return _record(RecordType.TAP, head + said + session + participant + packet.payload)
 
 
 def encode_picture(picture: EncodedPicture) -> bytes:
@@ -149,13 +153,19 @@ def encode_message(message: Message) -> bytes:
 
 
 def _decode_tap(body: bytes) -> TapPacket:
-    sequence, timestamp, arrival_s, codec, kind, marker, s_len, p_len = _TAP.unpack_from(body)
-    at = _TAP.size
+    sequence, timestamp, arrival_s, codec, kind, flags, s_len, p_len = _TAP.unpack_from(body)
+    if flags > _MARKER | _CLOCKED:
+        raise ValueError(f"flags {flags:#x} of a tap packet")
+    at, clock = _TAP.size, None
+    if flags & _CLOCKED:
+        clock = SenderClock(*_CLOCK.unpack_from(body, at))
+        at += _CLOCK.size
     key = TrackKey(
         body[at : at + s_len].decode(), body[at + s_len : at + s_len + p_len].decode(), _KINDS[kind]
     )
     payload = body[at + s_len + p_len :]
-    return TapPacket(key, _CODECS[codec], sequence, timestamp, bool(marker), arrival_s, payload)
+    marker = bool(flags & _MARKER)
+    return TapPacket(key, _CODECS[codec], sequence, timestamp, marker, arrival_s, payload, clock)
 
 
 def _decode_picture(body: bytes) -> EncodedPicture:

@@ -16,6 +16,7 @@ from guard.detectors.onnx import OnnxModel
 from guard.detectors.table import DETECTORS
 from guard.errors import ModelError
 from guard.fusion.calibration import Logistic
+from guard.inference.lanes import Remembering
 from guard.media.contrasts import COUNT, NAMES
 from guard.media.ring import BROWS, MOUTH, OVAL
 from guard.resources import models_dir
@@ -28,7 +29,6 @@ from guard.types import (
     Finding,
     FloatArray,
     Kind,
-    Remembering,
     Signal,
     TrackKey,
 )

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -482,3 +482,47 @@ def test_the_shipped_model_states_that_it_is_simulated_and_claims_little() -> No
     assert all(
         weight <= 0 for name, weight in signs.items() if name not in ("movement_in_pauses", "lag_searched")
     )
+
+
+def skewed(late_s: float, skew_s: float | None, made: Script) -> list[AudioWindow | FaceWindow]:
+    """A call whose sound stands ``late_s`` after its pictures in media time; clocks tell of ``skew_s``."""
+    voice = [
+        replace(window, start_s=window.start_s + late_s, end_s=window.end_s + late_s, skew_s=skew_s)
+        for window in heard(made.loud)
+    ]
+    return interleaved(voice, seen(made.opening))
+
+
+@pytest.mark.parametrize("late_s", [0.24, -0.24, 0.9, -0.9])
+def test_a_skew_that_the_senders_clocks_tell_is_taken_off(late_s: float) -> None:
+    made = script(lag_s=0.08, seconds=36)
+    plain, told, untold = (
+        run(detector(), skewed(real_s, skew_s, made))
+        for real_s, skew_s in ((0.0, None), (late_s, late_s), (late_s, None))
+    )
+    assert mean_llr(told) == pytest.approx(mean_llr(plain), abs=0.5)
+    assert mean_llr(told) < -2
+    if abs(late_s) > 0.4:
+        assert mean_llr(untold) > mean_llr(told) + 3
+    details = [score.details for score in told if score.llr is not None]
+    assert all(d["rtcp_clocks"] is True and d["av_skew_s"] == late_s for d in details)
+    assert [d["lag_s"] for d in details][-1] == pytest.approx(0.08, abs=LOOK_S)
+    without = [score.details for score in untold if score.llr is not None]
+    assert all(d["rtcp_clocks"] is False and "av_skew_s" not in d for d in without)
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.24])
+def test_what_is_late_in_the_content_itself_stays_late(late_s: float) -> None:
+    made = script(lag_s=1.1, seconds=36)
+    assert mean_llr(run(detector(), skewed(late_s, late_s, made))) > -0.8
+
+
+def test_a_skew_that_turns_up_during_the_call_begins_the_lag_anew() -> None:
+    made = script(lag_s=0.08, seconds=60)
+    windows = skewed(0.6, 0.6, made)
+    late = [replace(w, skew_s=None) if isinstance(w, AudioWindow) and w.end_s < 25 else w for w in windows]
+    scores = run(detector(), late)
+    before = [s.llr for s in scores if s.end_s < 24 and s.llr is not None]
+    after = [s.llr for s in scores if s.end_s > 30 and s.llr is not None]
+    assert np.mean(after) < np.mean(before) - 2
+    assert np.mean(after) == pytest.approx(mean_llr(run(detector(), windows)), abs=0.8)

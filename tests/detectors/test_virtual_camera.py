@@ -23,7 +23,7 @@ from guard.detectors.virtual_camera import (
 )
 from guard.fusion.config import FACE
 from guard.fusion.engine import Fusion
-from guard.inference.lanes import run_detector
+from guard.inference.lanes import Remembering, run_detector
 from guard.resources import models_dir
 from guard.signalling.messages import DeviceMessage
 from guard.types import (
@@ -33,7 +33,6 @@ from guard.types import (
     FaceQuality,
     FaceWindow,
     Kind,
-    Remembering,
     Signal,
     TrackKey,
 )

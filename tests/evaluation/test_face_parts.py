@@ -22,6 +22,7 @@ from guard.evaluation.face_watch import Masked, Watched, face_area, without_face
 from guard.evaluation.figures import Scores
 from guard.evaluation.metrics import BoolVector, FloatVector
 from guard.fusion.config import FusionConfig
+from guard.inference.lanes import Listening, Remembering
 from guard.resources import models_dir
 from guard.types import (
     Abstain,
@@ -31,8 +32,6 @@ from guard.types import (
     Finding,
     FloatArray,
     ImageArray,
-    Listening,
-    Remembering,
     Score,
     Signal,
     VideoFrame,

@@ -84,3 +84,15 @@ def test_thinning_after_a_pause_does_not_catch_up() -> None:
 def test_a_rate_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="max_fps"):
         Thinner(0.0)
+
+
+def test_a_timestamp_without_a_packet_has_a_place_and_moves_nothing() -> None:
+    clock = TrackClock(48_000)
+    assert clock.position(5) is None
+    first = 2**32 - 480
+    clock.locate(first, 10.0)
+    assert clock.position(480) == 960  # across the wrap
+    assert clock.position((first - 96_000) % 2**32) == -96_000
+    assert clock.position(2**31) is not None
+    assert clock.locate(0, 10.01) == 480
+    assert clock.restarts == 0

@@ -7,7 +7,7 @@ from guard.relay import rtcp
 from guard.relay.bandwidth import FLOOR_BPS, BandwidthCombiner
 from guard.relay.codecs import Codec
 from guard.relay.publication import Publication
-from guard.types import Kind, TrackKey
+from guard.types import Kind, SenderClock, TrackKey
 
 KEY = TrackKey("s", "a", Kind.VIDEO)
 VP8 = Codec("vp8", 96, 97, nack=True)
@@ -117,3 +117,30 @@ def test_smallest_estimate_counts_until_it_is_stale() -> None:
     assert combiner.poll(12.0) == FLOOR_BPS
     combiner.remove(3)
     assert combiner.poll(14.0) == 900_000
+
+
+def said(ssrc: int, ntp: int, timestamp: int) -> rtcp.SenderReport:
+    return rtcp.SenderReport(ssrc, ntp, timestamp, 1, 1)
+
+
+def test_the_clock_of_a_stream_is_what_its_newest_report_says() -> None:
+    track = publication()
+    assert not track.take_sender_report(said(5, 1 << 40, 7), 0.0)
+    track.receive(picture(1), 0.0)
+    assert track.clock is None
+    assert track.take_sender_report(said(5, 1 << 40, 7), 0.1)
+    assert track.take_sender_report(said(5, 2 << 40, 8), 0.2)
+    assert track.clock == SenderClock(2 << 40, 8)
+    assert not track.take_sender_report(said(6, 3 << 40, 9), 0.3)
+    assert track.clock == SenderClock(2 << 40, 8)
+
+
+def test_a_sender_without_a_clock_and_a_new_stream_have_none() -> None:
+    track = publication()
+    track.receive(picture(1), 0.0)
+    track.take_sender_report(said(5, 1 << 40, 7), 0.1)
+    track.take_sender_report(said(5, 0, 8), 0.2)
+    assert track.clock is None
+    track.take_sender_report(said(5, 1 << 40, 7), 0.3)
+    track.receive(picture(9, ssrc=8), 0.4)
+    assert (track.clock, track.sender_report) == (None, None)

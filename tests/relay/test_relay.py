@@ -24,7 +24,7 @@ from guard.relay.events import (
 )
 from guard.relay.relay import Relay
 from guard.relay.tap import Tap
-from guard.types import Kind, TrackKey
+from guard.types import Kind, SenderClock, TrackKey
 from tests.relay.conftest import House
 from tests.relay.raw_client import H264_LINES, VP8_LINES, RawClient, audio, until, video
 
@@ -343,9 +343,15 @@ async def test_tap_gets_a_copy_of_tapped_participants_only(house: House) -> None
     assert (packet.key, packet.codec, packet.sequence, packet.payload) == (
         TrackKey("s", "a", Kind.AUDIO), "opus", 5, payload
     )  # fmt: skip
-    house.relay.tap_participant("s", "a", on=False)
+    assert packet.clock is None
+    a.send_control(rtcp.sender_report(rtcp.SenderReport(A_AUDIO, 9 << 40, 77, 1, 1)))
     a.send_audio(A_AUDIO, 6)
-    await until(lambda: house.relay.stats().packets_received == 3)
+    await until(lambda: len(house.tap) == 1)
+    (packet,) = house.tap.drain(10)
+    assert packet.clock == SenderClock(9 << 40, 77)
+    house.relay.tap_participant("s", "a", on=False)
+    a.send_audio(A_AUDIO, 7)
+    await until(lambda: house.relay.stats().packets_received == 4)
     assert len(house.tap) == 0
 
 

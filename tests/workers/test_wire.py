@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.types import Kind, TapPacket, TrackKey
+from guard.types import Kind, SenderClock, TapPacket, TrackKey
 from guard.workers.wire import (
     Decoder,
     EncodedPicture,
@@ -32,6 +32,7 @@ packets = st.builds(
     st.booleans(),
     st.floats(0, 1e9),
     st.binary(max_size=1500),
+    st.none() | st.builds(SenderClock, st.integers(1, 2**64 - 1), st.integers(0, 2**32 - 1)),
 )
 pictures = st.builds(EncodedPicture, keys, st.integers(0, 2**32 - 1), st.booleans(), st.binary(max_size=3000))
 voices = st.builds(VoiceRecording, st.integers(0, 2**64 - 1), st.binary(max_size=3000))
