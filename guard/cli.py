@@ -101,7 +101,7 @@ def token(
     config: Config = None,
 ) -> None:
     """Print a signed token for one participant of one session."""
-    from guard.app.serve import issue_token
+    from guard.app.data import issue_token
 
     typer.echo(issue_token(config, session, role, participant, ttl))
 

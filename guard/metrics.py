@@ -94,8 +94,12 @@ FAMILIES: tuple[Family, ...] = (
     Family("drill_alerts", "counter", "alerts injected into drills", ("profile", "state")),
     Family("drill_deliveries", "counter", "deliveries of drills", ("channel", "action")),
     Family("drill_deliveries_failed", "counter", "deliveries of drills not made", ("channel", "reason")),
-    Family("drill_unanswered", "counter", "injected attacks nobody reacted to before the call ended"),
-    Family("drill_reaction_seconds", "histogram", "injection to the first reaction", ("reaction",), _DRILL),
+    Family("drill_unanswered", "counter", "attacks told of and nobody reacted to before the call ended"),
+    Family("drill_reaction_seconds", "histogram", "alert to the first reaction", ("reaction",), _DRILL),
+    Family("drill_attacks", "counter", "synthetic attacks on the detectors", ("attack", "result")),
+    Family(
+        "drill_detection_seconds", "histogram", "synthetic media to the state", ("attack", "state"), _DRILL
+    ),
     Family("process_up", "levels", "1 while the child process answers", ("process",)),
     Family("process_restarts", "totals", "times the child process was lost", ("process",)),
 )
@@ -291,12 +295,20 @@ class DrillMetrics:
         self._counters["drill_deliveries_failed"].labels(channel, reason).inc()
 
     def reaction(self, reaction: str, delay_s: float) -> None:
-        """Somebody reacted for the first time in this way, so long after the injection."""
+        """Somebody reacted for the first time in this way, so long after people were told."""
         self._histograms["drill_reaction_seconds"].labels(reaction).observe(delay_s)
 
     def unanswered(self) -> None:
-        """Nobody reacted to an injected attack before the call ended."""
+        """Nobody reacted to an attack that was told of before the call ended."""
         self._counters["drill_unanswered"].inc()
+
+    def detected(self, attack: str, state: str, delay_s: float) -> None:
+        """The detectors raised a state so long after synthetic media began."""
+        self._histograms["drill_detection_seconds"].labels(attack, state).observe(delay_s)
+
+    def attack_over(self, attack: str, result: str) -> None:
+        """Synthetic media are over; ``result`` says whether the detectors noticed."""
+        self._counters["drill_attacks"].labels(attack, result).inc()
 
 
 def _number(value: object) -> float:

@@ -22,6 +22,7 @@ STATUS: Mapping[str, int] = {
     "release_forbidden": 403,
     "drill_only": 409,
     "drill_running": 409,
+    "drill_conflict": 422,
     "body_too_large": 413,
     "body_too_slow": 408,
     "content_type": 415,

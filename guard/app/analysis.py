@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from guard.app.check_runner import CheckRunner, CheckTools
+from guard.app.drill_runner import DrillRunner
 from guard.app.enrolment import (
     FACE,
     VOICE,
@@ -172,6 +173,7 @@ class AnalysisWorker:
             scored=self._pipeline.scored,
             ended=self._pipeline.note_check,
         )
+        self._drills = DrillRunner(clock, self._pipeline, send=self._send, max_fps=receive.max_fps)
 
     async def run(self, sock: socket.socket) -> None:
         """Serve until the relay process closes its end."""
@@ -184,6 +186,7 @@ class AnalysisWorker:
         finally:
             heart.cancel()
             self._checks.close()
+            self._drills.close()
             for lane in self._lanes:
                 lane.close()
 
@@ -255,6 +258,7 @@ class AnalysisWorker:
             if isinstance(placed, AudioFrame):
                 self._checks.hear(placed)
             self._pipeline.push(placed)
+            self._drills.seen(placed)
         if self._senders.news(packet.key, packet.clock, receiver.stats.restarts):
             self._take_clock(packet, receiver)
         if receiver.wants_keyframe:
@@ -291,6 +295,7 @@ class AnalysisWorker:
         elif message.get("type") == "session_ended":
             self._thresholds.pop(session, None)
             self._checks.forget(session)
+            self._drills.forget(session)
             if self._models.speaker is not None:
                 self._models.speaker.match.withdraw(session)
             if self._models.identity is not None:
@@ -304,12 +309,15 @@ class AnalysisWorker:
         who = (str(message.get("session")), str(message.get("participant")))
         if str(message.get("type")).startswith("check_"):
             self._checks.receive(message)
+        elif str(message.get("type")).startswith("drill_"):
+            self._drills.receive(message)
         elif message.get("type") == "acknowledge":
             self._pipeline.acknowledge(*who)
         elif message.get("type") == "device":
             self._models.cameras.report(*who, read_report(message["report"]))
         elif message.get("type") == "forget":
             self._checks.forget(*who)
+            self._drills.forget(*who)
             self._pipeline.forget(*who)
             self._quiet.forget(who)
             self._times.forget(*who)
@@ -328,6 +336,9 @@ class AnalysisWorker:
 
     def _decided(self, verdict: Verdict, scores: Sequence[Score]) -> None:
         self._checks.watched(scores)
+        of_drill = self._drills.told(verdict, scores)
+        if of_drill is None:
+            return
         who = (verdict.session, verdict.participant)
         now = self._clock.now()
         sent_s, sent_state = self._sent.get(who, (-VERDICT_EVERY_S, State.UNDECIDED))
@@ -335,7 +346,7 @@ class AnalysisWorker:
             return
         scored = [score for score in scores if score.llr is not None]
         latency_s = self._times.latency_s(scored[-1], now) if scored else None
-        if self._send(verdict_message(verdict, now, latency_s)):
+        if self._send({**verdict_message(verdict, now, latency_s), **of_drill}):
             self._sent[who] = (now, verdict.state)
 
     async def _beat(self) -> None:

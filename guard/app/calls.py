@@ -230,8 +230,30 @@ class Calls:
         policy = self._policies.get(session)
         if policy is None or not policy.drill or not policy.would_tell(participant, state, self._clock.now()):
             return None
-        opened = self._judge(policy, Verdict(session, participant, 0.0, state, None), 0.0)
-        return next((d.alert.id for d in reversed(opened) if d.action is not DeliveryAction.STOP), None)
+        return _newest(self._judge(policy, Verdict(session, participant, 0.0, state, None), 0.0))
+
+    def may_alarm(self, session: str, participant: str) -> bool:
+        """Return whether an alert about a participant would be told at once, be it amber or red."""
+        policy = self._policies.get(session)
+        return policy is not None and policy.would_tell(participant, State.SUSPECT, self._clock.now())
+
+    def found(self, verdict: Verdict, age_s: float) -> str | None:
+        """Tell what the detectors found ``age_s`` ago of the synthetic media of a drill.
+
+        Returns:
+            The id of the alert that is told of it, where one is.
+        """
+        policy = self._policies.get(verdict.session)
+        if policy is None or not policy.drill or not policy.suspectable(verdict.participant):
+            return None
+        return _newest(self._judge(policy, verdict, age_s))
+
+    def drill_over(self, session: str, participant: str) -> None:
+        """No more is found for a drill of a participant; what was told stays until a person acts."""
+        found = next((s for s in self._sessions if s.id == session), None)
+        known = found.participants.get(participant) if found else None
+        if known is not None and known.state not in (State.SUSPECT, State.SPOOF):
+            self._reset(session, participant)
 
     def _judge(self, policy: Policy, verdict: Verdict, age_s: float) -> list[Delivery]:
         """Tell a verdict that was reached ``age_s`` ago; returns what was told of it."""
@@ -318,7 +340,11 @@ class Calls:
             self._counters.acknowledged(now - self._decided_s[action.alert])
         if suspect is not None and (action.reason or "").strip():
             self._carry_out(policy.settle(suspect, now))
-            self._analysis.send({"type": "acknowledge", "session": action.session, "participant": suspect})
+            # in a drill it is about what was injected, never about what is really known of the participant
+            kind = "drill_acknowledge" if policy.drill else "acknowledge"
+            self._analysis.send({"type": kind, "session": action.session, "participant": suspect})
+            if policy.drill:
+                self._reset(action.session, suspect)
 
     # -- time
 
@@ -354,3 +380,8 @@ class Calls:
         """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
+
+
+def _newest(deliveries: Sequence[Delivery]) -> str | None:
+    """Return the id of the alert that deliveries tell of; None where they only end some."""
+    return next((d.alert.id for d in reversed(deliveries) if d.action is not DeliveryAction.STOP), None)

@@ -86,7 +86,7 @@ def report(
 @app.command()
 def pseudonym(config: Config = None) -> None:
     """Read an IIN from standard input and print what may stand for it in a record."""
-    from guard.app.serve import data_folder
+    from guard.app.data import data_folder
     from guard.config import load_settings
     from guard.evidence.personal import load_pseudonym_key
     from guard.evidence.personal import pseudonym as keyed_hash

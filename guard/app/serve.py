@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import signal
 import sys
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from guard.app.alarms import Alarms
 from guard.app.calls import Calls
 from guard.app.checks import Checks
 from guard.app.client_record import ClientRecords, shipped_client
+from guard.app.data import data_folder
 from guard.app.deliver import Deliverer, Ports
 from guard.app.drills import Drills
 from guard.app.enrolment import FACE, VOICE, Enrolments
@@ -33,7 +33,7 @@ from guard.app.tap_pump import TapPump
 from guard.app.watch import MetricsPage, watch_loop
 from guard.clock import Clock, SystemClock
 from guard.config import Settings, load_settings
-from guard.errors import ConfigError, GuardError
+from guard.errors import GuardError
 from guard.evidence.book import RecordBook
 from guard.evidence.keys import load_signing_key
 from guard.log import configure, get_logger
@@ -52,34 +52,6 @@ from guard.workers.wire import Record
 
 log = get_logger("serve")
 SWEEP_EVERY_S = 60.0
-
-
-def data_folder(settings: Settings) -> Path:
-    """Return the data folder, made private on the first start.
-
-    Raises:
-        ConfigError: it cannot be made or entered.
-    """
-    folder = settings.server.data_dir
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            "data_dir", f"server.data_dir {folder} cannot be used: {error.strerror}; choose another"
-        ) from error
-    return folder
-
-
-def issue_token(config: Path | None, session: str, role: Role, participant: str | None, ttl_s: float) -> str:
-    """Return a signed token made with the server's own key.
-
-    Raises:
-        ConfigError: the settings, the key or an id is wrong.
-    """
-    settings = load_settings(config)
-    tokens = Tokens(load_key(data_folder(settings) / "token.key"), SystemClock())
-    who = participant or f"{role.value}-{secrets.token_hex(4)}"
-    return tokens.issue(session, who, role, ttl_s=ttl_s, may_open=session != ANY_SESSION)
 
 
 class Application:
@@ -277,8 +249,10 @@ class Application:
         self.drills = Drills(
             clock=self._clock,
             sessions=self.sessions,
-            inject=self.calls.inject,
+            calls=self.calls,
+            analysis=self.analysis,
             record=self.records.record,
+            log=log.warning,
             counter=self.metrics.drills,
         )
         ports = PlaybookPorts(
@@ -335,6 +309,8 @@ class Application:
             self.voices.answered(record)
         elif record.get("type") == "face":
             self.faces.answered(record)
+        elif str(record.get("type")).startswith("drill_"):
+            self.drills.on_analysis(record)
         else:
             self.calls.on_analysis(record)
 
@@ -352,6 +328,7 @@ class Application:
 
     def _analysis_down(self, reason: str) -> None:
         log.error("analysis_down", reason=reason, restarts=self.analysis.restarts)
+        self.drills.analysis_down()
         self.calls.analysis_down(reason)
         self.voices.analysis_down()
         self.faces.analysis_down()

@@ -132,13 +132,52 @@ class Operations(Protocol):
         """
 
 
+class AttackKind(StrEnum):
+    """What of a participant a synthetic attack replaces, for the detectors alone."""
+
+    VOICE = "voice"
+    FACE = "face"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticAttack:
+    """Labelled synthetic media that the detectors get in the place of a participant's.
+
+    Args:
+        kind: what is replaced.
+        after_s: seconds from now at which it begins.
+        seconds: how long it lasts.
+    """
+
+    kind: AttackKind
+    after_s: float
+    seconds: float
+
+
 class DrillPort(Protocol):
     """Injects attacks into training calls."""
 
     def inject(self, session: str, participant: str, state: State, *, by: str) -> str:
-        """Inject one and return the id of its alert.
+        """Make up a verdict and return the id of its alert.
 
         Raises:
             NotFoundError: no such session or participant.
             PeerError: ``drill_only``, ``participant_not_analysed`` or ``drill_running``.
+        """
+
+    def attack(self, session: str, participant: str, media: SyntheticAttack, *, by: str) -> str:
+        """Begin a synthetic attack and return its id; what the detectors say of it comes as events.
+
+        Raises:
+            NotFoundError: no such session or participant.
+            PeerError: ``drill_only``, ``participant_not_analysed`` or ``drill_running``.
+            Overload: ``drills_full`` or ``analysis_unavailable``.
+        """
+
+    def stop(self, session: str, drill: str, *, by: str) -> None:
+        """End a synthetic attack before its time.
+
+        Raises:
+            NotFoundError: no such session, or ``drill_unknown``.
         """

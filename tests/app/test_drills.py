@@ -42,6 +42,7 @@ class House:
     drills: Drills
     actions: Actions
     records: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    logged: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def open(self, *, drill: bool, profile: str = "kz-ardfm") -> Session:
         people = [NewParticipant("cust", Role.CUSTOMER, True), NewParticipant("agent", Role.AGENT)]
@@ -104,8 +105,10 @@ async def house() -> House:
     drills = Drills(
         clock=clock,
         sessions=sessions,
-        inject=calls.inject,
+        calls=calls,
+        analysis=AnalysisLog(outside),
         record=lambda session, kind, body: made[0].records.append((session, kind, dict(body))),
+        log=lambda name, **keys: made[0].logged.append((name, keys)),
         counter=metrics.drills,
     )
     playbook_ports = PlaybookPorts(

@@ -10,7 +10,7 @@ from guard.clock import ManualClock
 from guard.errors import GuardError
 from guard.signalling.check_messages import CheckMessage
 from guard.signalling.messages import DeviceMessage
-from guard.signalling.ports import Action
+from guard.signalling.ports import Action, SyntheticAttack
 from guard.signalling.sessions import Sessions, SessionsConfig
 from guard.signalling.tokens import Tokens
 from guard.types import Role, State
@@ -130,6 +130,8 @@ class ScriptedDrills:
     """Injects every attack it is asked for, or raises what the test put there."""
 
     injected: list[tuple[str, str, State, str]] = field(default_factory=list)
+    attacks: list[tuple[str, str, SyntheticAttack, str]] = field(default_factory=list)
+    stopped: list[tuple[str, str, str]] = field(default_factory=list)
     refusal: GuardError | None = None
 
     def inject(self, session: str, participant: str, state: State, *, by: str) -> str:
@@ -137,6 +139,17 @@ class ScriptedDrills:
             raise self.refusal
         self.injected.append((session, participant, state, by))
         return f"alert-{len(self.injected)}"
+
+    def attack(self, session: str, participant: str, media: SyntheticAttack, *, by: str) -> str:
+        if self.refusal is not None:
+            raise self.refusal
+        self.attacks.append((session, participant, media, by))
+        return f"attack-{len(self.attacks)}"
+
+    def stop(self, session: str, drill: str, *, by: str) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.stopped.append((session, drill, by))
 
 
 @dataclass
