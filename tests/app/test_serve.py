@@ -73,6 +73,23 @@ async def test_a_hanging_analysis_process_is_noticed_like_a_dead_one(server: Loc
     assert analysis not in children(server.pid, "analysis")
 
 
+async def test_an_analysis_process_that_comes_back_in_time_goes_on_and_has_missed_no_word(
+    server: LocalServer,
+) -> None:
+    session = (await server.create_session("meeting", PEOPLE))["id"]
+    (analysis,) = children(server.pid, "analysis")
+    os.kill(analysis, signal.SIGSTOP)
+    await until_state(server, session, "detector_down", 2.0)
+    # both reach the process only when it runs again
+    later = (await server.create_session("meeting", PEOPLE))["id"]
+    assert (await server.view(later))["participants"][0]["state"] == "detector_down"
+    os.kill(analysis, signal.SIGCONT)
+    await until_state(server, session, "undecided", 2.0)
+    await until_state(server, later, "undecided", 2.0)
+    assert children(server.pid, "analysis") == [analysis]
+    assert (await server.http.get("/readyz")).status_code == 200
+
+
 async def test_a_voice_is_enrolled_through_both_processes_and_bad_bytes_are_refused(
     server: LocalServer,
 ) -> None:
