@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -17,11 +19,16 @@ from guard.challenge.draw import Drawing
 from guard.challenge.light_code import draw_light
 from guard.challenge.outputs import CheckConfig
 from guard.challenge.words import draw_words
-from guard.clock import ManualClock
+from guard.clock import ManualClock, SystemClock
 from guard.codec.encode import VideoEncoder
 from guard.codec.receive import ReceiveConfig
 from guard.config import Settings
 from guard.media import vp8
+from guard.media.clip import Clip, EncodedPacket, Playlist
+from guard.relay.client import ClientConfig, ScriptedClient
+from guard.relay.config import RelayConfig
+from guard.relay.relay import Relay
+from guard.relay.tap import Tap
 from guard.resources import models_dir
 from guard.types import Kind, SenderClock, Signal, SignalState, State, TapPacket, TrackKey, Verdict
 
@@ -52,13 +59,19 @@ def sound() -> Iterator[TapPacket]:
         yield TapPacket(VOICE, "opus", n, stamped, False, 100 + captured_s, OPUS_SILENCE, clock)
 
 
+@cache
+def encoded() -> tuple[bytes, ...]:
+    """Ten small pictures a second, the first of each second a keyframe."""
+    encoder = VideoEncoder("vp8", 64, 48)
+    drawn = [np.full((72, 64), 60 + n, np.uint8) for n in range(SECONDS * 10)]
+    return tuple(encoder.encode(picture, keyframe=n % 10 == 0)[0] for n, picture in enumerate(drawn))
+
+
 def pictures(late_s: float = LATE_S, first: int = 0) -> list[TapPacket]:
     """Pictures that are under way for longer than the sound, by ``late_s``."""
-    encoder = VideoEncoder("vp8", 64, 48)
     out: list[TapPacket] = []
-    for n in range(SECONDS * 10):
+    for n, data in enumerate(encoded()):
         captured_s = n / 10
-        data, _ = encoder.encode(np.full((72, 64), 60 + n, np.uint8), keyframe=n % 10 == 0)
         clock = report(Kind.VIDEO, int(captured_s)) if captured_s >= 1 else None
         stamped, arrival_s = stamp(Kind.VIDEO, captured_s), 100 + captured_s + late_s
         (payload,) = vp8.packetize(data, picture_id=n)
@@ -84,12 +97,12 @@ def worker_of(models: Models) -> AnalysisWorker:
     )
 
 
-async def skew_s(models: Models, packets: list[TapPacket]) -> float | None:
+async def skew_s(models: Models, packets: list[TapPacket], now_s: float = 106.0) -> float | None:
     worker = worker_of(models)
     try:
         for packet in sorted(packets, key=lambda packet: packet.arrival_s):
             worker.receive(packet)
-        return worker._senders.skew_s("s", "p", 106.0)
+        return worker._senders.skew_s("s", "p", now_s)
     finally:
         for lane in worker._lanes:
             lane.close()
@@ -141,3 +154,50 @@ async def test_details_of_a_signal_reach_the_process_that_shows_them() -> None:
     assert message["signals"]["lip_sync"]["details"] == said
     assert "details" not in message["signals"]["temporal"]
     assert read_verdict(message).signals == signals
+
+
+async def taken_from_a_call(until: Callable[[list[TapPacket]], bool]) -> list[TapPacket]:
+    """What the tap copies of a call over ICE, DTLS and SRTP; the client is aiortc with its own reports."""
+    arrived = asyncio.Event()
+    tap = Tap(10_000, arrived.set)
+    relay = Relay(
+        RelayConfig(addresses=("127.0.0.1",)), clock=SystemClock(), tap=tap, on_event=lambda _: None
+    )
+    relay.tap_participant("s", "p")
+    spoken = tuple(EncodedPacket(n / 50, OPUS_SILENCE) for n in range(500))
+    shown = tuple(EncodedPacket(n / 10, data, n % 10 == 0) for n, data in enumerate(encoded()))
+    config = ClientConfig(addresses=("127.0.0.1",))
+    client = ScriptedClient(Playlist(Clip(spoken, shown, "vp8", 10.0)), config)
+
+    async def negotiate(offer: str) -> str:
+        return await relay.negotiate(
+            "a", session="s", participant="p", sdp=offer, publish=True, subscriptions={}
+        )
+
+    packets: list[TapPacket] = []
+    try:
+        await client.negotiate(negotiate)
+        await client.connected()
+        async with asyncio.timeout(15):
+            while not until(packets):
+                await arrived.wait()
+                arrived.clear()
+                packets += tap.drain(10_000)
+    finally:
+        await client.close()
+        await relay.shutdown()
+    return packets
+
+
+async def test_reports_of_a_real_peer_tell_how_long_its_pictures_were_under_way(models: Models) -> None:
+    """aiortc stamps what it sends when it sends it, so nothing is off until the pictures come late here."""
+
+    def told(packets: list[TapPacket]) -> bool:
+        clocks = {(p.key, p.clock) for p in packets if p.clock is not None}
+        return min(sum(key == k for key, _ in clocks) for k in (VOICE, CAMERA)) >= 3
+
+    packets = await taken_from_a_call(told)
+    at_s = packets[-1].arrival_s
+    assert await skew_s(models, packets, at_s) == pytest.approx(0.0, abs=0.06)
+    late = [replace(p, arrival_s=p.arrival_s + LATE_S) if p.key == CAMERA else p for p in packets]
+    assert await skew_s(models, late, at_s) == pytest.approx(-LATE_S, abs=0.06)
