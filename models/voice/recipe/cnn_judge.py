@@ -9,7 +9,8 @@ equal weights, have a lower EER over all held-out windows than the heads alone? 
 model only if the 95 % interval of that paired difference excludes 0. The five other rows (net alone,
 distilled net alone, heads and distilled net; the same two of a speaker encoder's head) are five further
 tries: each counts only if its 99 % interval excludes 0. What standardising alone does stands beside them: a
-gain that the heads have by themselves then is not the net's. `val` is not read.
+gain that the heads have by themselves then is not the net's. `val` is not read. Rows whose nets are not
+trained yet are left out.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from clips import Item, training_items
-from cnn import KINDS, folder, load_net
+from cnn import KINDS, folder, load_net, net_file
 from cnn_spectra import Fine
 from folds import FOLDS, folds_of, weights_of
 
@@ -78,22 +79,25 @@ class Study:
         teacher = np.load(folder() / "teacher.npy").astype(np.float64)
         both = {"heads": [teacher[k][np.concatenate([rows[k], sample[k]])] for k in range(FOLDS)]}
         for kind in KINDS:
-            both[kind] = net_scores(kind, fine, rows, sample)
-        told = [np.load(folder() / f"speaker-{k}.npy").astype(np.float64) for k in range(FOLDS)]
-        both["speaker"] = [told[k][np.concatenate([rows[k], sample[k]])] for k in range(FOLDS)]
+            if all(net_file(kind, k).exists() for k in range(FOLDS)):
+                both[kind] = net_scores(kind, fine, rows, sample)
+        told = [folder() / f"speaker-{k}.npy" for k in range(FOLDS)]
+        if all(path.exists() for path in told):
+            own = [np.load(path).astype(np.float64) for path in told]
+            both["speaker"] = [own[k][np.concatenate([rows[k], sample[k]])] for k in range(FOLDS)]
         self.scores = {name: np.concatenate([b[:-SAMPLE] for b in own]) for name, own in both.items()}
         standard = {
             name: np.concatenate([(b[:-SAMPLE] - b[-SAMPLE:].mean()) / b[-SAMPLE:].std() for b in own])
             for name, own in both.items()
         }
         self.scores["heads-standard"] = standard["heads"]
-        for kind in (*KINDS, "speaker"):
+        for kind in set(both) - {"heads"}:
             self.scores[f"heads+{kind}"] = (standard["heads"] + standard[kind]) / 2
         judged = np.concatenate(rows)
         self.spoof, self.clean, self.fold = fine.spoof[judged], fine.copy[judged] == 0, fold[judged]
         self.group = [items[n].group for n in fine.item[judged]]
         self.drawn = list(draws(self.group, self.spoof, rounds=ROUNDS))
-        self.errors = {name: [self.error(name, i) for i in self.drawn] for name in LABELS}
+        self.errors = {name: [self.error(name, i) for i in self.drawn] for name in self.scores}
 
     def error(self, name: str, rows: np.ndarray) -> float:
         """Return the EER of one row of the table on some windows."""
@@ -124,7 +128,9 @@ def line(study: Study, name: str) -> str:
 
 def by_engine(study: Study) -> list[str]:
     """Return the table of engines: AUC against the genuine windows of the engine's fold."""
-    names = ("heads", "alone", "distilled", "speaker", "heads+alone")
+    names = [
+        name for name in ("heads", "alone", "distilled", "speaker", "heads+alone") if name in study.scores
+    ]
     lines = [f"| engine held out | windows | {' | '.join(names)} |", "|" + "---|" * (2 + len(names))]
     group = np.array(study.group)
     for engine in sorted(set(group[study.spoof]), key=str.lower):
@@ -145,7 +151,11 @@ def main() -> None:
     heads = ["what", "EER % [95 %]", "difference to the heads [95 %]", "[99 %]", "TPR % at 5 % FA [95 %]"]
     heads += ["EER % clean", "EER % call chain", *(f"fold {k}" for k in range(FOLDS))]
     lines = [INTRODUCTION.format(windows=len(study.spoof), rounds=ROUNDS, **counts)]
-    lines += [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads), *(line(study, name) for name in LABELS)]
+    lines += [
+        f"| {' | '.join(heads)} |",
+        "|" + "---|" * len(heads),
+        *(line(study, n) for n in LABELS if n in study.scores),
+    ]
     lines += ["", "By engine, AUC against the genuine windows of its fold:", "", *by_engine(study)]
     OUT.write_text("\n".join(lines) + "\n")
     print(OUT.read_text())
