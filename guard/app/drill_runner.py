@@ -187,6 +187,8 @@ class DrillRunner:
 
     def _begin(self, who: Who, message: Mapping[str, Any]) -> None:
         kinds, now = KINDS[message["attack"]], self._clock.now()
+        if who in self._running:  # the relay process took this process for lost, and began anew
+            self._over(self._running[who], "stopped")
         try:
             clip = LoopedClip(self._clip(message.get("clip")), kinds, self._max_fps)
         except MediaError as error:

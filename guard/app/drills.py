@@ -281,7 +281,7 @@ class Drills:
     def _since(self, then_s: float | None) -> float:
         return 0.0 if then_s is None else self._clock.now() - then_s
 
-    def _tell(self, attack: _Attack, kind: str, **more: Any) -> bool:
+    def _tell(self, attack: _Attack, kind: str, /, **more: Any) -> bool:
         who = {"session": attack.session, "participant": attack.participant}
         return self._analysis.send({"type": kind, "id": attack.id, **who, **more})
 
@@ -291,6 +291,7 @@ class Drills:
         reaction: str,
         by: str | None,
         delay_s: float,
+        /,
         *,
         to: Collection[str] | None = None,
         **more: Any,
