@@ -40,6 +40,7 @@ class Outside:
     analysis: list[dict[str, Any]] = field(default_factory=list)
     banners: list[tuple[str, str]] = field(default_factory=list)
     webhook: list[dict[str, Any]] = field(default_factory=list)
+    analysis_works: bool = True
 
     def send(self, session: str, participant: str, text: str) -> bool:
         self.channel.append((participant, json.loads(text)))
@@ -66,8 +67,9 @@ class AnalysisLog:
         self._outside = outside
 
     def send(self, message: dict[str, Any]) -> bool:
-        self._outside.analysis.append(message)
-        return True
+        if self._outside.analysis_works:
+            self._outside.analysis.append(message)
+        return self._outside.analysis_works
 
 
 class ChecksLog:
