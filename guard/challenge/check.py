@@ -15,7 +15,9 @@ Rules, all in this file:
    attempt of its own.
 4. A person who asks for other commands gets another attempt, which takes nothing from the three; while
    they choose, nothing is asked.
-5. What was asked is never asked again in the session; when nothing is left the check is inconclusive.
+5. What was asked is never asked again in the session. Where a check of occlusion has too few commands
+   left of its own it asks visual ones; when nothing is left the check is inconclusive, and says so if
+   attempts have failed before.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ from guard.challenge.commands import (
     Result,
     Sight,
 )
-from guard.challenge.draw import POOLS, Drawing, Exhausted, Used, choices, draw
+from guard.challenge.draw import POOLS, Drawing, Exhausted, Used, choices, draw, unasked
 from guard.challenge.outputs import Asked, AttemptOver, CheckConfig, Listen, Output, Show
 from guard.types import FloatArray
 
@@ -206,7 +208,8 @@ class Check:
             command = self._next_command()
         except Exhausted:
             self._unclear = self._config.repeats
-            return self._end(Result.INCONCLUSIVE, "commands_exhausted", now)
+            reason = "failed_and_exhausted" if self._used.failed else "commands_exhausted"
+            return self._end(Result.INCONCLUSIVE, reason, now)
         self._asked.append(Asked(command, (now,)))
         self._phase = _Phase.ASKING
         self._after, self._voice, self._voice_s, self._heard = [], [], now, None
@@ -216,22 +219,30 @@ class Check:
 
     def _next_command(self) -> Command:
         if not self._queue:
-            first = not self._asked
-            count = self._least if first else 1
-            unknown = set(Gesture) - set(self._judges)
-            if self.kind is CheckKind.VISUAL and not self._recogniser:
-                unknown.add(Gesture.SAY_WORDS)  # words nobody writes down are worth too little here
-            pool = choices(self.kind, self._needs, unknown)
-            asked = {one.command.gesture for one in self._asked}
-            # a check of light or words alone asks for another code, or other words
-            fresh = [g for g in pool if g not in asked] if len(POOLS[self.kind]) > 1 else pool
+            count = 1 if self._asked else self._least
+            pool = self._pool(count)
             self._queue.extend(
-                draw(self._dice, fresh, self._used, count, language=self._language, drawing=self._drawing)
+                draw(self._dice, pool, self._used, count, language=self._language, drawing=self._drawing)
             )
         command = self._queue.popleft()
         if Need.NO_SIGHT in self._needs:
             return replace(command, limit_s=command.limit_s * _HEARD_FIRST)
         return command
+
+    def _pool(self, count: int) -> list[Gesture]:
+        """Return what can be asked next: without others a third attempt of occlusion could never be made."""
+        unknown = set(Gesture) - set(self._judges)
+        if not self._recogniser and self.kind is not CheckKind.WORDS:
+            unknown.add(Gesture.SAY_WORDS)  # words nobody writes down are worth too little here
+        pool = unasked(choices(self.kind, self._needs, unknown), self._used)
+        if len(POOLS[self.kind]) == 1:  # a check of light or words alone asks for another code, other words
+            return pool
+        asked = {one.command.gesture for one in self._asked}
+        fresh = [gesture for gesture in pool if gesture not in asked]
+        if self.kind is CheckKind.OCCLUSION and len(fresh) < count:
+            others = unasked(choices(CheckKind.VISUAL, self._needs, unknown), self._used)
+            fresh += [gesture for gesture in others if gesture not in asked and gesture not in fresh]
+        return fresh
 
     @property
     def _least(self) -> int:

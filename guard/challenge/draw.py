@@ -97,6 +97,11 @@ def choices(kind: CheckKind, needs: Collection[Need], without: Collection[Gestur
     return [gesture for gesture in POOLS[kind] if gesture not in barred]
 
 
+def unasked(pool: Collection[Gesture], used: Used) -> list[Gesture]:
+    """Return what of the pool can still be asked in this session."""
+    return [gesture for gesture in pool if gesture in VARIED or gesture not in used.gestures]
+
+
 def draw(
     dice: random.Random,
     pool: Sequence[Gesture],
@@ -119,7 +124,7 @@ def draw(
     Raises:
         Exhausted: fewer than ``count`` are left.
     """
-    fresh = [gesture for gesture in pool if gesture in VARIED or gesture not in used.gestures]
+    fresh = unasked(pool, used)
     if len(fresh) < count:
         raise Exhausted(f"{count} commands wanted, {len(fresh)} left")
     commands = [_make(dice, gesture, used, language, drawing) for gesture in dice.sample(fresh, count)]

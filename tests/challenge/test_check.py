@@ -24,7 +24,7 @@ from guard.challenge.commands import (
     Sight,
     Step,
 )
-from guard.challenge.draw import EXCLUDED, Drawing, Used
+from guard.challenge.draw import EXCLUDED, VARIED, Drawing, Used
 from guard.challenge.outputs import AttemptOver, CheckConfig, Listen, Output, Show
 
 M, X, U = Answer.MATCHED, Answer.MISMATCHED, Answer.UNSEEN
@@ -246,6 +246,31 @@ def test_when_nothing_is_left_to_ask_it_is_inconclusive() -> None:
     check, _ = make([], used=used, without=every)
     (over,) = attempts(run(check))
     assert (over.result, over.reason, over.commands) == (Result.INCONCLUSIVE, "commands_exhausted", ())
+
+
+def test_where_attempts_failed_before_nothing_was_left_the_result_says_so() -> None:
+    used = Used(set(Gesture), failed=1)
+    every = {Gesture.SAY_WORDS, Gesture.FOLLOW_DOT, Gesture.SCREEN_LIGHT}
+    check, _ = make([], used=used, without=every)
+    (over,) = attempts(run(check))
+    assert (over.result, over.reason, over.commands) == (Result.INCONCLUSIVE, "failed_and_exhausted", ())
+    assert used.failed == 1, "a later check goes on counting"
+
+
+@given(st.sets(st.sampled_from(list(Need)), max_size=2), st.integers(1, 2), st.integers(0, 9))
+def test_a_check_of_occlusion_reaches_its_third_failure_or_says_that_nothing_is_left(
+    needs: set[Need], wrong_at: int, seed: int
+) -> None:
+    answers = [*[Answer.MATCHED] * (wrong_at - 1), Answer.MISMATCHED] * 3
+    check, _ = make(answers, kind=CheckKind.OCCLUSION, needs=needs, seed=seed, without=())
+    found = attempts(run(check))
+    if [over.result for over in found] != [Result.FAIL] * 3:
+        assert len(needs) == 2, "only who names several things they cannot do can run out of commands"
+        assert found[-1].reason == "failed_and_exhausted"
+    asked = [one.command.gesture for over in found for one in over.commands]
+    assert not set(asked) & set().union(*(EXCLUDED[need] for need in needs))
+    plain = [gesture for gesture in asked if gesture not in VARIED]
+    assert len(plain) == len(set(plain))
 
 
 def test_the_steps_of_a_command_are_sent_when_they_are_due() -> None:
