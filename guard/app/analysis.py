@@ -173,7 +173,9 @@ class AnalysisWorker:
             scored=self._pipeline.scored,
             ended=self._pipeline.note_check,
         )
-        self._drills = DrillRunner(clock, self._pipeline, send=self._send, max_fps=receive.max_fps)
+        self._drills = DrillRunner(
+            clock, self._pipeline, send=self._send, max_fps=receive.max_fps, detectors=models.detectors
+        )
 
     async def run(self, sock: socket.socket) -> None:
         """Serve until the relay process closes its end."""

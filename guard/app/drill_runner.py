@@ -21,8 +21,9 @@ from typing import Any, Protocol
 
 from guard.app.drill_clip import LoopedClip, bundled_clip, shifted
 from guard.clock import Clock
+from guard.detectors.person_memory import Lending
 from guard.errors import MediaError
-from guard.types import AudioFrame, Kind, Score, State, TrackKey, Verdict, VideoFrame
+from guard.types import AudioFrame, Detector, Kind, Score, State, TrackKey, Verdict, VideoFrame
 from guard.workers.wire import Message
 
 # no participant's id holds a plus sign, so a stand-in's name is nobody's
@@ -102,6 +103,7 @@ class DrillRunner:
         pipeline: what judges.
         send: to the relay process; False where it is gone or behind.
         max_fps: pictures a second the pipeline is given of a call.
+        detectors: those that were told something of a participant beforehand lend it to the stand-in.
         clip: finds a clip by name; None is the one that ships.
     """
 
@@ -112,10 +114,12 @@ class DrillRunner:
         *,
         send: Callable[[Message], bool],
         max_fps: float | None,
+        detectors: Sequence[Detector] = (),
         clip: Callable[[str | None], Path] = lambda _: bundled_clip(),
     ) -> None:
         self._clock, self._pipeline, self._send = clock, pipeline, send
         self._max_fps, self._clip = max_fps, clip
+        self._told = [detector for detector in detectors if isinstance(detector, Lending)]
         self._running: dict[Who, _Running] = {}
         # of every track: up to where its media went, and when that was seen
         self._ends: dict[TrackKey, tuple[float, float]] = {}
@@ -199,6 +203,8 @@ class DrillRunner:
         if not self._pipeline.fork(*who, running.name):
             self._say(who, running.id, "drill_over", {"why": "no_media"})
             return
+        for detector in self._told:
+            detector.lend(*who, running.name)
         self._running[who] = running
         self._arm()
 
@@ -250,6 +256,8 @@ class DrillRunner:
     def _over(self, running: _Running, why: str) -> None:
         del self._running[running.who]
         self._pipeline.forget(running.who[0], running.name)
+        for detector in self._told:
+            detector.withdraw(running.who[0], running.name)
         reached_s = {state.value: round(at_s, 3) for state, at_s in running.reached_s.items()}
         body = {"why": why, "judged": running.judged, "llr": running.llr, "reached_s": reached_s}
         self._say(running.who, running.id, "drill_over", {**body, "own_state": running.own.value})

@@ -117,6 +117,10 @@ class FaceIdentity:
         """Compare the participant with this face, float32 (D,) of length 1, from now on."""
         self._enrolled.enrol(session, participant, vector)
 
+    def lend(self, session: str, participant: str, name: str) -> None:
+        """Compare ``name`` with what is enrolled for the participant, until it is withdrawn from either."""
+        self._enrolled.lend(session, participant, name)
+
     def withdraw(self, session: str, participant: str | None = None) -> None:
         """Drop the enrolled face of a participant, or of everybody in the session."""
         self._enrolled.withdraw(session, participant)

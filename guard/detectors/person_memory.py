@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -105,6 +106,11 @@ class Enrolled:
 
     def __init__(self) -> None:
         self._vectors: dict[tuple[str, str], FloatArray] = {}
+        self._lent: dict[tuple[str, str], str] = {}
+
+    def lend(self, session: str, participant: str, name: str) -> None:
+        """Let ``name`` count as the participant, until withdrawn from either."""
+        self._lent[session, name] = participant
 
     def enrol(self, session: str, participant: str, vector: FloatArray) -> None:
         """Take the vector of a participant in the place of the one before."""
@@ -115,10 +121,25 @@ class Enrolled:
         for who in list(self._vectors):
             if who[0] == session and participant in (None, who[1]):
                 self._vectors.pop(who, None)
+        for who in list(self._lent):
+            if who[0] == session and participant in (None, who[1]):
+                self._lent.pop(who, None)
 
     def of(self, key: TrackKey) -> FloatArray | None:
         """Return the vector of a track's participant; None where none was enrolled."""
-        return self._vectors.get((key.session, key.participant))
+        participant = self._lent.get((key.session, key.participant), key.participant)
+        return self._vectors.get((key.session, participant))
+
+
+@runtime_checkable
+class Lending(Protocol):
+    """A Detector that was told of a participant beforehand: their voice, their face, their camera."""
+
+    def lend(self, session: str, participant: str, name: str) -> None:
+        """Judge ``name`` by what was told of the participant, until it is withdrawn from ``name``."""
+
+    def withdraw(self, session: str, participant: str) -> None:
+        """Judge by it no longer."""
 
 
 def mean_vector(vectors: Sequence[FloatArray]) -> FloatArray:

@@ -194,6 +194,10 @@ class VoiceMatch:
         """Compare the participant with this voice from now on."""
         self._enrolled.enrol(session, participant, vector)
 
+    def lend(self, session: str, participant: str, name: str) -> None:
+        """Compare ``name`` with what is enrolled for the participant, until it is withdrawn from either."""
+        self._enrolled.lend(session, participant, name)
+
     def withdraw(self, session: str, participant: str | None = None) -> None:
         """Drop the voice of a participant, or of everybody in the session."""
         self._enrolled.withdraw(session, participant)

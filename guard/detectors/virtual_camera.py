@@ -168,6 +168,16 @@ class VirtualCamera:
         while len(self._reports) > MAX_PARTICIPANTS:
             self._reports.popitem(last=False)
 
+    def lend(self, session: str, participant: str, name: str) -> None:
+        """Judge ``name`` by the report of the participant's page, where there is one."""
+        report = self._reports.get((session, participant))
+        if report is not None:
+            self.report(session, name, report)
+
+    def withdraw(self, session: str, participant: str) -> None:
+        """Drop the report of a participant's page."""
+        self._reports.pop((session, participant), None)
+
     def declines(self, key: TrackKey) -> str | None:
         """Return why no window of the track is scored: there is no report, or nothing in it."""
         found = self._graded(key)

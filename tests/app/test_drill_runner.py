@@ -18,10 +18,12 @@ from guard.app.parts import build_pipeline, load_models, settings_config
 from guard.clock import ManualClock
 from guard.codec.files import read_file
 from guard.config import Settings
+from guard.detectors.virtual_camera import CameraKind, VirtualCamera, read_report
 from guard.errors import MediaError
 from guard.resources import clips_dir, models_dir
 from guard.signalling.messages import Name
 from guard.types import AudioFrame, Kind, Score, Signal, State, TrackKey, Verdict, VideoFrame
+from tests.app.test_device_report import REPORT
 
 WHO = {"session": "s", "participant": "p"}
 VOICE, FACE = (TrackKey("s", "p", kind) for kind in (Kind.AUDIO, Kind.VIDEO))
@@ -200,6 +202,21 @@ async def test_people_act_on_the_stand_in_never_on_the_participant(bench: Bench)
     before = len(bench.judge.pushed)
     bench.call(1.0)
     assert len(bench.judge.pushed) == before, "nothing more is given to the detectors"
+
+
+async def test_what_was_enrolled_for_the_participant_judges_the_stand_in_as_long_as_it_is_there() -> None:
+    camera = VirtualCamera()
+    camera.report("s", "p", replace(read_report(REPORT), kind=CameraKind.VIRTUAL))
+    made, stand_in = Bench(), TrackKey("s", "p" + STAND_IN, Kind.VIDEO)
+    made.runner = DrillRunner(made.clock, made.judge, send=made.take, max_fps=15.0, detectors=[camera])
+    made.call(1.0)
+    made.order("voice")
+    assert camera.declines(stand_in) is None
+    made.call(6.5)
+    assert made.said[-1]["why"] == "time"
+    assert camera.declines(stand_in) == "no_device_report"
+    assert camera.declines(FACE) is None
+    made.runner.close()
 
 
 def test_a_clip_goes_on_from_its_beginning_and_lacks_nothing_that_is_wanted(tmp_path: Path) -> None:

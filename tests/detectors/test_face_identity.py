@@ -149,6 +149,18 @@ def test_the_photo_is_of_one_participant_and_is_withdrawn_with_the_session() -> 
     assert run_detector(found, [again])[0].reason == "no_reference_yet"
 
 
+def test_a_photo_that_is_lent_judges_the_borrower_until_it_is_withdrawn() -> None:
+    found = detector()
+    found.enrol("s", "p", vector(ANNA))
+    found.lend("s", "p", "p+")
+    borrower = TrackKey("s", "p+", Kind.VIDEO)
+    (wrong,) = run_detector(found, [window(BORIS, 0.2, key=borrower)])
+    assert wrong.llr == pytest.approx(PHOTOS.llr(np.array([4.0]))[0])
+    found.withdraw("s", "p+")
+    assert run_detector(found, [window(BORIS, 0.4, key=borrower)])[0].reason == "no_reference_yet"
+    assert looks(found, ANNA, 0.0, 0.2)[0].llr is not None, "its owner keeps it"
+
+
 def test_forget_drops_what_was_seen_and_keeps_the_photo() -> None:
     found = detector()
     looks(found, ANNA, 0.0, 10.0)

@@ -173,6 +173,21 @@ def test_match_needs_an_enrolment_and_forgets_it_when_withdrawn() -> None:
     assert scores(detector, [ANNA])[0].reason == "no_enrolment"
 
 
+def test_an_enrolled_voice_that_is_lent_is_gone_when_its_owner_or_the_borrower_withdraws() -> None:
+    detector = VoiceMatch(Voices(Names()), CALIBRATION)
+    borrower = TrackKey("s", "p+", Kind.AUDIO)
+    detector.lend("s", "p", "p+")
+    assert detector.declines(borrower) == "no_enrolment", "there is nothing to lend yet"
+    detector.enrol("s", "p", np.eye(8, dtype=np.float32)[1])
+    assert detector.declines(borrower) is None
+    detector.withdraw("s", "p+")
+    assert detector.declines(borrower) == "no_enrolment"
+    assert detector.declines(replace(borrower, participant="p")) is None
+    detector.lend("s", "p", "p+")
+    detector.withdraw("s", "p")
+    assert detector.declines(borrower) == "no_enrolment"
+
+
 @pytest.mark.parametrize(
     ("quality", "reason"),
     [

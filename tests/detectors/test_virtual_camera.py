@@ -160,6 +160,18 @@ def test_reports_are_kept_apart_replaced_and_forgotten() -> None:
     assert (camera.prepare(window()), camera.participants) == (Abstain("no_device_report"), 0)
 
 
+def test_a_report_that_is_lent_is_one_of_its_own() -> None:
+    camera = VirtualCamera()
+    camera.lend("s", "cust", "cust+")
+    assert camera.declines(window("cust+").key) == "no_device_report"
+    camera.report("s", "cust", replace(PLAIN, kind=CameraKind.VIRTUAL))
+    camera.lend("s", "cust", "cust+")
+    assert camera.declines(window("cust+").key) is None
+    camera.withdraw("s", "cust+")
+    assert camera.declines(window("cust+").key) == "no_device_report"
+    assert camera.declines(window("cust").key) is None
+
+
 def test_memory_is_bounded_and_the_oldest_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(virtual_camera, "MAX_PARTICIPANTS", 3)
     camera = VirtualCamera()
