@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+import httpx
 import pytest
 
 from guard.api.bank import MAX_ANSWER_BYTES, BankAsker
@@ -130,3 +131,95 @@ async def test_closing_stops_asking() -> None:
     await asker.close()
     async with asyncio.timeout(5):
         await asker.settled()
+
+
+class SlowBank:
+    """Answers 503 to a hold until it is let go, and confirms a release at once."""
+
+    def __init__(self) -> None:
+        self.began: list[str] = []
+        self.answered: list[str] = []
+        self.came = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        state = json.loads(request.content)["state"]
+        self.began.append(state)
+        self.came.set()
+        if state == "requested":
+            await self.let_go.wait()
+        self.answered.append(state)
+        status = 503 if state == "requested" else 200
+        return httpx.Response(status, json={"v": 1, "confirmed": True})
+
+
+@contextlib.asynccontextmanager
+async def asking(
+    handler: Callable[[httpx.Request], Awaitable[httpx.Response]],
+) -> AsyncIterator[tuple[BankAsker, asyncio.Event]]:
+    """A BankAsker whose pauses last until they are cut off, and the event that one has begun."""
+    pausing = asyncio.Event()
+
+    async def forever(_: float) -> None:
+        pausing.set()
+        await asyncio.Event().wait()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return await handler(request)
+
+    config = WebhookConfig("https://bank.test/hold", SECRET)
+    asker = BankAsker(config, SystemClock(), transport=httpx.MockTransport(answer), sleep=forever)
+    try:
+        async with asyncio.timeout(10):
+            yield asker, pausing
+    finally:
+        await asker.close()
+
+
+async def test_a_hold_is_not_asked_again_after_its_release() -> None:
+    slow, told = SlowBank(), []
+    slow.let_go.set()
+    async with asking(slow) as (asker, pausing):
+        asker.ask(QUESTION, 15.0, lambda *said: told.append(("hold", *said)))
+        await pausing.wait()
+        asker.ask({**QUESTION, "state": "released"}, 15.0, lambda *said: told.append(("release", *said)))
+        await asker.settled()
+    assert slow.answered == ["requested", "released"]
+    assert told == [("release", "confirmed", None)]
+
+
+async def test_a_release_waits_for_the_hold_that_is_on_its_way() -> None:
+    slow, told = SlowBank(), []
+    async with asking(slow) as (asker, _):
+        asker.ask(QUESTION, 15.0, lambda *said: told.append(("hold", *said)))
+        await slow.came.wait()
+        for _ in range(2):  # the second while the first still waits
+            asker.ask({**QUESTION, "state": "released"}, 15.0, lambda *said: told.append(("release", *said)))
+            await asyncio.sleep(0)
+        assert slow.began == ["requested"]
+        slow.let_go.set()
+        await asker.settled()
+    assert slow.answered == ["requested", "released"]
+    assert told == [("release", "confirmed", None)]
+
+
+async def test_a_release_is_sent_once_though_the_hold_took_all_its_time() -> None:
+    slow = SlowBank()
+    async with asking(slow) as (asker, _):
+        asker.ask(QUESTION, 15.0, lambda *_: None)
+        await slow.came.wait()
+        asker.ask({**QUESTION, "state": "released"}, 0.0, lambda *_: None)
+        slow.let_go.set()
+        await asker.settled()
+    assert slow.answered == ["requested", "released"]
+
+
+async def test_questions_about_other_operations_do_not_wait() -> None:
+    slow = SlowBank()
+    async with asking(slow) as (asker, _):
+        asker.ask(QUESTION, 15.0, lambda *_: None)
+        await slow.came.wait()
+        slow.came.clear()
+        asker.ask({**QUESTION, "id": "h2", "state": "released"}, 15.0, lambda *_: None)
+        await slow.came.wait()
+        assert slow.began == ["requested", "released"]
