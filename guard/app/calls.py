@@ -10,11 +10,12 @@ Runs in the relay process's loop; every method is short and none waits.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from guard.app.alert_ages import AlertAges
 from guard.app.call_messages import read_verdict
 from guard.app.call_ports import AlertCounter, AnalysisPort, ChecksFace, Counters, MediaPort
 from guard.app.channel_inbox import ChannelInbox
@@ -41,8 +42,6 @@ from guard.signalling.ports import Action, ActionKind
 from guard.signalling.session import Participant, Session
 from guard.signalling.sessions import Sessions
 from guard.types import State, Verdict
-
-MAX_REMEMBERED_ALERTS = 1024
 
 
 class Calls:
@@ -72,12 +71,11 @@ class Calls:
         self._media = media
         self._analysis = analysis
         self._counters = counters
-        self._drills = drills
+        self._ages = AlertAges(counters, drills, lambda session: sessions.get(session).profile)
         self._alerts = alerts
         self._texts = texts
         self._profile_of = profile_of
         self._policies: dict[str, Policy] = {}
-        self._decided_s: OrderedDict[str, float] = OrderedDict()
         self._old_acks: Counter[str] = Counter()
         self._inbox: ChannelInbox | None = None
         self._lost: Callable[[str], None] = lambda _: None
@@ -261,7 +259,7 @@ class Calls:
         decided_utc = self._clock.utc() - timedelta(seconds=age_s)
         self._carry_out(policy.on_state(verdict.participant, verdict.state, now, decided_utc))
         deliveries = policy.on_verdict(verdict, now, decided_utc)
-        self._note_new(policy, verdict, deliveries, now - age_s)
+        self._ages.note(deliveries, now - age_s, drill=policy.drill)
         self._sessions.update_state(
             verdict.session,
             verdict.participant,
@@ -272,19 +270,6 @@ class Calls:
         )
         self._carry_out(deliveries, age_s)
         return deliveries
-
-    def _note_new(
-        self, policy: Policy, verdict: Verdict, deliveries: Sequence[Delivery], decided_s: float
-    ) -> None:
-        """Count alerts not seen before and remember when they were decided."""
-        for delivery in deliveries:
-            alert = delivery.alert.id
-            if delivery.action is not DeliveryAction.STOP and alert not in self._decided_s:
-                self._decided_s[alert] = decided_s
-                counters = self._drills if policy.drill else self._counters
-                counters.alert(self._sessions.get(verdict.session).profile, verdict.state)
-        while len(self._decided_s) > MAX_REMEMBERED_ALERTS:
-            self._decided_s.popitem(last=False)
 
     def analysis_up(self) -> None:
         """The analysis process works (again): tell it of every session, take DETECTOR_DOWN back."""
@@ -336,8 +321,8 @@ class Calls:
         suspect = policy.suspect_of(action.alert)
         accepted = policy.acks["accepted"]
         self._carry_out(policy.on_ack(action.alert, action.by, now))
-        if policy.acks["accepted"] > accepted and action.alert in self._decided_s and not policy.drill:
-            self._counters.acknowledged(now - self._decided_s[action.alert])
+        if policy.acks["accepted"] > accepted and not policy.drill:
+            self._ages.acknowledged(action.alert, now)
         if suspect is not None and (action.reason or "").strip():
             self._carry_out(policy.settle(suspect, now))
             # in a drill it is about what was injected, never about what is really known of the participant
@@ -360,15 +345,18 @@ class Calls:
         due = [d for policy in self._policies.values() if (d := policy.deadline()) is not None]
         if due:
             delay_s = max(min(due) - self._clock.now(), 0.0)
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._poll)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self.poll)
 
-    def _poll(self) -> None:
+    def poll(self) -> None:
+        """Tell what has become due."""
         self._timer = None
         now = self._clock.now()
         for policy in list(self._policies.values()):
             deadline = policy.deadline()
             if deadline is not None and deadline <= now:
-                self._deliverer.carry_out(policy.poll(now))
+                deliveries = policy.poll(now)
+                self._ages.note(deliveries, now, drill=policy.drill)
+                self._deliverer.carry_out(deliveries)
         self._arm()
 
     async def settled(self) -> None:

@@ -9,10 +9,11 @@ Rules, all in this file:
    one alert a minute per person.
 3. The timetable of a case is ``AlertsConfig``; see ``case.py``.
 4. A recipient's acknowledgement ends the case for that recipient and the console alarm.
-   ``settle`` (a person has acted) ends it for all, and releases the latch of a red state.
-   The latch is kept here, not only in fusion, so that it outlives the analysis process; so is
-   the negative result of an active check, which is SUSPECT at least.
-5. A state that goes on after expiry is told again if nobody acknowledged, else it is not.
+   ``settle`` (a person has acted) ends it for all, and releases what only a person may release
+   (``latches.py``): red, and the negative result of an active check, which is SUSPECT at least.
+5. A state that goes on after expiry is told again if nobody acknowledged, else it is not. What
+   needs a person is told again even if no verdict comes any more. Every alert told of a participant
+   since the state last cleared or was settled can settle it, whether it runs, was answered or expired.
 6. DETECTOR_DOWN is a notice: told once, taken back when the detector is up again.
 """
 
@@ -27,12 +28,12 @@ from datetime import datetime, timedelta
 from guard.policy.case import Case
 from guard.policy.config import AlertsConfig
 from guard.policy.drill import for_drill, labelled
+from guard.policy.latches import ALERTING, Latches
 from guard.policy.messages import Delivery, Party, advice, check_advice, make_alert
 from guard.policy.profile import Profile
 from guard.policy.texts import Texts, load_texts
 from guard.types import State, Verdict
 
-_ALERTING = (State.SUSPECT, State.SPOOF)
 _REMEMBERED_IDS = 256
 # verdicts decided before the settling reached the analysis process may still arrive
 _SETTLING_S = 2.0
@@ -84,8 +85,11 @@ class Policy:
         self._waiting: dict[str, tuple[Verdict, float, datetime]] = {}
         self._last: dict[str, tuple[float, str]] = {}
         self._last_notice: dict[str, float] = {}
-        self._latched: set[str] = set()
-        self._failed: set[str] = set()
+        self._latches = Latches()
+        # alerts told of a participant since the state last cleared or was settled
+        self._occasions: dict[str, dict[str, State]] = {}
+        # what is told again: the newest verdict by which people were to be warned
+        self._newest: dict[str, tuple[Verdict, float, datetime]] = {}
         self._settled_at: dict[str, float] = {}
         self._ended_ids: deque[str] = deque(maxlen=_REMEMBERED_IDS)
         self.acks: Counter[str] = Counter()
@@ -110,10 +114,9 @@ class Policy:
     def leave(self, participant: str) -> list[Delivery]:
         """A participant has gone; alerts about them end."""
         self._parties.pop(participant, None)
-        for table in (self._waiting, self._settled_at):
+        for table in (self._waiting, self._settled_at, self._occasions, self._newest):
             table.pop(participant, None)
-        self._latched.discard(participant)
-        self._failed.discard(participant)
+        self._latches.release(participant)
         out = self._end(self._cases, participant) + self._end(self._notices, participant)
         for case in (*self._cases.values(), *self._notices.values()):
             case.drop(participant)
@@ -132,16 +135,17 @@ class Policy:
         suspect = verdict.participant
         if not self.suspectable(suspect):
             return []
-        if verdict.state not in _ALERTING and suspect in self._failed:
-            verdict = replace(verdict, state=State.SUSPECT)
-        if verdict.state not in _ALERTING:
-            self._waiting.pop(suspect, None)
-            self._settled_at.pop(suspect, None)
-            return [] if suspect in self._latched else self._end(self._cases, suspect)
+        found, verdict = verdict.state, self._latches.raised(verdict)
+        if verdict.state not in ALERTING:
+            for table in (self._waiting, self._settled_at, self._occasions):
+                table.pop(suspect, None)
+            return self._end(self._cases, suspect)
         if now - self._settled_at.get(suspect, _LONG_AGO) < _SETTLING_S:
             return []
+        if found in ALERTING or suspect not in self._newest:
+            self._newest[suspect] = (verdict, now, utc)
         if verdict.state is State.SPOOF:
-            self._latched.add(suspect)
+            self._latches.red(suspect)
         case = self._cases.get(suspect)
         if case is None:
             return self._open_or_wait(verdict, now, utc)
@@ -188,38 +192,31 @@ class Policy:
 
     def state(self, participant: str, state: State) -> State:
         """Return the state to show for a verdict's state: red stays red, a failed check stays amber."""
-        if state is State.DETECTOR_DOWN:
-            return state
-        if participant in self._latched:
-            return State.SPOOF
-        failed = participant in self._failed and state not in _ALERTING
-        return State.SUSPECT if failed else state
+        return self._latches.state(participant, state)
 
     def check_failed(self, participant: str) -> None:
         """An active check had its negative result: no state better than SUSPECT until a person acts."""
-        self._failed.add(participant)
+        self._latches.failed(participant)
 
     def settle(self, participant: str, now: float) -> list[Delivery]:
         """A person has acted on the participant: the latch opens, the alert ends for everybody."""
-        self._waiting.pop(participant, None)
-        self._latched.discard(participant)
-        self._failed.discard(participant)
+        for table in (self._waiting, self._occasions, self._newest):
+            table.pop(participant, None)
+        self._latches.release(participant)
         self._settled_at[participant] = now
         return self._end(self._cases, participant)
 
     def suspect_of(self, alert_id: str) -> str | None:
-        """Return whom a running alert is about; None if there is no such alert."""
-        case = self._find(alert_id)
-        return case.alert.participant if case else None
+        """Return whom an acknowledgement with a reason settles; None for a notice, or what is over."""
+        return next((suspect for suspect, told in self._occasions.items() if alert_id in told), None)
 
     def poll(self, now: float) -> list[Delivery]:
         """Return what has become due by ``now``: repeats, escalation, expiry, alerts that had to wait."""
-        out: list[Delivery] = []
-        for cases in (self._cases, self._notices):
-            for suspect, case in list(cases.items()):
-                out += case.poll(now)
-                if case.closed and not case.answered and cases is self._cases:
-                    out += self._end(cases, suspect)
+        out = [delivery for case in self._notices.values() for delivery in case.poll(now)]
+        for suspect, case in list(self._cases.items()):
+            out += case.poll(now)
+            if case.closed and not case.answered:
+                out += self._end(self._cases, suspect) + self._tell_again(suspect, now)
         for suspect, (verdict, since, utc) in list(self._waiting.items()):
             if now >= self._last[suspect][0] + self._config.gap_s:
                 del self._waiting[suspect]
@@ -231,6 +228,13 @@ class Policy:
         due = [case.deadline() for case in (*self._cases.values(), *self._notices.values())]
         due += [self._last[suspect][0] + self._config.gap_s for suspect in self._waiting]
         return min((d for d in due if d is not None), default=None)
+
+    def _tell_again(self, suspect: str, now: float) -> list[Delivery]:
+        """Tell once more, unanswered, what needs a person: verdicts may have ceased with the camera."""
+        if not self._latches.waits(suspect):
+            return []
+        verdict, since, utc = self._newest[suspect]
+        return self._open(self._latches.raised(verdict), now, utc + timedelta(seconds=now - since))
 
     def _open_or_wait(self, verdict: Verdict, now: float, utc: datetime) -> list[Delivery]:
         suspect = verdict.participant
@@ -250,6 +254,10 @@ class Policy:
         if fresh:
             self._last[suspect] = (now, alert_id)
         self._waiting.pop(suspect, None)
+        told = self._occasions.setdefault(suspect, {})
+        told[alert_id] = verdict.state
+        while len(told) > _REMEMBERED_IDS:
+            del told[next(iter(told))]
         case = self._case(verdict, alert_id, now, utc)
         self._cases[suspect] = case
         return case.open(self.recipients(suspect), now, banner_for)

@@ -30,7 +30,8 @@ class SessionsConfig:
         max_participants: people in one session.
         max_readers: open event streams and pages of one session.
         queue_events: events kept for one slow reader before the oldest is dropped.
-        remembered_alerts: alerts of one session that can still be acknowledged.
+        remembered_alerts: alerts of one session that can still be acknowledged; the newest warning of each
+            participant is always kept.
         remembered_ended: ended session ids that are remembered.
         unused_s: a session that nobody has joined for so long is ended.
         empty_s: the same once everybody has left.
@@ -304,14 +305,22 @@ class Sessions:
         before = session.alerts.get(name)
         if before is None:
             session.alerts[name] = SentAlert(event, told)
-            while len(session.alerts) > self._config.remembered_alerts:
-                session.alerts.popitem(last=False)
+            self._forget_alerts(session)
             return
         before.event, before.answered = event, False  # sent again: nobody has answered this occasion
         if before.recipients is None or told is None:
             before.recipients = None
         else:
             before.recipients |= told
+
+    def _forget_alerts(self, session: Session) -> None:
+        """Forget the oldest; never the newest warning of anybody, by which alone a red may be released."""
+        alerts, down = session.alerts, State.DETECTOR_DOWN.value
+        newest = {a.participant: name for name, a in alerts.items() if a.event["state"] != down}
+        for name in [name for name, a in alerts.items() if newest.get(a.participant) != name]:
+            if len(alerts) <= self._config.remembered_alerts:
+                return
+            del alerts[name]
 
     def _check(self, person: NewParticipant, others: int) -> None:
         if not valid_id(person.id):

@@ -111,6 +111,7 @@ class House:
     clock: ManualClock
     session: Session
     checks: ChecksLog
+    metrics: Metrics
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ async def house() -> House:
     calls.analysis_up()
     people = [NewParticipant("mallory", Role.CUSTOMER, True), NewParticipant("alice", Role.AGENT)]
     session = sessions.create("meeting", people)
-    return House(outside, sessions, calls, clock, session, checks)
+    return House(outside, sessions, calls, clock, session, checks, metrics)
 
 
 def verdict(
@@ -275,6 +276,33 @@ async def test_red_outlives_a_reconnect_and_a_restart_of_analysis(house: House) 
     await house.calls.act(Action(house.session.id, "alice", ActionKind.ACKNOWLEDGE, alert, "called back"))
     house.calls.on_analysis(verdict(house, "bona_fide", -3.0))
     assert house.session.participant("mallory").state is State.BONA_FIDE
+
+
+async def test_a_red_that_nobody_answered_in_time_is_told_again_and_can_still_be_settled(
+    house: House,
+) -> None:
+    house.calls.on_relay(ChannelOpen(house.session.id, "alice"))
+    house.calls.on_analysis(verdict(house, "spoof"))
+    first = next(iter(house.session.alerts))
+    house.calls.on_relay(TrackEnded(TrackKey(house.session.id, "mallory", Kind.VIDEO)))
+    house.clock.advance(121.0)
+    house.calls.poll()
+    assert len({body["id"] for _, body in alerts(house)}) == 2
+    who = Access(house.session.id, "alice", Role.AGENT)
+    acknowledge = Actions(house.sessions, house.calls).perform
+    await acknowledge(who, house.session.id, ActionKind.ACKNOWLEDGE, alert=first, reason="called back")
+    assert house.outside.analysis[-1]["type"] == "acknowledge"
+    house.clock.advance(5.0)
+    house.calls.on_analysis(verdict(house, "undecided", None))
+    assert house.session.participant("mallory").state is State.UNDECIDED
+
+
+async def test_alerts_told_by_the_timetable_are_counted_like_those_of_verdicts(house: House) -> None:
+    house.calls.on_analysis(verdict(house, "spoof"))
+    house.clock.advance(121.0)
+    house.calls.poll()
+    name, labels = "guard_alerts_total", {"profile": "meeting", "state": "spoof"}
+    assert house.metrics.registry.get_sample_value(name, labels) == 2.0
 
 
 async def test_an_ended_session_is_forgotten_everywhere(house: House) -> None:

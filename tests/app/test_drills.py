@@ -213,7 +213,7 @@ async def test_a_drill_is_not_announced_by_voice(house: House) -> None:
     house.drills.inject(session.id, "cust", State.SPOOF, by="trainer")
     for _ in range(20):
         house.clock.advance(1.0)
-        house.calls._poll()
+        house.calls.poll()
     kinds = {kind for kind, _ in house.outside.banners}
     assert "start" in kinds
     assert "say" not in kinds

@@ -97,7 +97,7 @@ def test_only_suspectable_participants_are_judged() -> None:
 
 def test_unanswered_alert_is_repeated_escalated_and_expires() -> None:
     policy = make()
-    red(policy)
+    policy.on_verdict(verdict(State.SUSPECT), 0.0, UTC0)
     log = [(at, d.channel.value, d.action.value) for at, d in run(policy, 130)]
     sends = [at for at, channel, action in log if (channel, action) == ("data_channel", "send")]
     assert sends[:5] == [2.0, 4.0, 6.0, 8.0, 10.0]
@@ -211,11 +211,52 @@ def test_a_banner_that_is_up_stays_up_when_amber_becomes_red() -> None:
     ]
 
 
-def test_red_that_nobody_answered_is_told_again_after_expiry() -> None:
+def test_amber_that_nobody_answered_is_told_again_after_expiry() -> None:
+    policy = make()
+    policy.on_verdict(verdict(State.SUSPECT), 0.0, UTC0)
+    run(policy, 121)
+    assert policy.on_verdict(verdict(State.SUSPECT), 121.0, UTC0)[0].alert.id == "alert-2"
+
+
+def sent_to_agent(log: list[tuple[float, Delivery]]) -> list[tuple[str, str, str]]:
+    """Return the id, state and time of each alert that the agent's channel got, without repeats."""
+    sent = [d for _, d in log if (d.recipient, d.action) == ("agent", Action.SEND)]
+    return list(dict.fromkeys((d.alert.id, d.alert.state.value, d.alert.at[11:19]) for d in sent))
+
+
+def test_red_that_nobody_answered_is_told_for_ever_even_if_no_verdict_comes_any_more() -> None:
     policy = make()
     red(policy)
-    run(policy, 121)
-    assert red(policy, 121)[0].alert.id == "alert-2"
+    assert policy.on_verdict(verdict(State.UNDECIDED, llr=None), 5.0, UTC0) == []
+    log = run(policy, 3600.0)
+    again = [("alert-2", "spoof", "12:02:00"), ("alert-3", "spoof", "12:04:00")]
+    assert sent_to_agent(log)[1:3] == again
+    assert {d.alert.llr for _, d in log} == {4.0}, "what was found is told, not that nothing comes any more"
+    assert policy.suspect_of("alert-31") == "cust"
+    policy.settle("cust", 3601.0)
+    assert run(policy, 8000.0) == []
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_any_alert_of_a_red_can_settle_it_however_late(answered: bool) -> None:
+    policy = make()
+    red(policy)
+    if answered:
+        policy.on_ack("alert-1", "agent", 1.0)
+    run(policy, 1000.0)
+    policy.on_verdict(verdict(State.BONA_FIDE), 1000.0, UTC0)
+    assert policy.state("cust", State.BONA_FIDE) is State.SPOOF
+    assert policy.suspect_of("alert-1") == "cust"
+    policy.settle("cust", 1001.0)
+    assert (policy.state("cust", State.BONA_FIDE), policy.suspect_of("alert-1")) == (State.BONA_FIDE, None)
+
+
+def test_the_alert_of_an_amber_that_cleared_settles_no_later_one() -> None:
+    policy = make()
+    policy.on_verdict(verdict(State.SUSPECT), 0.0, UTC0)
+    policy.on_verdict(verdict(State.UNDECIDED), 30.0, UTC0)
+    red(policy, 300.0)
+    assert (policy.suspect_of("alert-1"), policy.suspect_of("alert-2")) == (None, "cust")
 
 
 def test_red_that_somebody_answered_is_not_told_again() -> None:

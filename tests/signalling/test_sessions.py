@@ -166,6 +166,17 @@ def test_alerts_are_kept_within_limits_and_until_they_expire() -> None:
     assert [a["id"] for a in open_alerts(made, AGENT, clock.utc())] == ["a2"]
 
 
+def test_the_newest_warning_of_a_participant_can_be_acknowledged_however_many_come_after() -> None:
+    sessions = Sessions(ManualClock(), SessionsConfig(remembered_alerts=2))
+    made = sessions.create(None, [*pair(), NewParticipant("d", Role.CUSTOMER)])
+    at = "2026-01-01T00:00:00.000Z"
+    sessions.publish_alert(Alert("red", made.id, "c", State.SPOOF, 6.0, [], {}, at, at))
+    sessions.publish_alert(Alert("down", made.id, "c", State.DETECTOR_DOWN, None, [], {}, at, at))
+    for n in range(5):
+        sessions.publish_alert(Alert(f"d{n}", made.id, "d", State.SUSPECT, 1.0, [], {}, at, at))
+    assert list(made.alerts) == ["red", "d4"]
+
+
 def test_sessions_that_nobody_uses_end_by_themselves() -> None:
     clock = ManualClock()
     sessions = Sessions(clock, SessionsConfig(max_sessions=2, unused_s=100.0, empty_s=10.0))
