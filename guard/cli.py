@@ -84,12 +84,15 @@ def serve(
 @app.command("check-config")
 def check_config(config: Config = None) -> None:
     """Say whether guard serve can use the settings, the profile and the files they name."""
-    from guard.app.preflight import check
+    from guard.app.preflight import check, warnings
     from guard.config import load_settings
 
     settings = load_settings(config)
     check(settings)
-    _out({"ok": True, "profile": settings.profile})
+    found = warnings(settings)
+    for why in found:
+        typer.echo(f"guard: warning: {why}", err=True)
+    _out({"ok": True, "profile": settings.profile, **({"warnings": found} if found else {})})
 
 
 @app.command()

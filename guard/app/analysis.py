@@ -141,6 +141,7 @@ class AnalysisWorker:
     ) -> None:
         self._clock = clock
         self._models = models
+        self._listens = checks.recogniser is not None
         self._receive = receive
         self._thresholds_of = thresholds_of
         self._loop = asyncio.get_running_loop()
@@ -364,6 +365,7 @@ class AnalysisWorker:
                     "packets": self._packets,
                     "models": dict(self._models.sha256),
                     "model_errors": errors,
+                    "recogniser": self._listens,
                 }
             )
             await asyncio.sleep(HEARTBEAT_S)

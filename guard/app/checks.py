@@ -52,6 +52,7 @@ class _Running:
     kind: str
     language: str
     by: str
+    instead_of: str | None = None
     attempt: int = 1
     timer: asyncio.TimerHandle | None = None
     recipients: frozenset[str] = field(default_factory=frozenset)
@@ -72,6 +73,7 @@ class Checks:
         recorder: signed records.
         texts: what is shown, in every language.
         judged: whether a participant of a session is analysed.
+        listens: whether spoken words are written down now; where they are not, no check of words can pass.
         graded: grades what a page said of itself for the record, with the seconds its screen took (None: it
             never said).
         done: told (session, participant, kind, result, again) after each attempt.
@@ -87,12 +89,13 @@ class Checks:
         recorder: Recorder,
         texts: Texts,
         judged: Callable[[str, str], bool],
+        listens: Callable[[], bool],
         graded: Callable[[ClientClaim, list[float | None]], Mapping[str, Any]],
         done: Callable[[str, str, str, str, bool], None] = lambda *_: None,
     ) -> None:
         self._clock, self._sessions, self._analysis = clock, sessions, analysis
         self._messages, self._recorder, self._texts = messages, recorder, texts
-        self._judged, self._graded, self._done = judged, graded, done
+        self._judged, self._listens, self._graded, self._done = judged, listens, graded, done
         self._running: dict[tuple[str, str], _Running] = {}
         self._claims: dict[tuple[str, str], ClientClaim] = {}
         self._channels: set[tuple[str, str]] = set()
@@ -110,8 +113,12 @@ class Checks:
         language: str,
         by: str,
         needs: Sequence[str] = (),
+        instead_of: str | None = None,
     ) -> str:
         """Begin a check and return its id (``ChecksPort``).
+
+        Args:
+            instead_of: the kind that policy wanted and that could not pass here; it is recorded and told.
 
         Raises:
             PeerError: ``challenge_not_analysed``, ``challenge_absent`` or ``challenge_running``.
@@ -119,7 +126,7 @@ class Checks:
         """
         found = self._sessions.get(session)
         self._check_possible(found, participant, kind)
-        running = _Running(secrets.token_urlsafe(12), session, participant, kind, language, by)
+        running = _Running(secrets.token_urlsafe(12), session, participant, kind, language, by, instead_of)
         self._running[running.who] = running
         client = self._graded(self._claims.get(running.who, ClientClaim()), [])
         if kind == "mutual":
@@ -145,7 +152,8 @@ class Checks:
     def want(self, session: str, participant: str, kind: str) -> None:
         """Begin a check as soon as the participant is there, can be shown something, and can be judged.
 
-        That is how policy starts one: at the beginning of a call people come one thing after another.
+        That is how policy starts one: at the beginning of a call people come one thing after another. Words
+        that nobody writes down could only end undecided: then a visual check is begun, and says so.
         """
         self._wanted[session, participant] = kind
         self.look_again(session)
@@ -156,9 +164,11 @@ class Checks:
             person = self._sessions.get(session).participants.get(who[1])
             if person is None or not person.publishing:
                 continue
-            language = person.language or "ru"
+            language, kind, instead_of = person.language or "ru", self._wanted[who], None
+            if kind == "words" and not self._listens():
+                kind, instead_of = "visual", kind
             try:
-                self.start(*who, self._wanted[who], language=language, by="policy")
+                self.start(*who, kind, language=language, by="policy", instead_of=instead_of)
             except GuardError:
                 continue  # not yet: it is looked at again with the next change
             del self._wanted[who]
@@ -321,6 +331,7 @@ class Checks:
             "participant": running.participant,
             "by": running.by,
             "language": running.language,
+            **_replaced(running),
         }
 
     def _conclude(
@@ -357,7 +368,7 @@ class Checks:
     def _say_running(self, running: _Running, *, begun: bool) -> None:
         head = {"id": running.id, "participant": running.participant}
         event = running_event(head, running.kind, running.by, running=begun)
-        self._sessions.publish(running.session, event)
+        self._sessions.publish(running.session, {**event, **_replaced(running)})
 
     def _to_person(self, running: _Running, event: dict[str, Any]) -> None:
         """Show it to the person who is checked, by page and by data channel; the page takes it once."""
@@ -368,6 +379,11 @@ class Checks:
     def _tell(self, running: _Running, kind: str, **more: Any) -> bool:
         head: Message = {"type": kind, "id": running.id, "session": running.session}
         return self._analysis.send({**head, "participant": running.participant, **more})
+
+
+def _replaced(running: _Running) -> dict[str, str]:
+    """Return what is said of a check that policy began in place of another; nothing of any other."""
+    return {} if running.instead_of is None else {"instead_of": running.instead_of}
 
 
 def _unavailable() -> GuardError:

@@ -7,6 +7,7 @@ from guard.api.webhook import WebhookConfig
 from guard.app.model_files import describe
 from guard.config import Settings
 from guard.inference.recogniser import check_recogniser
+from guard.policy.plan import StepName
 from guard.relay.seam import check_addresses
 
 
@@ -42,6 +43,30 @@ def recogniser(settings: Settings) -> None:
     """
     if settings.checks.recogniser:
         check_recogniser(settings.checks.recogniser_dir)
+
+
+def warnings(settings: Settings) -> list[str]:
+    """Return what works otherwise than the profile says, with file, key, reason and what to do.
+
+    ``guard check-config`` prints them, ``guard serve`` writes them into its log.
+    """
+    profile = settings.load_profile()
+    step = profile.playbook.step(StepName.CHALLENGE)
+    if settings.checks.recogniser or not settings.analysis.enabled:
+        return []
+    begins, asks = profile.checks.kind == "words", step is not None and step.kind == "words"
+    if not begins and not asks:
+        return []
+    key = "checks.kind" if begins else "playbook.steps.challenge.kind"
+    then = (
+        "guard begins a visual check in its place"
+        if begins
+        else "a check of words that a person begins ends undecided"
+    )
+    return [
+        f"{profile.name}.toml: {key}: words cannot pass while checks.recogniser is false, and {then}; "
+        "pip install 'guard-relay[words]' and set checks.recogniser = true, or choose another kind"
+    ]
 
 
 def check(settings: Settings) -> None:

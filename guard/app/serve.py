@@ -27,7 +27,7 @@ from guard.app.drills import Drills
 from guard.app.enrolment import FACE, VOICE, Enrolments
 from guard.app.injection import Injection
 from guard.app.playbooks import PlaybookPorts, Playbooks
-from guard.app.preflight import configured_certificate, recogniser, webhook_config
+from guard.app.preflight import configured_certificate, recogniser, warnings, webhook_config
 from guard.app.recorder import SessionRecords
 from guard.app.tap_pump import TapPump
 from guard.app.watch import MetricsPage, watch_loop
@@ -104,6 +104,8 @@ class Application:
         )
         self.calls.attach(self.services.actions, self.services.rooms.media_lost, self.checks)
         recogniser(settings)
+        for why in warnings(settings):
+            log.warning("profile_warning", why=why)
         tls = configured_certificate(settings)
         if settings.server.tls and tls is None:
             tls = own_certificate(folder, clock, host_addresses())
@@ -241,6 +243,7 @@ class Application:
             recorder=self.records,
             texts=load_texts(),
             judged=self.calls.judged,
+            listens=lambda: bool(self.analysis.last_heartbeat.get("recogniser")),
             graded=ClientRecords(shipped_client()),
             done=self._attempt_over,
         )

@@ -60,7 +60,7 @@ class Desk:
     """One session with a customer, an agent and two event streams."""
 
     def __init__(self) -> None:
-        self.clock = ManualClock()
+        self.clock, self.listens = ManualClock(), True
         self.analysis, self.channel, self.notebook = ScriptedAnalysis(), Channel(), Notebook()
         self.done: list[tuple[str, str, str, str, bool]] = []
         self.sessions = Sessions(self.clock, profiles=("kz-ardfm",))
@@ -72,6 +72,7 @@ class Desk:
             recorder=self.notebook,
             texts=load_texts(),
             judged=lambda _, participant: participant == "customer",
+            listens=lambda: self.listens,
             graded=lambda claim, shown_s: {
                 "client": claim != ClientClaim(),
                 "shown": shown_s,
@@ -315,6 +316,33 @@ async def test_a_check_that_policy_wants_begins_once_it_can_be_shown_and_judged(
     assert (started["type"], started["check_kind"], started["language"]) == ("check_start", "visual", "kk")
     desk.checks.look_again(desk.session.id)
     assert len(desk.analysis.told) == 1
+
+
+@pytest.mark.parametrize("listens", [True, False])
+async def test_words_that_nobody_would_write_down_become_a_visual_check_that_says_so(
+    desk: Desk, listens: bool
+) -> None:
+    desk.listens = listens
+    desk.session.participants["customer"].publishing = True
+    desk.checks.want(desk.session.id, "customer", "words")
+    kind, more = ("words", {}) if listens else ("visual", {"instead_of": "words"})
+    (started,) = desk.analysis.told
+    assert (started["type"], started["check_kind"]) == ("check_start", kind)
+    desk.attempt(started["id"], "pass")
+    told = [e for e in await desk.seen_by("agent") if e["type"] == "check"]
+    head = {"v": 1, "type": "check", "id": started["id"], "participant": "customer", "kind": kind}
+    assert told == [{**head, "by": "policy", "running": running, **more} for running in (True, False)]
+    written = [
+        {k: body[k] for k in ("kind", "instead_of") if k in body} for *_, body in desk.notebook.written
+    ]
+    assert written == [{"kind": kind, **more}] * 2
+
+
+async def test_a_person_gets_the_check_they_ask_for(desk: Desk) -> None:
+    desk.listens = False
+    desk.start("words")
+    assert desk.analysis.told[0]["check_kind"] == "words"
+    assert "instead_of" not in desk.notebook.written[0][2]
 
 
 async def test_a_customer_with_a_data_channel_alone_is_checked_until_it_closes(desk: Desk) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from guard.app.model_files import verify
-from guard.app.preflight import check
+from guard.app.preflight import check, warnings
 from guard.config import load_settings
 from guard.errors import GuardError
+from guard.policy.profile import PROFILES
 from guard.resources import models_dir
 
 
@@ -76,3 +77,48 @@ def test_a_full_disk_is_a_reason_and_no_traceback() -> None:
     assert done.returncode == 2
     assert "no space left" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+CONTACT_CENTRE = 'profile = "contact-centre"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        ("", False),
+        (CONTACT_CENTRE, True),
+        (CONTACT_CENTRE + "[checks]\nrecogniser = true\n", False),
+        (CONTACT_CENTRE + "[analysis]\nenabled = false\n", False),
+    ],
+)
+def test_a_profile_whose_check_cannot_pass_is_told_with_file_key_and_remedy(
+    tmp_path: Path, text: str, warned: bool
+) -> None:
+    path = tmp_path / "guard.toml"
+    path.write_text(text)
+    found = warnings(load_settings(path))
+    assert len(found) == warned
+    for why in found:
+        assert why.startswith("contact-centre.toml: checks.kind: words cannot pass while checks.recogniser")
+        assert "pip install 'guard-relay[words]'" in why
+
+
+def test_words_that_only_people_begin_are_told_as_well(tmp_path: Path) -> None:
+    own = (PROFILES / "kz-ardfm.toml").read_text().replace('kind = "occlusion"', 'kind = "words"')
+    own = own.replace('name = "kz-ardfm"', 'name = "own"')
+    words = [f'[advice.{s}]\nkk = "k"\nru = "r"\nen = "e"\n' for s in ("suspect", "spoof", "detector_down")]
+    (tmp_path / "own.toml").write_text("\n".join([own, *words]))
+    path = tmp_path / "guard.toml"
+    path.write_text(f"profile = {json.dumps(str(tmp_path / 'own.toml'))}\n")
+    (why,) = warnings(load_settings(path))
+    assert why.startswith("own.toml: playbook.steps.challenge.kind: words cannot pass")
+    assert "a check of words that a person begins ends undecided" in why
+
+
+def test_check_config_prints_what_works_otherwise_and_exits_0(tmp_path: Path) -> None:
+    path = tmp_path / "guard.toml"
+    path.write_text(CONTACT_CENTRE)
+    done = guard("check-config", "--config", str(path))
+    assert done.returncode == 0
+    (why,) = json.loads(done.stdout)["warnings"]
+    assert done.stderr == f"guard: warning: {why}\n"
