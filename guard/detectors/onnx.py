@@ -12,6 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from guard.detectors.card import Card, read_model
+from guard.detectors.onnx_file import check_file
 from guard.detectors.vector_card import VectorCard, read_vector_model
 from guard.errors import ModelError
 from guard.types import FloatArray
@@ -212,6 +213,8 @@ class OnnxEmbedder:
 
 
 def _open(path: Path, content: bytes) -> ort.InferenceSession:
+    """Load a model's bytes, of which nothing may lie outside the file that was hashed."""
+    check_file(content, str(path))
     try:
         return ort.InferenceSession(content, sess_options=_options(), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a dozen types of its own

@@ -4,6 +4,11 @@ A model may keep its weights in other files, named in it: the runtime would open
 operators the runtime does not have. Both are seen here, from the bytes alone: a walk over the
 protobuf wire format (protobuf.dev/programming-guides/encoding) along the few messages of onnx.proto3
 in which tensors and nodes can lie. Nothing is decoded that is not needed.
+
+The walk must see at least what the runtime's parser sees, so it refuses what parsers read in different
+ways: keys of more than 32 bits (that parser drops the upper ones) or written longer than they need be,
+groups, lengths above 2^31. Of a field that comes twice every value is looked at, not the last alone; a
+hint of another file counts whatever the other fields of the tensor say.
 """
 
 from __future__ import annotations
@@ -36,6 +41,7 @@ _TEXTS = {
     "tensor": {_TENSOR_NAME},
 }
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_MOST_KEY, _MOST_LENGTH = 2**32 - 1, 2**31 - 1
 # flatbuffer of onnxruntime's own format, which the runtime would take for ONNX as well
 _ORT_MARK = slice(4, 8), b"ORTM"
 
@@ -70,7 +76,8 @@ def check_file(content: bytes, name: str) -> None:
         )
     strange = {(domain, op) for domain, op in found.used - found.made if domain not in DOMAINS}
     if strange:
-        names = ", ".join(sorted(f"{domain}.{op}" for domain, op in strange)[:5])
+        # as Python writes them: the file's bytes are not for a terminal
+        names = ", ".join(sorted(ascii(f"{domain}.{op}") for domain, op in strange)[:5])
         raise ModelError(
             "model_ops", f"{name} needs operators of its own ({names}); export it with standard ONNX only"
         )
@@ -92,7 +99,7 @@ def _walk(content: bytes) -> _Found:
             elif kind == "tensor" and _points_outside(number, value):
                 texts[_TENSOR_EXTERNAL] = "yes"
             elif kind in _TEXTS and number in _TEXTS[kind] and isinstance(value, memoryview):
-                texts[number] = bytes(value).decode("utf-8", "replace")
+                texts[number] = bytes(value).decode("utf-8", "backslashreplace")
         _note(found, kind, texts)
     if not found.nodes:
         raise ValueError("it holds no graph with a node")
@@ -117,17 +124,19 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Yield number and value of each field; of fixed-width ones, which are not needed, the value 0.
 
     Raises:
-        ValueError: this is no protobuf message.
+        ValueError: this is no protobuf message, or not one that every parser reads alike.
     """
     at = 0
     while at < len(message):
-        key, at = _varint(message, at)
+        key, at = _key(message, at)
         number, wire = key >> 3, key & 7
         value: int | memoryview = 0
         if wire == _VARINT:
             value, at = _varint(message, at)
         elif wire == _BYTES:
             length, at = _varint(message, at)
+            if length > _MOST_LENGTH:
+                raise ValueError("a field of more than 2^31 bytes")
             value, at = message[at : at + length], at + length
         elif wire in (_FIXED64, _FIXED32):
             at += 8 if wire == _FIXED64 else 4
@@ -136,6 +145,14 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         if number == 0 or at > len(message):
             raise ValueError("it is cut off or damaged")
         yield number, value
+
+
+def _key(message: memoryview, at: int) -> tuple[int, int]:
+    """Return a field's key and where its value starts; a parser keeps only 32 bits of a longer one."""
+    key, after = _varint(message, at)
+    if key > _MOST_KEY or after - at > max(1, -(-key.bit_length() // 7)):
+        raise ValueError("the key of a field is longer than it need be")
+    return key, after
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
