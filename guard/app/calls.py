@@ -312,6 +312,11 @@ class Calls:
 
     # -- from people
 
+    def settles(self, session: str, alert: str) -> bool:
+        """Return whether an acknowledgement of an alert with a reason settles what people were warned of."""
+        policy = self._policies.get(session)
+        return policy is not None and policy.suspect_of(alert) is not None
+
     async def act(self, action: Action) -> None:
         """Take a permitted action; an acknowledgement with a reason releases the latch."""
         policy = self._policies.get(action.session)
@@ -323,7 +328,7 @@ class Calls:
         self._carry_out(policy.on_ack(action.alert, action.by, now))
         if policy.acks["accepted"] > accepted and not policy.drill:
             self._ages.acknowledged(action.alert, now)
-        if suspect is not None and (action.reason or "").strip():
+        if suspect is not None and action.reasoned:
             self._carry_out(policy.settle(suspect, now))
             # in a drill it is about what was injected, never about what is really known of the participant
             kind = "drill_acknowledge" if policy.drill else "acknowledge"

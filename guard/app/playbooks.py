@@ -53,6 +53,8 @@ class PlaybookPorts:
         alarms: the console alarm.
         bank: None where no webhook is set: a hold is then a person's alone, and told loudly.
         want_check: begins a check of (session, participant, kind) as soon as it can.
+        settles: whether an acknowledgement of (session, alert) with a reason settles what people were warned
+            of; one of a notice, or of what is over, does not.
         webhook: takes what is loud, for the site's systems.
         record: takes (session, type, body) for the signed records.
         error: takes an event name and keys, for what must not be overlooked.
@@ -64,6 +66,7 @@ class PlaybookPorts:
     alarms: Alarms
     bank: BankPort | None
     want_check: Callable[[str, str, str], None]
+    settles: Callable[[str, str], bool]
     webhook: Callable[[Mapping[str, Any]], None]
     record: Callable[[str, str, Mapping[str, Any]], None]
     error: Callable[..., None]
@@ -174,7 +177,7 @@ class Playbooks:
         self._take(book, book.playbook.on_ack(action.alert, action.by))
         self._ports.alarms.stop(action.session, action.alert, *ANSWERED)
         self._ports.reacted(action.session, suspect, action.kind.value, action.by)
-        if (action.reason or "").strip():
+        if action.reasoned and self._ports.settles(action.session, action.alert):
             self._take(book, book.playbook.on_clear(suspect, now, action.by))
 
     def _suspect(self, action: Action) -> str:

@@ -263,6 +263,7 @@ class Application:
             alarms=self.alarms,
             bank=self.bank,
             want_check=self.checks.want,
+            settles=self.calls.settles,
             webhook=self.webhook.offer if self.webhook is not None else lambda _: None,
             record=self.records.record,
             error=log.error,

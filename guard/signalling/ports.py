@@ -70,6 +70,11 @@ class Action:
     alert: str | None = None
     reason: str | None = None
 
+    @property
+    def reasoned(self) -> bool:
+        """Whether a reason was given."""
+        return bool(self.reason and self.reason.strip())
+
 
 class EnrolmentPort(Protocol):
     """Keeps the voices, or the faces, that participants should have, for as long as their session."""

@@ -116,6 +116,7 @@ async def house() -> House:
         alarms=alarms,
         bank=None,
         want_check=lambda *_: None,
+        settles=calls.settles,
         webhook=lambda body: outside.webhook.append(dict(body)),
         record=lambda session, kind, body: made[0].records.append((session, kind, dict(body))),
         error=lambda *_, **__: None,

@@ -43,6 +43,7 @@ class Outside:
     steps: list[str] = field(default_factory=list)
     reactions: list[str] = field(default_factory=list)
     acted: list[Action] = field(default_factory=list)
+    over: set[str] = field(default_factory=set)
 
     def ask(self, question: Mapping[str, Any], limit_s: float, answered: Callable[..., None]) -> None:
         self.questions.append(question)
@@ -66,6 +67,7 @@ class Bench:
             alarms=Alarms(self.sessions, lambda *_, **__: None),
             bank=out if bank else None,
             want_check=lambda _, who, kind: out.checks.append((who, kind)),
+            settles=lambda _, alert: alert not in out.over,
             webhook=out.webhook.append,
             record=lambda _, kind, body: out.records.append((kind, body)),
             error=lambda name, **_: out.errors.append(name),
@@ -236,6 +238,13 @@ async def test_a_settled_warning_closes_and_a_new_one_begins_anew(bench: Bench) 
     assert bench.out.steps[-2:] == ["notice done", "notice closed"]
     bench.alert(name="a2")
     assert bench.out.steps[-2:] == ["notice started", "hold advised"]
+
+
+async def test_an_acknowledgement_that_settles_nothing_closes_nothing(bench: Bench) -> None:
+    bench.alert()
+    bench.out.over.add("a1")
+    await bench.do(AGENT, "acknowledge", reason="of an earlier warning")
+    assert "notice closed" not in bench.out.steps
 
 
 async def test_a_warning_that_clears_by_itself_closes_once(bench: Bench) -> None:

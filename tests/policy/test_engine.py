@@ -299,6 +299,15 @@ def test_detector_down_is_a_notice_told_once_and_taken_back() -> None:
     assert policy.on_state("agent", State.DETECTOR_DOWN, 0.0, UTC0) == []
 
 
+def test_a_notice_settles_nothing() -> None:
+    policy = make()
+    red(policy)
+    notice = policy.on_state("cust", State.DETECTOR_DOWN, 1.0, UTC0)[0].alert.id
+    assert policy.suspect_of(notice) is None
+    assert policy.on_ack(notice, "agent", 2.0) != []
+    assert policy.acks == {"accepted": 1}
+
+
 def test_a_detector_that_flaps_is_noticed_once_a_minute() -> None:
     policy = make()
     notices = 0
