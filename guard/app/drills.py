@@ -12,15 +12,17 @@ import asyncio
 import secrets
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from guard.app.call_messages import read_verdict
+from guard.app.call_ports import AnalysisPort
+from guard.app.drill_ports import DrillCalls, DrillCounter
 from guard.clock import Clock
 from guard.errors import NotFoundError, Overload, PeerError
 from guard.signalling.ports import SyntheticAttack
 from guard.signalling.session import Session
 from guard.signalling.sessions import Sessions
-from guard.types import State, Verdict
+from guard.types import State
 
 # every attack has its participant analysed twice
 MAX_ATTACKS = 2
@@ -29,45 +31,6 @@ PATIENCE_S = 15.0
 _ALARMING = (State.SUSPECT, State.SPOOF)
 # operators and security only: who is trained is not told beforehand
 _BEHIND_THE_SCENES: frozenset[str] = frozenset()
-
-
-class DrillCounter(Protocol):
-    """What is counted of drills; ``metrics.py`` behind it."""
-
-    def reaction(self, reaction: str, delay_s: float) -> None:
-        """The first reaction of its kind, so long after people were told."""
-
-    def unanswered(self) -> None:
-        """Nobody reacted to an attack before the call ended."""
-
-    def detected(self, attack: str, state: str, delay_s: float) -> None:
-        """The detectors raised this state so long after the synthetic media began."""
-
-    def attack_over(self, attack: str, result: str) -> None:
-        """A synthetic attack is over."""
-
-
-class DrillCalls(Protocol):
-    """The calls, as far as drills go."""
-
-    def inject(self, session: str, participant: str, state: State) -> str | None:
-        """Tell of a state as if it had been found; the alert's id, None where no alert can be told now."""
-
-    def may_alarm(self, session: str, participant: str) -> bool:
-        """Return whether an alert about a participant would be told at once."""
-
-    def found(self, verdict: Verdict, age_s: float) -> str | None:
-        """Tell what was found of a drill's synthetic media; the alert's id where one is told of it."""
-
-    def drill_over(self, session: str, participant: str) -> None:
-        """Nothing more is found for a drill of this participant."""
-
-
-class AnalysisPort(Protocol):
-    """The analysis process."""
-
-    def send(self, message: dict[str, Any]) -> bool:
-        """Tell it something; False where it is down or behind."""
 
 
 @dataclass(slots=True)
