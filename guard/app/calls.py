@@ -127,10 +127,17 @@ class Calls:
                 self._checks.device(session, participant, report)
 
     def check_failed(self, session: str, participant: str) -> None:
-        """An active check of the participant had its negative result."""
+        """An active check of the participant had its negative result: it is shown and told at once."""
         policy = self._policies.get(session)
-        if policy is not None:
-            policy.check_failed(participant)
+        if policy is None:
+            return
+        now = self._clock.now()
+        deliveries = policy.check_failed(participant, now, self._clock.utc())
+        self._ages.note(deliveries, now, drill=policy.drill)
+        known = self._sessions.get(session).participant(participant)
+        state = policy.state(participant, known.state)
+        self._sessions.update_state(session, participant, state=state, llr=known.llr, signals=known.signals)
+        self._carry_out(deliveries, 0.0)
 
     def judged(self, session: str, participant: str) -> bool:
         """Return whether a participant is analysed."""

@@ -24,14 +24,14 @@ class _Way:
 
 
 class Reach:
-    """Keeps the last ``MAX_REMEMBERED`` alerts; an alert that became graver counts as another."""
+    """Keeps the last ``MAX_REMEMBERED`` alerts; one told anew under the same id counts as another."""
 
     def __init__(self) -> None:
-        self._ways: OrderedDict[tuple[str, str], _Way] = OrderedDict()
+        self._ways: OrderedDict[tuple[str, str, str], _Way] = OrderedDict()
 
     def decided(self, alert: Alert, at_s: float) -> bool:
         """Remember when an alert was decided, monotonic seconds; returns whether it is new."""
-        key = (alert.id, alert.state.value)
+        key = _key(alert)
         if key in self._ways:
             return False
         self._ways[key] = _Way(at_s)
@@ -72,4 +72,8 @@ class Reach:
         return way is None or not way.failures
 
     def _way(self, alert: Alert) -> _Way | None:
-        return self._ways.get((alert.id, alert.state.value))
+        return self._ways.get(_key(alert))
+
+
+def _key(alert: Alert) -> tuple[str, str, str]:
+    return alert.id, alert.state.value, alert.at

@@ -291,9 +291,10 @@ class Application:
             self.metrics.challenge(kind, result)
         if again or kind == "mutual":  # codes that differ say something of the agent, not of the customer
             return
+        # the playbook first: it must not have a check started by what people are told of this one
+        self.playbooks.check_over(session, participant, result)
         if result == "fail":
             self.calls.check_failed(session, participant)
-        self.playbooks.check_over(session, participant, result)
 
     def _record_failed(self, session: str, kind: str, error: GuardError) -> None:
         """A record is lost: loud, since what is claimed later rests on it."""

@@ -6,7 +6,8 @@ Rules, all in this file:
    the profile names, never the suspect unless the profile says so with a reason.
 2. SUSPECT and SPOOF open a case; a graver state replaces a milder case at once, with
    the same alert id within a minute of the last one, so that there is never more than
-   one alert a minute per person.
+   one alert a minute per person. So does the negative result of a check, in any state,
+   and also where what was told before has been answered.
 3. The timetable of a case is ``AlertsConfig``; see ``case.py``.
 4. A recipient's acknowledgement ends the case for that recipient and the console alarm.
    ``settle`` (a person has acted) ends it for all, and releases what only a person may release
@@ -88,7 +89,7 @@ class Policy:
         self._latches = Latches()
         # alerts told of a participant since the state last cleared or was settled
         self._occasions: dict[str, dict[str, State]] = {}
-        # what is told again: the newest verdict by which people were to be warned
+        # what is told again: the newest verdict that asked for a warning, or that needed none
         self._newest: dict[str, tuple[Verdict, float, datetime]] = {}
         self._settled_at: dict[str, float] = {}
         self._ended_ids: deque[str] = deque(maxlen=_REMEMBERED_IDS)
@@ -139,6 +140,7 @@ class Policy:
         if verdict.state not in ALERTING:
             for table in (self._waiting, self._settled_at, self._occasions):
                 table.pop(suspect, None)
+            self._newest[suspect] = (verdict, now, utc)
             return self._end(self._cases, suspect)
         if now - self._settled_at.get(suspect, _LONG_AGO) < _SETTLING_S:
             return []
@@ -150,8 +152,7 @@ class Policy:
         if case is None:
             return self._open_or_wait(verdict, now, utc)
         if verdict.state is State.SPOOF and case.alert.state is State.SUSPECT:
-            banner_for = case.with_banner()
-            return self._end(self._cases, suspect) + self._open(verdict, now, utc, banner_for)
+            return self._replace(verdict, now, utc)
         return []
 
     def would_tell(self, suspect: str, state: State, now: float) -> bool:
@@ -194,9 +195,21 @@ class Policy:
         """Return the state to show for a verdict's state: red stays red, a failed check stays amber."""
         return self._latches.state(participant, state)
 
-    def check_failed(self, participant: str) -> None:
-        """An active check had its negative result: no state better than SUSPECT until a person acts."""
+    def check_failed(self, participant: str, now: float, utc: datetime) -> list[Delivery]:
+        """An active check had its negative result: no state better than SUSPECT until a person acts.
+
+        It is told at once and by an alert of its own, whatever comes of the participant afterwards;
+        only one that is still being told is not begun anew.
+        """
+        case, known = self._cases.get(participant), self._latches.has_failed(participant)
         self._latches.failed(participant)
+        if not self.suspectable(participant) or (known and case is not None and not case.answered):
+            return []
+        nothing = Verdict(self._session, participant, 0.0, State.UNDECIDED, None)
+        newest, _, _ = self._newest.get(participant, (nothing, now, utc))
+        verdict = self._latches.raised(newest)
+        self._newest[participant] = (verdict, now, utc)
+        return self._replace(verdict, now, utc)
 
     def settle(self, participant: str, now: float) -> list[Delivery]:
         """A person has acted on the participant: the latch opens, the alert ends for everybody."""
@@ -243,6 +256,12 @@ class Policy:
             return self._open(verdict, now, utc)
         self._waiting[suspect] = (verdict, now, utc)
         return []
+
+    def _replace(self, verdict: Verdict, now: float, utc: datetime) -> list[Delivery]:
+        """Tell it in the place of what was told before, to those who answered that as well."""
+        case = self._cases.get(verdict.participant)
+        banner_for = frozenset() if case is None else case.with_banner()
+        return self._end(self._cases, verdict.participant) + self._open(verdict, now, utc, banner_for)
 
     def _open(
         self, verdict: Verdict, now: float, utc: datetime, banner_for: frozenset[str] = frozenset()

@@ -30,6 +30,10 @@ class Latches:
         self._red.discard(participant)
         self._failed.discard(participant)
 
+    def has_failed(self, participant: str) -> bool:
+        """Return whether a check of the participant had its negative result."""
+        return participant in self._failed
+
     def waits(self, participant: str) -> bool:
         """Return whether something about the participant needs a person."""
         return participant in self._red or participant in self._failed

@@ -74,6 +74,7 @@ class Playbook:
         self._new_id = new_id
         self._runs: dict[str, _Run] = {}
         self._joined: set[str] = set()
+        self._failed: set[str] = set()
 
     @property
     def holds_operations(self) -> bool:
@@ -105,6 +106,8 @@ class Playbook:
 
     def on_challenge(self, suspect: str, result: str, now: float) -> list[Out]:
         """A check has come to its end: ``pass``, ``fail`` or ``inconclusive``; none of them ends the rest."""
+        if result == "fail":
+            self._failed.add(suspect)
         run = self._runs.get(suspect)
         if run is None or self._plan.step(StepName.CHALLENGE) is None:
             return []
@@ -125,6 +128,7 @@ class Playbook:
 
     def on_clear(self, suspect: str, now: float, by: str | None = None) -> list[Out]:
         """The warning has cleared, or a person has settled it; an open hold stays until it is released."""
+        self._failed.discard(suspect)
         run = self._runs.get(suspect)
         if run is None:
             return []
@@ -254,6 +258,9 @@ class Playbook:
             return []
         if name is StepName.HOLD and automatic:
             return self._ask_hold(run, None, now)
+        if name is StepName.CHALLENGE and run.suspect in self._failed:
+            # a negative result stands until a person acts; another check could not take it back
+            return self._done(run, name, None, result="fail")
         if name is StepName.CHALLENGE and automatic and step.kind is not None:
             said = self._said(run, name, Standing.STARTED, kind=step.kind)
             return [said, StartChallenge(run.suspect, step.kind, run.alert)]

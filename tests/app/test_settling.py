@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from guard.relay.events import TrackEnded
 from guard.signalling.session import Session
-from guard.types import Role, State
+from guard.types import Kind, Role, State, TrackKey
 from tests.app.test_drills import House
 from tests.app.test_drills import house as house_with_playbooks
 
@@ -25,6 +26,48 @@ def verdict(house: House, session: Session, state: str, llr: float | None = 5.0)
         "decided_s": house.clock.now(),
         "latency_s": 0.1,
     }
+
+
+async def test_a_failed_check_reaches_people_after_an_amber_they_had_seen(house: House) -> None:
+    session = house.open(drill=False)
+    house.calls.on_analysis(verdict(house, session, "suspect", 3.5))
+    (alert,) = house.sent("alert")
+    await house.act(session, "agent", Role.AGENT, "acknowledge", alert["id"])
+    house.outside.channel.clear()
+    house.outside.webhook.clear()
+    house.clock.advance(90.0)
+    house.calls.check_failed(session.id, "cust")
+    (told,) = house.sent("alert")
+    assert (told["state"], told["id"] != alert["id"]) == ("suspect", True)
+    assert told in house.outside.webhook
+
+
+async def test_a_failed_check_is_shown_and_told_though_the_camera_is_closed_at_once(house: House) -> None:
+    session = house.open(drill=False)
+    house.calls.on_analysis(verdict(house, session, "bona_fide", -3.0))
+    house.calls.check_failed(session.id, "cust")
+    house.calls.on_relay(TrackEnded(TrackKey(session.id, "cust", Kind.VIDEO)))
+    assert session.participant("cust").state is State.SUSPECT
+    assert [body["state"] for body in house.sent("alert")] == ["suspect"]
+    assert [body["state"] for body in house.outside.webhook if body["type"] == "alert"] == ["suspect"]
+    opened = [body for _, kind, body in house.records if kind == "playbook"]
+    assert [body["state"] for body in opened if body["step"] == "notice"] == ["started"]
+
+
+async def test_a_check_that_fails_within_the_minute_of_an_amber_is_new_to_the_playbook_too(
+    house: House,
+) -> None:
+    session = house.open(drill=False)
+    house.calls.on_analysis(verdict(house, session, "suspect", 3.5))
+    (alert,) = house.sent("alert")
+    await house.act(session, "agent", Role.AGENT, "acknowledge", alert["id"], "known")
+    house.clock.advance(10.0)
+    house.calls.check_failed(session.id, "cust")
+    assert house.sent("alert")[-1]["id"] == alert["id"], "at most one id a minute"
+    steps = [
+        body["state"] for _, kind, body in house.records if kind == "playbook" and body["step"] == "notice"
+    ]
+    assert steps == ["started", "done", "closed", "started"]
 
 
 async def test_a_notice_acknowledged_with_a_reason_releases_neither_red_nor_a_failed_check(

@@ -348,7 +348,8 @@ def test_alert_ids_do_not_repeat() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["undecided", "bona_fide", "suspect", "spoof", "ack", "wait"]), st.floats(0, 50)
+            st.sampled_from(["undecided", "bona_fide", "suspect", "spoof", "ack", "wait", "fail", "settle"]),
+            st.floats(0, 50),
         ),
         max_size=60,
     )
@@ -370,21 +371,62 @@ def test_never_more_than_one_alert_id_a_minute_whatever_happens(steps: list[tupl
         now += wait
         if step == "ack":
             note(policy.on_ack(f"alert-{len(first_seen)}", "agent", now), now)
+        elif step == "fail":
+            note(policy.check_failed("cust", now, UTC0), now)
+        elif step == "settle":
+            note(policy.settle("cust", now), now)
         elif step != "wait":
             note(policy.on_verdict(verdict(State(step)), now, UTC0), now)
     times = sorted(first_seen.values())
     assert all(b - a >= AlertsConfig().gap_s - 1e-9 for a, b in pairwise(times))
 
 
+def fail(policy: Policy, now: float) -> list[tuple[str, str]]:
+    """Have a check fail; returns id and state of what the agent is sent of it at once."""
+    deliveries = policy.check_failed("cust", now, UTC0 + timedelta(seconds=now))
+    sent = [d.alert for d in deliveries if (d.recipient, d.action) == ("agent", Action.SEND)]
+    return [(alert.id, alert.state.value) for alert in sent]
+
+
+@pytest.mark.parametrize(("at_s", "name"), [(30.0, "alert-1"), (90.0, "alert-2"), (300.0, "alert-2")])
+@pytest.mark.parametrize("state", [State.SUSPECT, State.SPOOF])
+def test_a_failed_check_is_told_after_a_warning_that_was_answered(
+    at_s: float, name: str, state: State
+) -> None:
+    policy = make()
+    policy.on_verdict(verdict(state), 0.0, UTC0)
+    policy.on_ack("alert-1", "agent", 3.0)
+    run(policy, at_s)
+    assert fail(policy, at_s) == [(name, state.value)]
+    assert [c for _, c, _ in told(policy.poll(at_s + 5.0))] == ["data_channel", "banner"]
+    assert policy.on_verdict(verdict(State.SUSPECT), at_s + 6.0, UTC0) == [], "told once"
+
+
+def test_a_failed_check_is_told_though_nobody_was_warned_and_no_verdict_comes_any_more() -> None:
+    policy = make()
+    assert fail(policy, 7.0) == [("alert-1", "suspect")]
+    assert sent_to_agent(run(policy, 200.0))[1:] == [("alert-2", "suspect", "12:02:07")]
+    policy.on_ack("alert-2", "agent", 201.0)
+    assert fail(policy, 202.0) == [("alert-3", "suspect")], "the next negative result is told as well"
+    assert fail(policy, 203.0) == [], "nobody has answered yet"
+    assert policy.check_failed("agent", 204.0, UTC0) == []
+
+
+def test_a_failed_check_keeps_the_banner_of_the_warning_it_replaces() -> None:
+    policy = make()
+    policy.on_verdict(verdict(State.SUSPECT), 0.0, UTC0)
+    policy.poll(5.0)
+    replaced = policy.check_failed("cust", 6.0, UTC0)
+    assert [d.action for d in replaced if d.channel is Channel.BANNER] == [Action.STOP, Action.START]
+
+
 def test_a_failed_check_stays_amber_through_restarts_until_a_person_acts() -> None:
     policy = make()
-    policy.check_failed("cust")
+    policy.check_failed("cust", 9.0, UTC0)
     assert policy.state("cust", State.BONA_FIDE) is State.SUSPECT
     assert policy.state("cust", State.SPOOF) is State.SPOOF
     assert policy.state("cust", State.DETECTOR_DOWN) is State.DETECTOR_DOWN
     assert policy.state("agent", State.BONA_FIDE) is State.BONA_FIDE
-    opened = policy.on_verdict(verdict(State.UNDECIDED), 10.0, UTC0)
-    assert {delivery.alert.state for delivery in opened} == {State.SUSPECT}
     assert policy.on_verdict(verdict(State.BONA_FIDE), 12.0, UTC0) == [], "the alert goes on"
     policy.settle("cust", 20.0)
     assert policy.state("cust", State.BONA_FIDE) is State.BONA_FIDE

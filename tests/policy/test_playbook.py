@@ -211,6 +211,16 @@ def test_a_check_that_policy_starts_begins_with_the_state_it_names() -> None:
     assert outs[-1] == StartChallenge("cust", "words", "a1")
 
 
+def test_a_negative_result_starts_no_further_check_until_a_person_has_acted() -> None:
+    book = make("contact-centre")
+    assert book.on_challenge("cust", "fail", 0) == []
+    outs = book.on_alert("cust", "a1", AMBER, 1)
+    assert said(outs) == [("notice", "started"), ("challenge", "done")]
+    assert not [out for out in outs if isinstance(out, StartChallenge)]
+    book.on_clear("cust", 10, "chief")
+    assert [o for o in book.on_alert("cust", "a2", AMBER, 70) if isinstance(o, StartChallenge)]
+
+
 def test_a_profile_without_a_hold_holds_nothing() -> None:
     book = make("meeting")
     book.on_alert("guest", "a1", RED, 0)

@@ -26,9 +26,9 @@ export class Alerts {
   /** Shows an alert once; guard repeats it until it is acknowledged. */
   take(alert) {
     const answer = this.#answered.get(alert.id);
-    if (answer?.state === alert.state && Date.now() - answer.at < ECHO_MS) return;
+    if (answer && same(answer.alert, alert) && Date.now() - answer.at < ECHO_MS) return;
     const before = this.#shown.get(alert.id);
-    if (before && before.alert.state === alert.state) return;
+    if (before && same(before.alert, alert)) return;
     const left = Date.parse(alert.expires_at) - Date.parse(alert.at);
     before?.element.remove();
     clearTimeout(before?.timer);
@@ -85,7 +85,11 @@ export class Alerts {
 
   async #acknowledge(alert, reason) {
     await this.#onAcknowledge(alert.id, reason);
-    this.#answered.set(alert.id, { state: alert.state, at: Date.now() });
-    this.remove(alert.id);
+    this.#answered.set(alert.id, { alert, at: Date.now() });
+    // told anew meanwhile, it is another warning, and nobody has answered that
+    if (same(this.#shown.get(alert.id)?.alert, alert)) this.remove(alert.id);
   }
 }
+
+/** Whether two messages tell of the same occasion: within a minute guard tells something new under the same id. */
+const same = (one, other) => one?.state === other.state && one.at === other.at;
