@@ -252,6 +252,7 @@ class AnalysisWorker:
 
     def _packet(self, packet: TapPacket) -> None:
         self._packets += 1
+            self._sent = {who: sent for who, sent in self._sent.items() if who[0] != session}
         self._quiet.heard((packet.key.session, packet.key.participant), packet.arrival_s)
         receiver = self._receivers.get(packet.key)
         if receiver is None:

@@ -86,6 +86,10 @@ class _Running:
     def key(self, kind: Kind) -> TrackKey:
         return TrackKey(self.who[0], self.name, kind)
 
+    def beginning(self) -> dict[str, Any]:
+        """Return what is told of the beginning, with every verdict again: a message may be lost."""
+        return {"begun_s": self.begun_s, "sha256": self.clip.sha256}
+
     def take(self, verdict: Verdict, scores: Sequence[Score], after_s: float) -> None:
         """Note what was found since the clip began."""
         self.judged += sum(s.llr is not None and s.end_s > self.start_s for s in scores)
@@ -164,7 +168,8 @@ class DrillRunner:
         if running.begun_s is None:
             return None
         running.take(verdict, scores, self._clock.now() - running.begun_s)
-        return {"type": "drill_verdict", "participant": running.who[1], "id": running.id}
+        whose = {"participant": running.who[1], "id": running.id}
+        return {"type": "drill_verdict", **whose, **running.beginning()}
 
     def forget(self, session: str, participant: str | None = None) -> None:
         """A participant has left, or the session is over: so are their attacks."""
@@ -218,8 +223,7 @@ class DrillRunner:
         else:
             running.begun_s, running.start_s = now, self._place_s(running, now)
             running.seen_s, _ = self._ends.get(TrackKey(*running.who, Kind.VIDEO), (-1.0, now))
-            body = {"begun_s": now, "sha256": running.clip.sha256}
-            self._say(running.who, running.id, "drill_begun", body)
+            self._say(running.who, running.id, "drill_begun", running.beginning())
 
     def _place_s(self, running: _Running, now: float) -> float:
         """Return the media time at which the clip begins: without a gap in the voice, else now."""

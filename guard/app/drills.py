@@ -123,7 +123,7 @@ class Drills:
         self._attacks.setdefault(session, []).append(attack)
         self._playing[attack.id] = attack
         limit_s = media.after_s + media.seconds + PATIENCE_S
-        attack.timer = asyncio.get_running_loop().call_later(limit_s, self._over, attack, "result_lost")
+        attack.timer = asyncio.get_running_loop().call_later(limit_s, self._lost, attack)
         self._say(attack, "ordered", by, 0.0, to=_BEHIND_THE_SCENES, **wanted)
         return attack.id
 
@@ -164,11 +164,9 @@ class Drills:
             return
         match message["type"]:
             case "drill_begun":
-                attack.begun_s = float(message["begun_s"])
-                clip = {"sha256": message["sha256"]}
-                self._say(attack, "injected", None, 0.0, to=_BEHIND_THE_SCENES, clip=clip)
+                self._begun(attack, message)
             case "drill_verdict":
-                self._found(attack, message)
+                self._found(attack, message, self._begun(attack, message))
             case "drill_own":
                 self._found_really(attack, str(message["state"]))
             case "drill_over":
@@ -179,14 +177,27 @@ class Drills:
         for attack in list(self._playing.values()):
             self._over(attack, "analysis_lost")
 
-    def _found(self, attack: _Attack, message: Mapping[str, Any]) -> None:
+    def _begun(self, attack: _Attack, message: Mapping[str, Any]) -> float:
+        """Take note of the beginning, which every verdict repeats, once; returns when it was."""
+        if attack.begun_s is None:
+            attack.begun_s = float(message["begun_s"])
+            clip = {"sha256": message["sha256"]}
+            self._say(attack, "injected", None, 0.0, to=_BEHIND_THE_SCENES, clip=clip)
+        return attack.begun_s
+
+    def _lost(self, attack: _Attack) -> None:
+        """The analysis process does not tell the end of an attack, long after its time."""
+        self._tell(attack, "drill_stop")
+        self._over(attack, "result_lost")
+
+    def _found(self, attack: _Attack, message: Mapping[str, Any], begun_s: float) -> None:
         """Tell people what the detectors say of the synthetic media, as they would be of a real attack."""
-        assert attack.media is not None and attack.begun_s is not None, "verdicts come after the beginning"
+        assert attack.media is not None
         verdict, decided_s = read_verdict(message), float(message["decided_s"])
         state = verdict.state.value
         first = verdict.state in _ALARMING and state not in attack.reached_s
         if first:
-            attack.reached_s[state] = decided_s - attack.begun_s
+            attack.reached_s[state] = decided_s - begun_s
             attack.told_s = attack.told_s or self._clock.now()
         alert = self._calls.found(verdict, max(self._clock.now() - decided_s, 0.0))
         if first:
@@ -209,6 +220,7 @@ class Drills:
             attack.timer.cancel()
         told = told or {}
         attack.reached_s |= told.get("reached_s", {})
+        attack.own_state = str(told.get("own_state", attack.own_state))
         result = _result(attack, why, told)
         self._counter.attack_over(attack.media.kind.value, result)
         self._calls.drill_over(attack.session, attack.participant)

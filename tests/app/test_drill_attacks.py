@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from guard.app import drills as drills_module
 from guard.app.call_messages import read_verdict
 from guard.app.drills import MAX_ATTACKS
 from guard.errors import GuardError, NotFoundError
@@ -32,6 +34,7 @@ def tell(house: House, session: Session, drill: str, kind: str, **more: Any) -> 
 def say(house: House, session: Session, drill: str, state: str, llr: float = 4.0) -> None:
     """The detectors make this of the synthetic media, now."""
     found = {**verdict(session), "state": state, "llr": llr, "decided_s": house.clock.now()}
+    found |= {"begun_s": house.clock.now(), "sha256": "ab" * 32}
     del found["type"]
     tell(house, session, drill, "drill_verdict", **{k: v for k, v in found.items() if k not in WHO})
 
@@ -175,7 +178,7 @@ async def test_what_is_really_found_meanwhile_is_told_at_once_and_in_the_result(
         "loud, whatever the drill is for"
     )
     assert (told(house)[-1]["reaction"], told(house)[-1]["state"]) == ("own_state", "spoof")
-    over(house, session, drill)
+    over(house, session, drill, own_state="spoof")
     assert (told(house)[-1]["own_state"], told(house)[-1]["result"]) == ("spoof", "not_detected")
 
 
@@ -277,6 +280,27 @@ async def test_an_operator_ends_an_attack_before_its_time(house: House) -> None:
         with pytest.raises(NotFoundError) as caught:
             house.drills.stop(where.id, name, by="chief")
         assert caught.value.code == "drill_unknown"
+
+
+async def test_a_lost_message_about_the_beginning_loses_nothing(house: House) -> None:
+    session = house.open(drill=True)
+    drill = begin(house, session)
+    house.clock.advance(10.0)
+    say(house, session, drill, "spoof")
+    assert [e["reaction"] for e in told(house)] == ["ordered", "injected", "detected"]
+    assert house.sent("alert")[0]["drill"] is True
+
+
+async def test_an_attack_whose_end_is_never_told_is_given_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drills_module, "PATIENCE_S", -BOTH.after_s - BOTH.seconds)
+    session = house.open(drill=True)
+    begin(house, session)
+    while told(house)[-1]["reaction"] != "over":
+        await asyncio.sleep(0)
+    assert house.outside.analysis[-1]["type"] == "drill_stop"
+    assert (told(house)[-1]["result"], told(house)[-1]["why"]) == ("not_run", "result_lost")
 
 
 async def test_an_attack_ends_with_the_analysis_process_or_the_call(house: House) -> None:

@@ -148,7 +148,9 @@ async def test_nothing_is_told_before_the_clip_begins_and_the_result_is_what_was
     score = Score(TrackKey("s", "p" + STAND_IN, Kind.AUDIO), Signal.VOICE_SPOOF, 0.0, 4.0, 3.0)
     found: Sequence[Score] = (score, replace(score, llr=None), replace(score, end_s=2.0))
     told = bench.runner.told(verdict(State.SUSPECT, 3.2), found)
-    assert told == {"type": "drill_verdict", "participant": "p", "id": "d"}
+    begun = next(m for m in bench.said if m["type"] == "drill_begun")
+    again = {"begun_s": begun["begun_s"], "sha256": begun["sha256"]}
+    assert told == {"type": "drill_verdict", "participant": "p", "id": "d", **again}
     bench.runner.told(verdict(State.UNDECIDED, 1.0), ())
     bench.call(5.0)
     over = bench.said[-1]
