@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from guard.app.drill_clip import shifted
+from guard.app.drill_clip import bundled_clip, shifted
 from guard.app.drill_runner import SETTLE_S, DrillRunner
 from guard.app.parts import Models, build_pipeline, load_models, settings_config
 from guard.clock import ManualClock
@@ -58,7 +58,14 @@ async def attacked(models: Models, profile: str, attack: str, at_s: float, secon
 
     built = build_pipeline(models, settings_config(Settings(), profile), decided)
     begin_s = clock.now()
-    runner = DrillRunner(clock, built.pipeline, send=send, max_fps=MAX_FPS, detectors=models.detectors)
+    runner = DrillRunner(
+        clock,
+        built.pipeline,
+        send=send,
+        max_fps=MAX_FPS,
+        clip=bundled_clip(),
+        detectors=models.detectors,
+    )
     runners.append(runner)
     order = {"type": "drill_begin", "id": "d", "session": "s", "participant": "customer", "attack": attack}
     ordered = False

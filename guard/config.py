@@ -125,6 +125,17 @@ class ChecksConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DrillsConfig:
+    """The drills of training calls.
+
+    Args:
+        clip: file of your own labelled synthetic voice and face for the detectors; empty takes the shipped.
+    """
+
+    clip: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookConfig:
     """Where alerts are sent as signed HTTP POSTs.
 
@@ -217,6 +228,7 @@ class Settings(BaseSettings):
     fusion: FusionConfig = FusionConfig()
     alerts: AlertsConfig = AlertsConfig()
     checks: ChecksConfig = ChecksConfig()
+    drills: DrillsConfig = DrillsConfig()
     webhook: WebhookConfig = WebhookConfig()
     log: LogConfig = LogConfig()
 

@@ -10,9 +10,11 @@ import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from guard.app.check_runner import CheckRunner, CheckTools
+from guard.app.drill_clip import bundled_clip
 from guard.app.drill_runner import DrillRunner
 from guard.app.enrolment import (
     FACE,
@@ -127,6 +129,7 @@ class AnalysisWorker:
     Args:
         thresholds_of: where the states of a profile, by name, begin.
         checks: what active checks are made of.
+        drill_clip: the synthetic clip of drills; None takes the bundled one.
     """
 
     def __init__(
@@ -138,6 +141,7 @@ class AnalysisWorker:
         receive: ReceiveConfig,
         thresholds_of: Callable[[str], Thresholds],
         checks: CheckTools,
+        drill_clip: Path | None = None,
     ) -> None:
         self._clock = clock
         self._models = models
@@ -175,7 +179,12 @@ class AnalysisWorker:
             ended=self._pipeline.note_check,
         )
         self._drills = DrillRunner(
-            clock, self._pipeline, send=self._send, max_fps=receive.max_fps, detectors=models.detectors
+            clock,
+            self._pipeline,
+            send=self._send,
+            max_fps=receive.max_fps,
+            detectors=models.detectors,
+            clip=drill_clip or bundled_clip(),
         )
 
     async def run(self, sock: socket.socket) -> None:
@@ -252,7 +261,6 @@ class AnalysisWorker:
 
     def _packet(self, packet: TapPacket) -> None:
         self._packets += 1
-            self._sent = {who: sent for who, sent in self._sent.items() if who[0] != session}
         self._quiet.heard((packet.key.session, packet.key.participant), packet.arrival_s)
         receiver = self._receivers.get(packet.key)
         if receiver is None:
@@ -300,6 +308,7 @@ class AnalysisWorker:
             self._thresholds.pop(session, None)
             self._checks.forget(session)
             self._drills.forget(session)
+            self._sent = {who: sent for who, sent in self._sent.items() if who[0] != session}
             if self._models.speaker is not None:
                 self._models.speaker.match.withdraw(session)
             if self._models.identity is not None:

@@ -73,5 +73,6 @@ async def _analysis(sock: socket.socket, settings: Settings, clock: Clock) -> No
         receive=settings.analysis.receive,
         thresholds_of=lambda name: thresholds(settings.profile_named(name)),
         checks=check_tools(settings.checks.course, recogniser),
+        drill_clip=settings.drills.clip,
     )
     await worker.run(sock)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from guard.app.drill_clip import LoopedClip, bundled_clip, shifted
+from guard.app.drill_clip import LoopedClip, shifted
 from guard.clock import Clock
 from guard.detectors.person_memory import Lending
 from guard.errors import MediaError
@@ -108,7 +108,7 @@ class DrillRunner:
         send: to the relay process; False where it is gone or behind.
         max_fps: pictures a second the pipeline is given of a call.
         detectors: those that were told something of a participant beforehand lend it to the stand-in.
-        clip: finds a clip by name; None is the one that ships.
+        clip: the labelled synthetic clip.
     """
 
     def __init__(
@@ -118,8 +118,8 @@ class DrillRunner:
         *,
         send: Callable[[Message], bool],
         max_fps: float | None,
+        clip: Path,
         detectors: Sequence[Detector] = (),
-        clip: Callable[[str | None], Path] = lambda _: bundled_clip(),
     ) -> None:
         self._clock, self._pipeline, self._send = clock, pipeline, send
         self._max_fps, self._clip = max_fps, clip
@@ -199,7 +199,7 @@ class DrillRunner:
         if who in self._running:  # the relay process took this process for lost, and began anew
             self._over(self._running[who], "stopped")
         try:
-            clip = LoopedClip(self._clip(message.get("clip")), kinds, self._max_fps)
+            clip = LoopedClip(self._clip, kinds, self._max_fps)
         except MediaError as error:
             self._say(who, str(message["id"]), "drill_over", {"why": error.code})
             return

@@ -6,6 +6,7 @@ from guard.api.tls import CertificateFiles, check_files
 from guard.api.webhook import WebhookConfig
 from guard.app.model_files import describe
 from guard.config import Settings
+from guard.errors import ConfigError
 from guard.inference.recogniser import check_recogniser
 from guard.policy.plan import StepName
 from guard.relay.seam import check_addresses
@@ -45,6 +46,17 @@ def recogniser(settings: Settings) -> None:
         check_recogniser(settings.checks.recogniser_dir)
 
 
+def drill_clip(settings: Settings) -> None:
+    """Refuse to go without the synthetic clip of drills where one of the site's own is named.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    clip = settings.drills.clip
+    if clip is not None and not clip.is_file():
+        raise ConfigError("config_value", f"drills.clip: {clip} is no file; name a video with a voice")
+
+
 def warnings(settings: Settings) -> list[str]:
     """Return what works otherwise than the profile says, with file, key, reason and what to do.
 
@@ -73,13 +85,14 @@ def check(settings: Settings) -> None:
     """Refuse settings ``guard serve`` would refuse; makes and changes nothing.
 
     Raises:
-        ConfigError: a certificate, the webhook or an address cannot be used.
+        ConfigError: a certificate, the webhook, an address or the clip of drills cannot be used.
         ModelError: a card of the operator's models is wrong, or two of them score one signal; or the
             recogniser of spoken words is wanted and not there.
     """
     webhook_config(settings)
     configured_certificate(settings)
     check_addresses(settings.relay)
+    drill_clip(settings)
     if settings.analysis.enabled:
         describe(settings.analysis.models_dir)
         recogniser(settings)

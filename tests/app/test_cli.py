@@ -34,6 +34,7 @@ def guard(*words: str, stdout: int | None = None) -> subprocess.CompletedProcess
         ("[webhook]\nurl = 'https://bank.example/hook'\nsecret = 'short'\n", "config_invalid"),
         ("[webhook]\nurl = 'https://bank.example/hook'\nsecret_file = '/nowhere'\n", "config_value"),
         ("[relay]\naddresses = ['192.0.2.77']\n", "relay_no_address"),
+        ("[drills]\nclip = '/nowhere.webm'\n", "config_value"),
     ],
 )
 def test_check_config_refuses_what_serve_would_refuse(tmp_path: Path, text: str, code: str) -> None:

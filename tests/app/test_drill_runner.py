@@ -58,7 +58,7 @@ class Bench:
         self.clock = ManualClock(BEGIN_S)
         self.judge = Judge()
         self.said: list[dict[str, Any]] = []
-        self.runner = DrillRunner(self.clock, self.judge, send=self.take, max_fps=15.0)
+        self.runner = DrillRunner(self.clock, self.judge, send=self.take, max_fps=15.0, clip=bundled_clip())
 
     def take(self, message: dict[str, Any]) -> bool:
         self.said.append(message)
@@ -210,7 +210,10 @@ async def test_what_was_enrolled_for_the_participant_judges_the_stand_in_as_long
     camera = VirtualCamera()
     camera.report("s", "p", replace(read_report(REPORT), kind=CameraKind.VIRTUAL))
     made, stand_in = Bench(), TrackKey("s", "p" + STAND_IN, Kind.VIDEO)
-    made.runner = DrillRunner(made.clock, made.judge, send=made.take, max_fps=15.0, detectors=[camera])
+    clip, detectors = bundled_clip(), [camera]
+    made.runner = DrillRunner(
+        made.clock, made.judge, send=made.take, max_fps=15.0, clip=clip, detectors=detectors
+    )
     made.call(1.0)
     made.order("voice")
     assert camera.declines(stand_in) is None
@@ -267,7 +270,7 @@ def hold_a_call(clip: Path, attack: str | None) -> tuple[list[dict[str, Any]], l
         return True
 
     built = build_pipeline(load_models(models_dir()), settings_config(Settings(), "kz-ardfm"), decided)
-    runner = DrillRunner(clock, built.pipeline, send=send, max_fps=15.0, clip=lambda _: clip)
+    runner = DrillRunner(clock, built.pipeline, send=send, max_fps=15.0, clip=clip)
     runners.append(runner)
     for frame in paced(genuine(), clock, runner):
         built.pipeline.push(frame)
