@@ -41,6 +41,8 @@ LABELS = {
     "speaker": "a head on a speaker encoder's vectors (encoders.py) alone",
     "heads+speaker": "heads and that head, equal weights",
 }
+# of the held-out windows of a fold, and of a sample of its training windows
+Scores = tuple[np.ndarray, np.ndarray]
 INTRODUCTION = """# A convolutional net beside the heads
 
 Written by `recipe/cnn_judge.py` (`make -C models/voice cnn`). Leave-engine-out as in `rotation.md`: **n =
@@ -51,8 +53,8 @@ figure. `val` was not read.
 """
 
 
-def net_scores(kind: str, fine: Fine, rows: list[np.ndarray], sample: list[np.ndarray]) -> list[np.ndarray]:
-    """Return, fold by fold, raw scores of the held-out rows and then of the sample of training rows."""
+def net_scores(kind: str, fine: Fine, rows: list[np.ndarray], sample: list[np.ndarray]) -> list[Scores]:
+    """Return, fold by fold, raw scores of the held-out rows and of the sample of training rows."""
     found = []
     for k in range(FOLDS):
         kept = folder() / f"scores-{kind}-{k}.npy"
@@ -61,7 +63,8 @@ def net_scores(kind: str, fine: Fine, rows: list[np.ndarray], sample: list[np.nd
             with torch.inference_mode():
                 parts = [net(fine.windows(part)) for part in np.array_split(both, len(both) // 32 + 1)]
             np.save(kept, torch.cat(parts).numpy())
-        found.append(np.load(kept).astype(np.float64))
+        both = np.load(kept).astype(np.float64)
+        found.append((both[: len(rows[k])], both[len(rows[k]) :]))
     return found
 
 
@@ -77,17 +80,18 @@ class Study:
             own = np.where(fold == k, 0.0, weight)
             sample.append(np.random.default_rng(k).choice(len(own), SAMPLE, p=own / own.sum()))
         teacher = np.load(folder() / "teacher.npy").astype(np.float64)
-        both = {"heads": [teacher[k][np.concatenate([rows[k], sample[k]])] for k in range(FOLDS)]}
+        both = {"heads": [(teacher[k][rows[k]], teacher[k][sample[k]]) for k in range(FOLDS)]}
         for kind in KINDS:
             if all(net_file(kind, k).exists() for k in range(FOLDS)):
                 both[kind] = net_scores(kind, fine, rows, sample)
         told = [folder() / f"speaker-{k}.npy" for k in range(FOLDS)]
         if all(path.exists() for path in told):
             own = [np.load(path).astype(np.float64) for path in told]
-            both["speaker"] = [own[k][np.concatenate([rows[k], sample[k]])] for k in range(FOLDS)]
-        self.scores = {name: np.concatenate([b[:-SAMPLE] for b in own]) for name, own in both.items()}
+            # copies have no vectors
+            both["speaker"] = [(own[k][rows[k]], own[k][sample[k]][natural[sample[k]]]) for k in range(FOLDS)]
+        self.scores = {name: np.concatenate([held for held, _ in own]) for name, own in both.items()}
         standard = {
-            name: np.concatenate([(b[:-SAMPLE] - b[-SAMPLE:].mean()) / b[-SAMPLE:].std() for b in own])
+            name: np.concatenate([(held - known.mean()) / known.std() for held, known in own])
             for name, own in both.items()
         }
         self.scores["heads-standard"] = standard["heads"]

@@ -4,7 +4,8 @@
 
 The encoder is the one guard ships for voice match (models/speaker: Resemblyzer's, GE2E), before its
 compensation of channels, which knows sources that are held out here. DNSMOS's last layers were not tried:
-170 CPU-ms a window are twice what a window may cost. Windows, weights and folds as in heads.py; nothing
+170 CPU-ms a window are twice what a window may cost. Only recorded clips and engines are heard, no copies of
+them (the heads do as well without them, ablations.md); weights and folds as in heads.py. Nothing
 here reads the val folder.
 """
 
@@ -29,8 +30,8 @@ MODEL = Path(__file__).resolve().parents[2] / "speaker" / "model.onnx"
 OUTPUT, HEARD, UNITS, DROPOUT = "unit_mean", 16, 32, 0.3
 
 
-def vectors(fine: Fine) -> np.ndarray:
-    """Return float32 (windows, 256): unit vectors of the encoder."""
+def vectors(fine: Fine, natural: np.ndarray) -> np.ndarray:
+    """Return float32 (windows, 256): unit vectors of the encoder, none (NaN) for copies."""
     kept = folder() / "speaker.npy"
     if kept.exists():
         return np.load(kept)
@@ -41,10 +42,11 @@ def vectors(fine: Fine) -> np.ndarray:
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    found = np.empty((len(fine.item), 256), np.float32)
+    found = np.full((len(fine.item), 256), np.nan, np.float32)
     for number, source in enumerate(fine.sources):
-        audio, mine = np.load(source, mmap_mode="r"), np.flatnonzero(fine.file == number)
-        for rows in np.array_split(mine, len(mine) // HEARD + 1):
+        audio, mine = np.load(source, mmap_mode="r"), np.flatnonzero((fine.file == number) & natural)
+        for start in range(0, len(mine), HEARD):
+            rows = mine[start : start + HEARD]
             x = audio[fine.row[rows]].astype(np.float32) / 32768
             found[rows] = session.run([OUTPUT], {"audio": x})[0]
         print(source.name, len(mine), flush=True)
@@ -82,8 +84,10 @@ def main() -> None:
     torch.set_num_threads(1)
     items = training_items()
     fine = Fine(items)
-    x = torch.from_numpy(vectors(fine))
-    weight, fold = weights_of(items)[fine.item], folds_of(items)[fine.item]
+    recorded = np.array([item.origin is None for item in items])
+    weight, fold = np.zeros(len(items)), folds_of(items)[fine.item]
+    weight[recorded] = weights_of([item for item in items if item.origin is None])
+    x, weight = torch.from_numpy(vectors(fine, recorded[fine.item])), weight[fine.item]
     began = time.process_time()
     for k in range(FOLDS):
         head = train(x, fine.spoof, np.where(fold == k, 0.0, weight), seed=k)
