@@ -8,7 +8,7 @@ seconds. Scores are natural log-likelihood ratios (``llr``): positive means spoo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -367,7 +367,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """The message people and systems receive; ``as_json`` is the wire contract; ``drill`` only where true."""
+    """The message people and systems receive; ``as_json`` is the wire contract; ``drill`` only where true.
+
+    ``signals`` point to spoof, strongest first; ``reasons`` are codes for the state, as in ``Verdict``.
+    """
 
     id: str
     session: str
@@ -379,20 +382,10 @@ class Alert:
     at: str
     expires_at: str
     drill: bool = False
+    reasons: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the contract's object, ready for ``json.dumps``."""
-        return {
-            "v": 1,
-            "type": "alert",
-            "id": self.id,
-            "session": self.session,
-            "participant": self.participant,
-            "state": self.state.value,
-            "llr": self.llr,
-            "signals": list(self.signals),
-            "advice": dict(self.advice),
-            "at": self.at,
-            "expires_at": self.expires_at,
-            **({"drill": True} if self.drill else {}),
-        }
+        lists = {"signals": list(self.signals), "reasons": list(self.reasons)}
+        body = {"v": 1, "type": "alert", **asdict(self), **lists, "state": self.state.value}
+        return body if self.drill else {key: body[key] for key in body if key != "drill"}

@@ -135,8 +135,8 @@ class Calls:
         deliveries = policy.check_failed(participant, now, self._clock.utc())
         self._ages.note(deliveries, now, drill=policy.drill)
         known = self._sessions.get(session).participant(participant)
-        state = policy.state(participant, known.state)
-        self._sessions.update_state(session, participant, state=state, llr=known.llr, signals=known.signals)
+        shown = Verdict(session, participant, 0.0, known.state, known.llr, known.signals, known.reasons)
+        self._show(policy, shown)
         self._carry_out(deliveries, 0.0)
 
     def judged(self, session: str, participant: str) -> bool:
@@ -267,16 +267,21 @@ class Calls:
         self._carry_out(policy.on_state(verdict.participant, verdict.state, now, decided_utc))
         deliveries = policy.on_verdict(verdict, now, decided_utc)
         self._ages.note(deliveries, now - age_s, drill=policy.drill)
-        self._sessions.update_state(
-            verdict.session,
-            verdict.participant,
-            # the policy keeps red through reconnects and restarts of analysis, until a person acts
-            state=policy.state(verdict.participant, verdict.state),
-            llr=verdict.llr,
-            signals=verdict.signals,
-        )
+        self._show(policy, verdict)
         self._carry_out(deliveries, age_s)
         return deliveries
+
+    def _show(self, policy: Policy, verdict: Verdict) -> None:
+        """Show a verdict with what the policy keeps until a person acts, through reconnects and restarts."""
+        who = verdict.participant
+        self._sessions.update_state(
+            verdict.session,
+            who,
+            state=policy.state(who, verdict.state),
+            llr=verdict.llr,
+            signals=verdict.signals,
+            reasons=policy.reasons(who, verdict.state, verdict.reasons),
+        )
 
     def analysis_up(self) -> None:
         """The analysis process works (again): tell it of every session, take DETECTOR_DOWN back."""
@@ -302,8 +307,8 @@ class Calls:
 
     def _show_down(self, session: Session, participant: Participant) -> None:
         down = State.DETECTOR_DOWN
-        self._sessions.update_state(session.id, participant.id, state=down, llr=None, signals={})
         policy = self._policies[session.id]
+        self._show(policy, Verdict(session.id, participant.id, 0.0, down, None, reasons=(down.value,)))
         self._carry_out(policy.on_state(participant.id, down, self._clock.now(), self._clock.utc()))
 
     def _reset(self, session: str, participant: str) -> None:
@@ -313,9 +318,9 @@ class Calls:
         policy = self._policies.get(session)
         if policy is None:
             return
-        state = policy.state(participant, State.UNDECIDED)
-        self._sessions.update_state(session, participant, state=state, llr=None, signals={})
-        self._carry_out(policy.on_state(participant, state, self._clock.now(), self._clock.utc()))
+        nothing = Verdict(session, participant, 0.0, State.UNDECIDED, None, reasons=("no_evidence",))
+        self._show(policy, nothing)
+        self._carry_out(policy.on_state(participant, nothing.state, self._clock.now(), self._clock.utc()))
 
     # -- from people
 

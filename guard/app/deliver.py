@@ -233,7 +233,8 @@ class Deliverer:
     def _console(self, delivery: Delivery) -> None:
         alert = delivery.alert
         if delivery.action is Action.SEND:
-            self._ports.log("alert", session=alert.session, alert=alert.id, state=alert.state.value)
+            keys = {"session": alert.session, "alert": alert.id, "state": alert.state.value}
+            self._ports.log("alert", **keys, reasons=list(alert.reasons), signals=list(alert.signals))
         elif delivery.action is Action.STOP:
             self._ports.alarms.stop(alert.session, alert.id, *ANSWERED)
         else:

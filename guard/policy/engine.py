@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -172,7 +172,7 @@ class Policy:
         if not self.suspectable(participant) or participant in self._notices or recent:
             return []
         self._last_notice[participant] = now
-        verdict = Verdict(self._session, participant, 0.0, state, None)
+        verdict = Verdict(self._session, participant, 0.0, state, None, reasons=(state.value,))
         case = self._case(verdict, self._new_id(), now, utc, urgent=False)
         self._notices[participant] = case
         return case.open(self.recipients(participant), now)
@@ -194,6 +194,10 @@ class Policy:
     def state(self, participant: str, state: State) -> State:
         """Return the state to show for a verdict's state: red stays red, a failed check stays amber."""
         return self._latches.state(participant, state)
+
+    def reasons(self, participant: str, state: State, reasons: Sequence[str]) -> tuple[str, ...]:
+        """Return the reasons for the state to show, given a verdict's state and its reasons."""
+        return self._latches.reasons(participant, state, reasons)
 
     def check_failed(self, participant: str, now: float, utc: datetime) -> list[Delivery]:
         """An active check had its negative result: no state better than SUSPECT until a person acts.

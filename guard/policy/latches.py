@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from guard.types import State, Verdict
 
 ALERTING = (State.SUSPECT, State.SPOOF)
 """States that people are warned of."""
+
+# codes of docs/reasons.md, "States"
+CHECK_FAILED = "check_failed"
+WAITING_FOR_PERSON = "waiting_for_person"
+# why a state is no worse: of a state that is kept worse they say nothing
+_OF_MILDER_STATES = frozenset({"no_evidence", "too_little_evidence", "within_noise", "no_suspicion"})
 
 
 class Latches:
@@ -43,8 +50,18 @@ class Latches:
         return state if state is State.DETECTOR_DOWN else self._at_least(participant, state)
 
     def raised(self, verdict: Verdict) -> Verdict:
-        """Return the verdict with the state that people are told."""
-        return replace(verdict, state=self._at_least(verdict.participant, verdict.state))
+        """Return the verdict with the state that people are told, and why."""
+        state = self._at_least(verdict.participant, verdict.state)
+        return replace(
+            verdict, state=state, reasons=self.reasons(verdict.participant, verdict.state, verdict.reasons)
+        )
+
+    def reasons(self, participant: str, state: State, reasons: Sequence[str]) -> tuple[str, ...]:
+        """Return the reasons for the state to show, given those of a verdict's state."""
+        first = (CHECK_FAILED,) if participant in self._failed else ()
+        last = (WAITING_FOR_PERSON,) if participant in self._red and state is not State.SPOOF else ()
+        dropped = {*first, *last, *(_OF_MILDER_STATES if first or last else ())}
+        return (*first, *(code for code in reasons if code not in dropped), *last)
 
     def _at_least(self, participant: str, state: State) -> State:
         if participant in self._red:

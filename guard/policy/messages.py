@@ -110,4 +110,5 @@ def make_alert(
         at=rfc3339(at),
         expires_at=rfc3339(at + timedelta(seconds=ttl_s)),
         drill=drill,
+        reasons=tuple(verdict.reasons),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -36,7 +36,8 @@ class NewParticipant:
 class Participant:
     """One person of one session and what guard makes of them now.
 
-    ``language`` is the one they read the notice in; None before they have joined by a page.
+    ``reasons`` are codes for the state, strongest first (docs/reasons.md). ``language`` is the one they read
+    the notice in; None before they have joined by a page.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Participant:
     state: State = State.UNDECIDED
     llr: float | None = None
     signals: Mapping[Signal, SignalState] = field(default_factory=dict)
+    reasons: Sequence[str] = ()
 
 
 @dataclass(slots=True)

@@ -206,8 +206,9 @@ class Sessions:
         state: State,
         llr: float | None,
         signals: Mapping[Signal, SignalState],
+        reasons: Sequence[str] = (),
     ) -> None:
-        """Keep what guard makes of a participant now and publish it.
+        """Keep what guard makes of a participant now, and why, and publish it.
 
         A session that ended meanwhile, or a participant it does not have, is left alone:
         verdicts arrive from another process and may be late.
@@ -216,7 +217,7 @@ class Sessions:
         known = found.participants.get(participant) if found else None
         if found is None or known is None:
             return
-        known.state, known.llr, known.signals = state, llr, dict(signals)
+        known.state, known.llr, known.signals, known.reasons = state, llr, dict(signals), tuple(reasons)
         found.hub.publish(
             {
                 "v": 1,

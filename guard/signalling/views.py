@@ -22,7 +22,7 @@ def people(session: Session) -> dict[str, Any]:
 
 
 def standing(participant: Participant) -> dict[str, Any]:
-    """Return state, llr and signals as they go on the wire."""
+    """Return state, llr, signals and reasons as they go on the wire."""
     return {
         "state": participant.state.value,
         "llr": participant.llr,
@@ -35,6 +35,7 @@ def standing(participant: Participant) -> dict[str, Any]:
             }
             for name, s in participant.signals.items()
         },
+        "reasons": list(participant.reasons),
     }
 
 
@@ -48,7 +49,7 @@ def summary(session: Session, access: Access) -> dict[str, Any]:
 
     What may not be seen (one's own standing) is null, not invented.
     """
-    hidden: dict[str, Any] = {"state": None, "llr": None, "signals": {}}
+    hidden: dict[str, Any] = {"state": None, "llr": None, "signals": {}, "reasons": []}
     return {
         **drill_label(session),
         "id": session.id,

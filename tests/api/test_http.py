@@ -35,7 +35,14 @@ async def test_a_new_session_gives_one_working_link_per_participant(
 async def test_a_session_reads_as_the_contract_says(client: httpx.AsyncClient, home: House) -> None:
     made = await open_session(client, home)
     signals = {Signal.VOICE_SPOOF: SignalState(2.5, 0.5, None)}
-    home.sessions.update_state(made["id"], "customer", state=State.SUSPECT, llr=2.5, signals=signals)
+    home.sessions.update_state(
+        made["id"],
+        "customer",
+        state=State.SUSPECT,
+        llr=2.5,
+        signals=signals,
+        reasons=("voice_spoof_raised", "check_failed"),
+    )
     read = await client.get(f"/api/v1/sessions/{made['id']}", headers=auth(made["agent"]))
     voice = {"llr": 2.5, "coverage": 0.5, "reason": None}
     assert read.json() == {
@@ -49,9 +56,10 @@ async def test_a_session_reads_as_the_contract_says(client: httpx.AsyncClient, h
                 "state": "suspect",
                 "llr": 2.5,
                 "signals": {"voice_spoof": voice},
+                "reasons": ["voice_spoof_raised", "check_failed"],
             },
             # the reader's own standing is not theirs to see
-            {"id": "agent", "role": "agent", "state": None, "llr": None, "signals": {}},
+            {"id": "agent", "role": "agent", "state": None, "llr": None, "signals": {}, "reasons": []},
         ],
     }
 

@@ -66,7 +66,9 @@ async def test_events_stream_as_the_token_may_see_them() -> None:
             stream = events(response)
             assert (await anext(stream))[""] == "open"
             home.sessions.update_state(made.id, "a", state=State.SPOOF, llr=9.0, signals={})
-            home.sessions.update_state(made.id, "c", state=State.SUSPECT, llr=3.5, signals={})
+            home.sessions.update_state(
+                made.id, "c", state=State.SUSPECT, llr=3.5, signals={}, reasons=("face_lapsed",)
+            )
             first = await anext(stream)
             assert first["event"] == "state"
             assert json.loads(first["data"]) == {
@@ -77,6 +79,7 @@ async def test_events_stream_as_the_token_may_see_them() -> None:
                 "state": "suspect",
                 "llr": 3.5,
                 "signals": {},
+                "reasons": ["face_lapsed"],
                 "at": "2026-01-01T00:00:00.000Z",
             }
             home.sessions.end(made.id)

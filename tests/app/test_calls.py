@@ -28,6 +28,7 @@ from guard.signalling.ports import Action, ActionKind
 from guard.signalling.session import NewParticipant, Session
 from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import Access
+from guard.signalling.views import summary
 from guard.types import Alert, Kind, Role, State, TrackKey
 
 
@@ -303,6 +304,38 @@ async def test_alerts_told_by_the_timetable_are_counted_like_those_of_verdicts(h
     house.calls.poll()
     name, labels = "guard_alerts_total", {"profile": "meeting", "state": "spoof"}
     assert house.metrics.registry.get_sample_value(name, labels) == 2.0
+
+
+async def test_why_a_state_is_what_it_is_reaches_the_view_the_event_and_the_alert(house: House) -> None:
+    house.calls.on_relay(ChannelOpen(house.session.id, "alice"))
+    watcher = Access(house.session.id, "boss", Role.OPERATOR)
+    reader = house.sessions.subscribe(house.session, watcher)
+    notices = ["voice_spoof_high", "switched_mid_call", "voice_alone_not_red", "low_coverage"]
+    house.calls.on_analysis(verdict(house, "suspect", 3.5) | {"reasons": notices})
+    event = await reader.next(timeout_s=1)
+    assert event is not None
+    assert (event["type"], event["reasons"]) == ("state", notices)
+    assert [body["reasons"] for _, body in alerts(house)] == [notices]
+    assert [body["reasons"] for body in house.outside.webhook] == [notices]
+    shown = {p["id"]: p["reasons"] for p in summary(house.session, watcher)["participants"]}
+    assert shown == {"mallory": notices, "alice": []}
+    own = summary(house.session, Access(house.session.id, "mallory", Role.CUSTOMER))["participants"]
+    assert [p["reasons"] for p in own] == [[], []]
+
+
+async def test_what_the_relay_process_raises_itself_has_its_reason(house: House) -> None:
+    def reasons() -> list[str]:
+        return list(house.session.participant("mallory").reasons)
+
+    house.calls.on_analysis(verdict(house, "undecided", None) | {"reasons": ["face_lapsed"]})
+    assert reasons() == ["face_lapsed"]
+    house.calls.check_failed(house.session.id, "mallory")
+    assert reasons() == ["check_failed", "face_lapsed"]
+    house.calls.on_relay(TrackEnded(TrackKey(house.session.id, "mallory", Kind.AUDIO)))
+    assert reasons() == ["check_failed"]
+    house.calls.on_analysis(verdict(house, "spoof"))
+    house.calls.analysis_down("closed")
+    assert reasons() == ["check_failed", "detector_down", "waiting_for_person"]
 
 
 async def test_an_ended_session_is_forgotten_everywhere(house: House) -> None:

@@ -36,7 +36,12 @@ def verdict(state: State, who: str = "cust", llr: float | None = 4.0) -> Verdict
         Signal.FACE_FRAME: SignalState(2.5, 1.0, None),
         Signal.TEMPORAL: SignalState(-1.0, 1.0, None),
     }
-    return Verdict("s1", who, 10.0, state, llr, signals)
+    codes = {
+        State.SPOOF: "face_frame_high",
+        State.SUSPECT: "face_frame_high",
+        State.BONA_FIDE: "no_suspicion",
+    }
+    return Verdict("s1", who, 10.0, state, llr, signals, (codes.get(state, "within_noise"),))
 
 
 def told(deliveries: list[Delivery]) -> list[tuple[str | None, str, str]]:
@@ -72,6 +77,7 @@ def test_the_message_is_the_contract() -> None:
         "advice": alert["advice"],
         "at": "2026-05-01T12:00:00.000Z",
         "expires_at": "2026-05-01T12:02:00.000Z",
+        "reasons": ["face_frame_high"],
     }
     assert set(alert["advice"]) == {"kk", "ru", "en"}
 
@@ -293,7 +299,7 @@ def test_detector_down_is_a_notice_told_once_and_taken_back() -> None:
     policy = make()
     notice = policy.on_state("cust", State.DETECTOR_DOWN, 0.0, UTC0)
     assert ("agent", "data_channel", "send") in told(notice)
-    assert notice[0].alert.state is State.DETECTOR_DOWN
+    assert (notice[0].alert.state, notice[0].alert.reasons) == (State.DETECTOR_DOWN, ("detector_down",))
     assert [d for _, d in run(policy, 60)] == []
     assert told(policy.on_state("cust", State.UNDECIDED, 60.0, UTC0)) == [("agent", "data_channel", "stop")]
     assert policy.on_state("agent", State.DETECTOR_DOWN, 0.0, UTC0) == []
@@ -379,6 +385,26 @@ def test_never_more_than_one_alert_id_a_minute_whatever_happens(steps: list[tupl
             note(policy.on_verdict(verdict(State(step)), now, UTC0), now)
     times = sorted(first_seen.values())
     assert all(b - a >= AlertsConfig().gap_s - 1e-9 for a, b in pairwise(times))
+
+
+def test_what_only_a_person_may_release_says_so_in_its_reasons() -> None:
+    policy = make()
+    assert policy.reasons("cust", State.BONA_FIDE, ("no_suspicion",)) == ("no_suspicion",)
+    red(policy)
+    assert policy.reasons("cust", State.SPOOF, ("face_frame_high",)) == ("face_frame_high",)
+    assert policy.reasons("cust", State.UNDECIDED, ("no_evidence",)) == ("waiting_for_person",)
+    assert policy.reasons("cust", State.DETECTOR_DOWN, ("detector_down",)) == (
+        "detector_down",
+        "waiting_for_person",
+    )
+    told_of_it = policy.check_failed("cust", 9.0, UTC0)
+    assert {d.alert.reasons for d in told_of_it if d.action is Action.SEND} == {
+        ("check_failed", "face_frame_high")
+    }
+    mixed = policy.reasons("cust", State.SUSPECT, ("voice_spoof_raised", "check_failed", "low_coverage"))
+    assert mixed == ("check_failed", "voice_spoof_raised", "low_coverage", "waiting_for_person")
+    policy.settle("cust", 10.0)
+    assert policy.reasons("cust", State.UNDECIDED, ("no_evidence",)) == ("no_evidence",)
 
 
 def fail(policy: Policy, now: float) -> list[tuple[str, str]]:

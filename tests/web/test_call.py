@@ -17,6 +17,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Playwright, ViewportSize, WebSocketRoute, expect
 
+from guard.policy.texts import load_texts
 from tests.web.conftest import Server, browser
 from tests.web.media import FakeDevices
 
@@ -31,6 +32,7 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 };"""
 PATIENCE_MS = 15_000
 DETECT_S = 60.0
+REASONS = load_texts().with_prefix("reason.", "en")
 
 
 @dataclass
@@ -308,8 +310,11 @@ def test_a_dead_analysis_is_shown_to_the_agent_only(stage: Stage) -> None:
         os.kill(child, signal.SIGKILL)
     expect(badge).to_have_attribute("data-state", "detector_down", timeout=PATIENCE_MS)
     expect(badge).to_contain_text("Examination is not running")
+    why = agent.page.locator('[data-participant="customer"] .reasons [data-reason="detector_down"]')
+    expect(why).to_have_text(REASONS["detector_down"])
     warning = agent.page.get_by_role("alert").locator("form")
     expect(warning).to_contain_text("Examination of customer is not running")
+    expect(warning.locator('.reasons [data-reason="detector_down"]')).to_have_text(REASONS["detector_down"])
     warning.get_by_role("button", name="I have seen this").click()
     expect(warning).to_have_count(0)
     # it is started again, and the call went on all the while
@@ -337,6 +342,10 @@ def test_a_synthetic_caller_is_shown_to_the_agent_and_not_to_the_caller(
     expect(badge).to_have_attribute("data-state", re.compile("spoof|suspect"))
     expect(badge).to_have_text(re.compile("Probably synthetic|Suspicious"))
     expect(warning.locator(".advice")).not_to_be_empty()
+    tile = agent.page.locator('[data-participant="customer"]')
+    for place in (warning, tile):
+        first = place.locator(".reasons li").first
+        expect(first).to_have_text(REASONS[first.get_attribute("data-reason") or ""])
     wait_until(agent.page, lambda: dark_share(agent.page) > max(0.5, clean + 0.2), "the burnt-in banner", 20)
     keep(agent.page, "alert-agent")
     assert dark_share(customer.page) < 0.5, "the suspect's own page shows no banner"

@@ -1,10 +1,12 @@
 // Warnings: what was seen, what to do next, and the button that says a person has taken note.
 
 import { make } from "./dom.js";
+import { onReasons, reasonItems } from "./reasons.js";
 import { language, onLanguage, t } from "./texts.js";
 
 // guard stops repeating once it has the answer; the same alert after this is a new occasion
 const ECHO_MS = 2500;
+const MOST_REASONS = 4;
 const KNOWN = ["suspect", "spoof", "detector_down"];
 
 export class Alerts {
@@ -21,6 +23,7 @@ export class Alerts {
     this.#container = container;
     this.#onAcknowledge = onAcknowledge;
     onLanguage(() => this.#again());
+    onReasons(() => this.#again());
   }
 
   /** Shows an alert once; guard repeats it until it is acknowledged. */
@@ -49,17 +52,19 @@ export class Alerts {
     for (const id of [...this.#shown.keys()]) this.remove(id);
   }
 
+  /** Writes everything again, in the language of the moment; what was typed stays. */
   #again() {
     for (const entry of this.#shown.values()) {
+      const typed = entry.element.elements.reason?.value ?? "";
       entry.element.remove();
-      entry.element = this.#draw(entry.alert);
+      entry.element = this.#draw(entry.alert, typed);
     }
   }
 
-  #draw(alert) {
+  #draw(alert, typed = "") {
     const state = KNOWN.includes(alert.state) ? alert.state : "suspect";
     const signals = alert.signals.map((name) => t(`signal.${name}`)).join(", ");
-    const reason = make("input", { type: "text", maxLength: 500, autocomplete: "off", name: "reason" });
+    const reason = make("input", { type: "text", maxLength: 500, autocomplete: "off", name: "reason", value: typed });
     const button = make("button", { type: "submit", className: "primary", textContent: t("alert.acknowledge") });
     const problem = make("p", { className: "problem" });
     const form = make(
@@ -68,6 +73,7 @@ export class Alerts {
       make("h2", {}, make("span", { "aria-hidden": "true", textContent: "⚠ " }), t(`alert.${state}`, { name: alert.participant })),
       make("p", { className: "advice", lang: language, textContent: alert.advice[language] ?? alert.advice.en }),
     );
+    if (alert.reasons.length) form.append(make("ul", { className: "reasons" }, ...reasonItems(alert.reasons, MOST_REASONS)));
     if (signals) form.append(make("p", { className: "note", textContent: t("alert.signals", { signals }) }));
     if (this.decides && state !== "detector_down") form.append(make("label", {}, t("alert.reason"), reason));
     form.append(problem, make("p", { className: "row" }, button));

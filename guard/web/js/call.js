@@ -8,6 +8,7 @@ import { describeClient } from "./client.js";
 import { byId } from "./dom.js";
 import { Media } from "./media.js";
 import { Mutual } from "./mutual.js";
+import { learnReasons, onReasons } from "./reasons.js";
 import { Room } from "./room.js";
 import { Steps } from "./steps.js";
 import { language, onLanguage, t } from "./texts.js";
@@ -56,6 +57,9 @@ export class Call {
     this.#room.addEventListener("lost", () => this.#lost("call.reconnecting"));
     this.#room.addEventListener("over", (event) => this.#over(event.detail));
     onLanguage(() => this.#render());
+    onLanguage(() => this.#learn());
+    onReasons(() => this.#render());
+    this.#learn();
     this.#controls();
     this.#room.connect();
   }
@@ -72,7 +76,7 @@ export class Call {
     this.#tiles.start(message.you, this.#local);
     this.#checks.joined();
     for (const [participant, standing] of Object.entries(message.states)) {
-      this.#tiles.state(participant, standing.state);
+      this.#tiles.standing(participant, standing);
     }
     for (const alert of message.alerts) this.#alerts.take(alert);
     this.#steps.start(message.you.role, message.steps);
@@ -84,6 +88,14 @@ export class Call {
     this.#connect(this.#media !== null);
     this.#camera?.start((report) => this.#room.send({ type: "device", ...report }));
     if (!this.#described) this.#describe();
+  }
+
+  async #learn() {
+    try {
+      await learnReasons();
+    } catch (error) {
+      this.#problem(t("problem.failed", { detail: error.message }));
+    }
   }
 
   async #describe() {
@@ -99,7 +111,7 @@ export class Call {
   #message(message) {
     switch (message.type) {
       case "participants": return this.#people(message.participants, true);
-      case "state": return this.#tiles.state(message.participant, message.state);
+      case "state": return this.#tiles.standing(message.participant, message);
       case "alert": return this.#alerts.take(message);
       case "cleared": return this.#alerts.remove(message.id);
       case "acknowledged": return message.by === this.#me.id && this.#alerts.remove(message.id);

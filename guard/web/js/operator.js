@@ -2,6 +2,7 @@
 
 import { callApi } from "./access.js";
 import { byId, make } from "./dom.js";
+import { learnReasons, reason } from "./reasons.js";
 import { onLanguage, t } from "./texts.js";
 
 const PRESETS = {
@@ -61,10 +62,16 @@ function drawLink({ id, role, url }) {
   return make("li", {}, make("span", { textContent: label }), make("div", { className: "row" }, field, copy, open));
 }
 
+function describe({ id, state, reasons }) {
+  const why = reasons.length ? ` (${reasons.map(reason).join("; ")})` : "";
+  return `${id}: ${state ? t(`state.${state}`) : "–"}${why}`;
+}
+
 async function refresh(access) {
+  await learnReasons();
   const running = await callApi(access, "GET", "/api/v1/sessions");
   const items = running.map((session) => {
-    const people = session.participants.map((p) => `${p.id}: ${p.state ? t(`state.${p.state}`) : "–"}`).join("; ");
+    const people = session.participants.map(describe).join("; ");
     const end = make("button", { type: "button", textContent: t("operator.end") });
     end.addEventListener("click", () => attempt(async () => {
       await callApi(access, "POST", `/api/v1/sessions/${session.id}/actions`, { action: "end" });

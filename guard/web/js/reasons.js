@@ -1,9 +1,16 @@
 // What guard's reason codes mean, in the language of the page (docs/reasons.md).
 
+import { make } from "./dom.js";
 import { language } from "./texts.js";
 
 let words = {};
 let known = null;
+const listeners = [];
+
+/** Calls back whenever words have been learnt. */
+export function onReasons(callback) {
+  listeners.push(callback);
+}
 
 /** Fetches the words of the page's language, once for each; throws where the server has none. */
 export async function learnReasons() {
@@ -12,8 +19,14 @@ export async function learnReasons() {
   const response = await fetch(`/api/v1/reasons/${wanted}`);
   if (!response.ok) throw new Error(`reasons: ${response.status}`);
   const learnt = await response.json();
-  if (wanted === language) [words, known] = [learnt, wanted];
+  if (wanted !== language || known === wanted) return;
+  [words, known] = [learnt, wanted];
+  for (const callback of listeners) callback();
 }
 
 /** Returns what a code means; the code itself where this server has no words for it. */
 export const reason = (code) => words[code] ?? code;
+
+/** Returns list items for codes, strongest first; `data-reason` carries the code. */
+export const reasonItems = (codes, most) => codes.slice(0, most)
+  .map((code) => make("li", { "data-reason": code, textContent: reason(code) }));

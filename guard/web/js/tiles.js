@@ -1,8 +1,11 @@
 // One tile per participant: picture, name, role, and what guard says of them, in words and a sign.
 
 import { make } from "./dom.js";
+import { reasonItems } from "./reasons.js";
 import { t } from "./texts.js";
 
+// a tile is small: the strongest reasons, and never so many that they hide each other
+const MOST_REASONS = 4;
 const SIGNS = { undecided: "?", bona_fide: "✓", suspect: "!", spoof: "✕", detector_down: "–" };
 
 export class Tiles {
@@ -38,8 +41,9 @@ export class Tiles {
     this.render();
   }
 
-  state(participant, state) {
-    this.#states.set(participant, state);
+  /** Takes a participant's `state`, and why: `reasons`. */
+  standing(participant, { state, reasons }) {
+    this.#states.set(participant, { state, reasons });
     this.render();
   }
 
@@ -67,11 +71,12 @@ export class Tiles {
     const word = make("span", { className: "word" });
     const badge = make("span", { className: "badge" }, make("span", { className: "icon", "aria-hidden": "true" }, icon), word);
     const tile = make("figure", { className: own ? "tile own" : "tile", "data-participant": id });
+    const why = make("ul", { className: "reasons", hidden: true });
     const panel = own || !this.#watches ? null : this.#panel(id);
-    tile.append(video, away, make("figcaption", {}, who, badge), ...(panel ? [panel] : []));
+    tile.append(video, away, make("figcaption", {}, who, badge), why, ...(panel ? [panel] : []));
     if (own) this.#container.append(tile);
     else this.#container.prepend(tile);
-    return { tile, video, who, away, icon, word, badge, panel };
+    return { tile, video, who, away, icon, word, badge, why, panel };
   }
 
   #remove(id) {
@@ -85,7 +90,7 @@ export class Tiles {
     for (const [id, parts] of this.#tiles) this.#renderOne(id, parts);
   }
 
-  #renderOne(id, { tile, video, who, away, icon, word, badge, panel }) {
+  #renderOne(id, { tile, video, who, away, icon, word, badge, why, panel }) {
     const own = id === this.#me;
     const person = this.#people.get(id);
     const name = own ? `${t("call.you")} (${id})` : id;
@@ -95,8 +100,10 @@ export class Tiles {
     away.textContent = person?.connected ? t("call.no_media") : t("call.waiting");
     video.hidden = !here;
     video.muted = own || this.#muted;
-    const state = this.#watches && !own ? this.#states.get(id) : undefined;
+    const { state, reasons } = (this.#watches && !own && this.#states.get(id)) || {};
     badge.hidden = !state;
+    why.hidden = !reasons?.length;
+    why.replaceChildren(...reasonItems(reasons ?? [], MOST_REASONS));
     if (panel) panel.hidden = !state;
     if (!state) return delete tile.dataset.state;
     tile.dataset.state = badge.dataset.state = state;
