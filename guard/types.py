@@ -231,6 +231,7 @@ class FaceWindow:
         quality: what the face was like in the original picture.
         glimpses: of the pictures since the previous window or skip of this face, oldest first, this
             window's own last.
+        around: ``guard.media.surroundings`` of the face; None where nobody asked for them.
     """
 
     key: TrackKey
@@ -241,6 +242,7 @@ class FaceWindow:
     landmarks: FloatArray
     quality: FaceQuality
     glimpses: tuple[Glimpse, ...] = ()
+    around: ImageArray | None = None
 
 
 Window = AudioWindow | FaceWindow

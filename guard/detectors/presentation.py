@@ -7,16 +7,19 @@ trained on simulated displays only and never measured on a real one: docs/face-s
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from guard.detectors.card import Card
 from guard.detectors.face_limits import FaceLimits
 from guard.detectors.onnx import OnnxModel, Scorer
+from guard.detectors.presentation_bezel import FrameMemory
 from guard.detectors.presentation_features import LEFT_PX, SIDE_PX, TOP_PX, features
 from guard.fusion.calibration import Logistic
-from guard.types import Abstain, FaceWindow, Finding, FloatArray, Signal, Window
+from guard.types import Abstain, FaceWindow, Finding, FloatArray, Signal, TrackKey, Window
 
 _CROP_SHAPE = (224, 224, 3)
+MAX_FACES = 256
 
 
 class Presentation:
@@ -26,6 +29,7 @@ class Presentation:
         self._model = model
         self._calibration = calibration
         self._config = config or FaceLimits()
+        self._frames: OrderedDict[tuple[TrackKey, int], FrameMemory] = OrderedDict()
 
     @classmethod
     def from_card(cls, card: Card) -> Presentation:
@@ -44,6 +48,7 @@ class Presentation:
         reason = self._config.reason_against(window.quality)
         if reason is not None:
             return Abstain(reason)
+        self._memory(window).see(window)
         face = window.crop[TOP_PX : TOP_PX + SIDE_PX, LEFT_PX : LEFT_PX + SIDE_PX]
         return features(face, window.quality.eye_distance_px)
 
@@ -51,13 +56,42 @@ class Presentation:
         """Return the calibrated natural llr of each row, positive means spoof, and never less than 0.
 
         No trace of a display is no evidence for a person: a swapped face that is injected has none either.
+        What the frame around the face says is added; both together claim no more than one may.
 
         Args:
             batch: float32 (B, 21), rows as ``prepare`` returned them.
-            windows: not looked at.
+            windows: whose they are.
+
+        Returns:
+            Findings whose details are ``bezel`` (how much of a frame is around the face, 0 to 1) and
+            ``bezel_with_face`` (whether it moved as the face did), each where it can be told.
 
         Raises:
             ModelError: the runtime failed, or a score is not finite.
         """
-        del windows
-        return [Finding(max(llr, 0.0)) for llr in self._calibration.llr(self._model.raw(batch)).tolist()]
+        llrs = self._calibration.llr(self._model.raw(batch)).tolist()
+        return [self._finding(llr, window) for llr, window in zip(llrs, windows, strict=True)]
+
+    def forget(self, session: str, participant: str) -> None:
+        """Drop what is kept of the frames around a participant's faces."""
+        for key in [k for k in self._frames if (k[0].session, k[0].participant) == (session, participant)]:
+            del self._frames[key]
+
+    def _finding(self, llr: float, window: Window) -> Finding:
+        found = self._memory(window).standing() if isinstance(window, FaceWindow) else None
+        if found is None:
+            return Finding(max(llr, 0.0))
+        details: dict[str, float | bool] = {"bezel": round(found.strength, 3)}
+        if found.with_face is not None:
+            details["bezel_with_face"] = found.with_face
+        both = max(llr, 0.0) + max(found.llr, 0.0)
+        return Finding(min(both, self._calibration.limit_llr), (), details)
+
+    def _memory(self, window: FaceWindow) -> FrameMemory:
+        """Return what is kept of the window's face; the longest unseen face goes where there are too many."""
+        key = window.key, window.face
+        memory = self._frames.get(key) or self._frames.setdefault(key, FrameMemory())
+        self._frames.move_to_end(key)
+        while len(self._frames) > MAX_FACES:
+            self._frames.popitem(last=False)
+        return memory

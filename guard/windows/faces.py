@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from guard.media.align import align_matrix, transform_points, warp
 from guard.media.quality import face_quality, outside_ratio
+from guard.media.surroundings import surroundings
 from guard.types import FaceQuality, FaceWindow, TrackKey, VideoFrame, WindowSkip
 from guard.windows.face_models import FaceModels, Mesh
 from guard.windows.face_track import FaceTrackConfig, FaceTracker, FollowedFace
@@ -158,4 +159,5 @@ class FaceWindows:
             landmarks=transform_points(flat, matrix),
             quality=quality,
             glimpses=glimpses,
+            around=surroundings(frame.image, flat),
         )
