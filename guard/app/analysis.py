@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from guard.app.check_runner import CheckRunner, CheckTools
 from guard.app.drill_clip import bundled_clip
@@ -25,6 +23,7 @@ from guard.app.enrolment import (
     read_vector,
     refusal_message,
 )
+from guard.app.participant_clock import ParticipantClock
 from guard.app.parts import Models, PipelineConfig, build_pipeline
 from guard.app.quiet import Quiet
 from guard.clock import Clock
@@ -49,8 +48,6 @@ from guard.workers.wire import (
 HEARTBEAT_S = 0.3
 VERDICT_EVERY_S = 0.2
 KEYFRAME_EVERY_S = 2.0
-# how fast the delay of the quickest media may be taken to grow: clocks differ by far less
-DRIFT_RATIO = 0.002
 
 
 def verdict_message(verdict: Verdict, decided_s: float, latency_s: float | None) -> Message:
@@ -75,52 +72,6 @@ def verdict_message(verdict: Verdict, decided_s: float, latency_s: float | None)
         "decided_s": decided_s,
         "latency_s": latency_s,
     }
-
-
-class ParticipantClock:
-    """Lays the tracks of one participant on one time axis, zero at their first packet."""
-
-    def __init__(self) -> None:
-        self._first_s: dict[tuple[str, str], float] = {}
-        self._offset_s: dict[TrackKey, float] = {}
-        self._arrival_s: dict[TrackKey, float] = {}
-        self._base_s: dict[TrackKey, tuple[float, float]] = {}
-
-    def place(self, frame: AudioFrame | VideoFrame, arrival_s: float) -> AudioFrame | VideoFrame:
-        """Return the frame with its time moved onto the participant's axis."""
-        key = frame.key
-        first_s = self._first_s.setdefault((key.session, key.participant), arrival_s)
-        offset_s = self._offset_s.setdefault(key, max(arrival_s - first_s - frame.time_s, 0.0))
-        self._arrival_s[key] = base_s = arrival_s - offset_s - frame.time_s
-        lowest_s, at_s = self._base_s.get(key, (base_s, arrival_s))
-        self._base_s[key] = (min(base_s, lowest_s + DRIFT_RATIO * max(arrival_s - at_s, 0.0)), arrival_s)
-        return replace(frame, time_s=frame.time_s + offset_s)
-
-    def on_axis_s(self, key: TrackKey, time_s: float) -> float | None:
-        """Return a track's media time on the participant's axis; None before its first frame."""
-        offset_s = self._offset_s.get(key)
-        return None if offset_s is None else time_s + offset_s
-
-    def latency_s(self, score: Score, now: float) -> float | None:
-        """Return how long ago the last media of the scored window arrived."""
-        base_s = self._arrival_s.get(score.key)
-        return None if base_s is None else max(now - base_s - score.end_s, 0.0)
-
-    def arrived_s(self, key: TrackKey, time_s: float) -> float:
-        """Return when media of this time arrived, monotonic seconds, were all as quick as the quickest.
-
-        What is late is late for the network's reasons; a clock that drifts is followed.
-        """
-        base_s, _ = self._base_s.get(key, (0.0, 0.0))
-        return base_s + time_s
-
-    def forget(self, session: str, participant: str) -> None:
-        """Drop what is kept of a participant who left."""
-        self._first_s.pop((session, participant), None)
-        tables: tuple[dict[TrackKey, Any], ...] = (self._offset_s, self._arrival_s, self._base_s)
-        for table in tables:
-            for key in [k for k in table if (k.session, k.participant) == (session, participant)]:
-                del table[key]
 
 
 class AnalysisWorker:
@@ -175,6 +126,7 @@ class AnalysisWorker:
             checks,
             send=self._send,
             arrived_s=self._times.arrived_s,
+            late=self._times.late,
             scored=self._pipeline.scored,
             ended=self._pipeline.note_check,
         )

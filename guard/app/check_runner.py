@@ -83,6 +83,7 @@ class CheckRunner:
         tools: what checks are made of.
         send: to the relay process; False where it is gone or behind.
         arrived_s: monotonic seconds at which the media of a track at a media time arrived.
+        late: whether the newest media of a track came too late for that to be relied on.
         scored: takes the Scores that a check gives.
         ended: told (session, participant, result) at the end of a check.
     """
@@ -94,11 +95,13 @@ class CheckRunner:
         *,
         send: Callable[[Message], bool],
         arrived_s: Callable[[TrackKey, float], float],
+        late: Callable[[TrackKey], bool],
         scored: Callable[[list[Score]], None],
         ended: Callable[[str, str, CheckResult], None],
     ) -> None:
         self._clock, self._tools = clock, tools
-        self._send, self._arrived_s, self._scored, self._ended = send, arrived_s, scored, ended
+        self._send, self._arrived_s, self._late = send, arrived_s, late
+        self._scored, self._ended = scored, ended
         self._running: dict[tuple[str, str], _Running] = {}
         self._used: dict[tuple[str, str], Used] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -128,14 +131,14 @@ class CheckRunner:
                 self._carry_out(running, running.check.cancel(str(message["reason"]), now))
 
     def looked(self, frame: VideoFrame, meshes: Mapping[int, Mesh]) -> None:
-        """Take a picture in which faces were followed."""
+        """Take a picture in which faces were followed, when it arrives."""
         running = self._running.get((frame.key.session, frame.key.participant))
         if running is None:
             return
         faces = [mesh.points for mesh in meshes.values()]
         time_s = self._arrived_s(frame.key, frame.time_s)
         sight = make_sight(time_s, frame.image, faces, running.memory)
-        self._carry_out(running, running.check.see(sight))
+        self._carry_out(running, running.check.see(sight, late=self._late(frame.key)))
 
     def hear(self, frame: AudioFrame) -> None:
         """Take sound as it was decoded; what was invented to bridge a loss is heard as silence."""

@@ -43,6 +43,7 @@ from guard.challenge.commands import (
     Sight,
 )
 from guard.challenge.draw import POOLS, Drawing, Exhausted, Used, choices, draw, unasked
+from guard.challenge.late import judge_late
 from guard.challenge.outputs import Asked, AttemptOver, CheckConfig, Listen, Output, Show
 from guard.types import FloatArray
 
@@ -105,6 +106,7 @@ class Check:
         self._due_s = now + self._config.lead_s
         self._before: deque[Sight] = deque()
         self._after: list[Sight] = []
+        self._in_time: list[Sight] = []
         self._voice: list[FloatArray] = []
         self._voice_s = 0.0
         self._rest: tuple[Sight, ...] = ()
@@ -129,14 +131,21 @@ class Check:
         """Return when ``poll`` is due next; None when it is over."""
         return None if self.over else self._due_s
 
-    def see(self, sight: Sight) -> list[Output]:
-        """Take one picture; returns what to do now."""
+    def see(self, sight: Sight, *, late: bool = False) -> list[Output]:
+        """Take one picture; returns what to do now.
+
+        Args:
+            sight: the picture.
+            late: whether it came so late that only its sender says when it was taken (``late.py``).
+        """
         self._before.append(sight)
         while self._before and self._before[0].time_s < sight.time_s - self._config.before_s:
             self._before.popleft()
         if self._phase is not _Phase.ASKING:
             return []
         self._after.append(sight)
+        if not late:
+            self._in_time.append(sight)
         return self._judge(sight.time_s, over=False)
 
     def hear(self, samples: FloatArray, time_s: float) -> None:
@@ -212,7 +221,7 @@ class Check:
             return self._end(Result.INCONCLUSIVE, reason, now)
         self._asked.append(Asked(command, (now,)))
         self._phase = _Phase.ASKING
-        self._after, self._voice, self._voice_s, self._heard = [], [], now, None
+        self._after, self._in_time, self._voice, self._voice_s, self._heard = [], [], [], now, None
         self._rest = tuple(self._before)
         self._set_due()
         return [Show(self._attempt, len(self._asked), 0, command)]
@@ -282,11 +291,12 @@ class Check:
         asked = self._asked[-1]
         voice = self._heard_voice() if over or asked.command.gesture is not Gesture.SAY_WORDS else _SILENT
         observed = Observed(asked.sent_s, self._rest, self._after, voice, self._voice_s, self._heard)
-        judgement = self._judges[asked.command.gesture].judge(asked.command, observed, over=over)
+        judge = self._judges[asked.command.gesture]
+        judgement = judge_late(judge, asked.command, observed, self._in_time, over=over)
         if judgement is None:
             return []
         self._asked[-1] = replace(asked, judgement=judgement)
-        self._after, self._voice = [], []
+        self._after, self._in_time, self._voice = [], [], []
         return self._after_command(judgement, now)
 
     def _after_command(self, judgement: Judgement, now: float) -> list[Output]:
@@ -320,7 +330,7 @@ class Check:
         elif not again:
             used.failed = 0
         ended = AttemptOver(self._attempt, result, reason, tuple(self._asked), self._needs, again)
-        self._asked, self._after, self._voice = [], [], []
+        self._asked, self._after, self._in_time, self._voice = [], [], [], []
         for command in self._queue:  # drawn and never shown: they can still be asked
             used.gestures.discard(command.gesture)
             used.words.difference_update(command.words)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from guard.app.analysis import ParticipantClock
 from guard.app.check_runner import CheckRunner, CheckTools
+from guard.app.participant_clock import ParticipantClock
 from guard.challenge.commands import Answer, Command, Gesture, Judge, Judgement, Observed, Step
 from guard.challenge.draw import Drawing
 from guard.challenge.outputs import CheckConfig
@@ -56,7 +56,7 @@ class Listener:
 
 class Bench:
     def __init__(self, judge: Scripted, recogniser: Listener | None = None) -> None:
-        self.clock = ManualClock()
+        self.clock, self.late = ManualClock(), False
         self.told: list[dict[str, Any]] = []
         self.scores: list[Score] = []
         self.ended: list[tuple[str, str, CheckResult]] = []
@@ -72,6 +72,7 @@ class Bench:
             tools,
             send=self.take,
             arrived_s=lambda _, time_s: 10.0 + time_s,
+            late=lambda _: self.late,
             scored=self.scores.extend,
             ended=lambda *told: self.ended.append(told),
         )
@@ -152,6 +153,22 @@ async def test_pictures_and_sound_go_to_the_check_of_their_participant(bench: Be
     assert observed.heard == "ru1 ru2 ru3"
     assert 2.5 < len(observed.voice) / 16_000 < 3.5
     assert np.count_nonzero(np.abs(observed.voice) < 1e-3) > 1000, "concealed sound is silence"
+    bench.runner.close()
+
+
+async def test_pictures_that_came_late_are_judged_as_late(bench: Bench) -> None:
+    judge = Scripted()
+    bench = Bench(judge)
+    bench.start("occlusion")
+    for n in range(90):
+        bench.clock.advance(0.1)
+        bench.runner.poll()
+        bench.late = n % 2 == 1
+        bench.runner.looked(VideoFrame(VIDEO, bench.clock.now() - 10.0, PICTURE), {})
+    whole, in_time = judge.seen[:2]
+    assert whole.shown_s == in_time.shown_s
+    assert len(whole.after) > 40
+    assert list(in_time.after) in (list(whole.after)[1::2], list(whole.after)[::2])
     bench.runner.close()
 
 
