@@ -27,6 +27,8 @@ BEFORE_S = 2.0
 _AMOUNTS: dict[Gesture, tuple[str, float, float]] = {
     Gesture.TURN_LEFT: ("yaw_deg", 24.0, 45.0),
     Gesture.TURN_RIGHT: ("yaw_deg", -24.0, -45.0),
+    Gesture.TURN_FAR_LEFT: ("yaw_deg", 38.0, 70.0),
+    Gesture.TURN_FAR_RIGHT: ("yaw_deg", -38.0, -70.0),
     Gesture.TILT_LEFT: ("roll_deg", 14.0, 30.0),
     Gesture.TILT_RIGHT: ("roll_deg", -14.0, -30.0),
     Gesture.LOOK_UP: ("pitch_deg", 16.0, 28.0),
@@ -35,6 +37,11 @@ _AMOUNTS: dict[Gesture, tuple[str, float, float]] = {
     Gesture.MOVE_CLOSER: ("closer", 1.3, 1.6),
     Gesture.COVER_MOUTH: ("cover", 1.0, 1.0),
     Gesture.COVER_EYE: ("cover", 1.0, 1.0),
+}
+# a turn too small to be a far one
+LITTLE: dict[Gesture, tuple[str, float, float]] = {
+    Gesture.TURN_LEFT: ("yaw_deg", 14.0, 24.0),
+    Gesture.TURN_RIGHT: ("yaw_deg", -14.0, -24.0),
 }
 _HANDS: dict[Gesture, tuple[Covered, ...]] = {
     Gesture.COVER_MOUTH: ("mouth",),
@@ -46,7 +53,13 @@ class Acts:
     """What the rendered person does over time, from a seed; ``pose(t)`` with the command at 0 s."""
 
     def __init__(
-        self, gesture: Gesture | None, seed: int, steps: tuple[Step, ...] = (), *, late_s: float = 0.0
+        self,
+        gesture: Gesture | None,
+        seed: int,
+        steps: tuple[Step, ...] = (),
+        *,
+        late_s: float = 0.0,
+        little: bool = False,
     ) -> None:
         dice = np.random.default_rng(seed)
         self._sway = (
@@ -60,7 +73,8 @@ class Acts:
         self._start_s = late_s + dice.uniform(0.35, 1.3)
         self._rise_s, self._back_s = dice.uniform(0.35, 1.0, 2)
         self._hold_s = dice.uniform(0.3, 1.2)
-        name, low, high = _AMOUNTS.get(gesture, ("", 0.0, 0.0)) if gesture is not None else ("", 0.0, 0.0)
+        amounts = LITTLE if little else _AMOUNTS
+        name, low, high = amounts.get(gesture, ("", 0.0, 0.0)) if gesture is not None else ("", 0.0, 0.0)
         self._name, self._amount = name, dice.uniform(min(low, high), max(low, high))
         hands = _HANDS.get(gesture, ()) if gesture is not None else ()
         self._hand = hands[int(dice.integers(len(hands)))] if hands else None
@@ -127,13 +141,13 @@ class Studio:
         puppet = Puppet.bundled(self._models, seed=seed)
         tracker, memory = FaceTracker(FaceTrackConfig(), self._models), SightMemory()
         dice = np.random.default_rng(seed + 1)
-        line: _Line | None = None
+        line: Line | None = None
         out: list[Sight] = []
         for index in range(round((BEFORE_S + seconds) * self._rate_hz)):
             due_s = index / self._rate_hz - BEFORE_S
             time_s = due_s + float(dice.uniform(-0.01, 0.01))
             picture = puppet.frame(acts.pose(due_s))
-            line = line or _Line(picture.shape[1], picture.shape[0], self._bit_rate)
+            line = line or Line(picture.shape[1], picture.shape[0], self._bit_rate)
             image = line.carry(picture)
             if image is None or dice.random() < 0.02:
                 continue
@@ -142,7 +156,7 @@ class Studio:
         return tuple(out)
 
 
-class _Line:
+class Line:
     """VP8 at a call's bit rate, there and back."""
 
     def __init__(self, width: int, height: int, bit_rate: int) -> None:

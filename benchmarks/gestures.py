@@ -1,13 +1,15 @@
 """How often the judges of gestures are right: python -m benchmarks.gestures record|clips|table
 
     python -m benchmarks.gestures record 16 > rendered.jsonl         a RENDERED person, 16 trials of each
+    python -m benchmarks.gestures record 16 turn_far_left ...        of these alone
     python -m benchmarks.gestures clips FILE... > clips.jsonl        people who were not asked, every second
     python -m benchmarks.gestures table rendered.jsonl clips.jsonl   counts, exact limits, the rows of RATES
 
 Each rendered trial is somebody who does one gesture, or nothing, after a command at 0 s. Its pictures are
 given to the judges of all gestures: the one that was done counts as "does it", all others as "does not do
-it", which is what somebody shows who plays a recording of another command. Dots go another way for the
-judge than for whoever followed one, except in the trial's own judgement.
+it", which is what somebody shows who plays a recording of another command. A far turn is a turn as well, and
+a turn may be far, so neither counts for the other; small turns count for the far ones only. Dots go
+another way for the judge than for whoever followed one, except in the trial's own judgement.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.gesture_person import BEFORE_S, Acts, Studio
+from benchmarks.gesture_person import BEFORE_S, LITTLE, Acts, Studio
 from guard.challenge.commands import Command, Gesture, Judgement, Observed, Sight, Step
 from guard.challenge.draw import Drawing, Used, draw
 from guard.challenge.gestures import LIMIT_S, gesture_judge
@@ -39,6 +41,13 @@ SEED = 2026
 # seconds recorded after a command; more where the dot takes longer, so that only those tell of following it
 RECORDED_S = 8.2
 NOTHING = "nothing"
+A_LITTLE = " a little"
+_NEITHER = {
+    Gesture.TURN_LEFT: ("turn_far_left", "turn_left" + A_LITTLE),
+    Gesture.TURN_RIGHT: ("turn_far_right", "turn_right" + A_LITTLE),
+    Gesture.TURN_FAR_LEFT: ("turn_left",),
+    Gesture.TURN_FAR_RIGHT: ("turn_right",),
+}
 _SILENT = np.empty(0, np.float32)
 # pictures between two looks of the judges; more often changes nothing but the time it takes
 _STRIDE = 2
@@ -78,23 +87,31 @@ def judged(wanted: Asked, sights: Sequence[Sight]) -> Judgement:
     return found
 
 
-def record(models: FaceModels, trials: int) -> Iterator[dict[str, object]]:
-    """Yield one outcome for every judge of every trial of the rendered person."""
+def record(models: FaceModels, trials: int, only: Collection[str] = ()) -> Iterator[dict[str, object]]:
+    """Yield one outcome for every judge of every trial of the rendered person, or of those named alone."""
     studio = Studio(models)
     for number in range(trials):
         for kind, doing in enumerate([*LIMIT_S, None]):
+            name = doing.value if doing else NOTHING
+            if only and name not in only:
+                continue
             seed = SEED + 1000 * number + kind
             own = asked(doing, seed) if doing is not None else None
             steps = own.command.steps if own is not None else ()
             seconds = RECORDED_S if own is None else max(RECORDED_S, own.command.limit_s + 0.2)
-            yield from outcomes(doing, own, seed, studio.record(Acts(doing, seed, steps), seconds, seed))
+            sights = studio.record(Acts(doing, seed, steps), seconds, seed)
+            yield from outcomes(name, own, seed, sights)
+        for kind, doing in enumerate(LITTLE, 100):
+            if only and doing.value + A_LITTLE not in only:
+                continue
+            seed = SEED + 1000 * number + kind
+            sights = studio.record(Acts(doing, seed, little=True), RECORDED_S, seed)
+            yield from outcomes(doing.value + A_LITTLE, None, seed, sights)
 
 
-def outcomes(
-    doing: Gesture | None, own: Asked | None, seed: int, sights: Sequence[Sight]
-) -> Iterator[dict[str, object]]:
+def outcomes(name: str, own: Asked | None, seed: int, sights: Sequence[Sight]) -> Iterator[dict[str, object]]:
     """Yield what each judge makes of one trial, and of the dot's trial also asked for another way."""
-    name = doing.value if doing else NOTHING
+    doing = None if own is None else own.command.gesture
     for gesture in LIMIT_S:
         wanted = own if own is not None and gesture is doing else asked(gesture, seed + 500)
         yield _outcome("rendered", name, wanted, judged(wanted, sights))
@@ -121,7 +138,7 @@ def clips(models: FaceModels, paths: Sequence[Path]) -> Iterator[dict[str, objec
                 drawn = asked(gesture, SEED + int(start_s)).command
                 short = limit_s < LIMIT_S[gesture]
                 wanted = Asked(replace(drawn, limit_s=limit_s) if short else drawn)
-                yield _outcome(path.stem, NOTHING, wanted, judged(wanted, _shifted(sights, float(start_s))))
+                yield _outcome(path.stem, NOTHING, wanted, judged(wanted, shifted(sights, float(start_s))))
 
 
 def looked_at(models: FaceModels, path: Path) -> list[Sight]:
@@ -136,7 +153,8 @@ def looked_at(models: FaceModels, path: Path) -> list[Sight]:
     return out
 
 
-def _shifted(sights: Sequence[Sight], start_s: float) -> list[Sight]:
+def shifted(sights: Sequence[Sight], start_s: float) -> list[Sight]:
+    """Return the sights as seen from ``start_s`` on, which becomes 0 s."""
     return [
         Sight(s.time_s - start_s, s.size, s.faces, s.points, s.patch, s.face_rgb, s.around_rgb)
         for s in sights
@@ -163,7 +181,8 @@ def table(paths: Sequence[Path]) -> None:
     )
     print("|---|---|---|---|---|")
     for gesture in LIMIT_S:
-        mine = [line for line in lines if line["asked"] == gesture.value]
+        left_out = _NEITHER.get(gesture, ())
+        mine = [x for x in lines if x["asked"] == gesture.value and x["doing"] not in left_out]
         person = Counter(x["answer"] for x in mine if x["doing"] == gesture.value)
         other = [x for x in mine if x["doing"] != gesture.value]
         rendered = Counter(x["answer"] for x in other if x["source"] == "rendered")
@@ -194,8 +213,8 @@ def table(paths: Sequence[Path]) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Run one of the three commands."""
     match arguments:
-        case ["record", trials]:
-            for outcome in record(load_face_models(models_dir()), int(trials)):
+        case ["record", trials, *only]:
+            for outcome in record(load_face_models(models_dir()), int(trials), only):
                 print(json.dumps(outcome), flush=True)
         case ["clips", *paths]:
             for outcome in clips(load_face_models(models_dir()), [Path(path) for path in paths]):

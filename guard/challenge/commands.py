@@ -39,6 +39,8 @@ class Gesture(StrEnum):
 
     TURN_LEFT = "turn_left"
     TURN_RIGHT = "turn_right"
+    TURN_FAR_LEFT = "turn_far_left"
+    TURN_FAR_RIGHT = "turn_far_right"
     TILT_LEFT = "tilt_left"
     TILT_RIGHT = "tilt_right"
     LOOK_UP = "look_up"
@@ -63,6 +65,7 @@ class Need(StrEnum):
     HEAD_COVERING = "head_covering"
     GLASSES = "glasses"
     LIGHT_SENSITIVE = "light_sensitive"
+    NO_TURNING = "no_turning"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ HEAD = (
     Gesture.LOOK_DOWN,
 )
 HANDS = (Gesture.COVER_MOUTH, Gesture.COVER_EYE)
+FAR = (Gesture.TURN_FAR_LEFT, Gesture.TURN_FAR_RIGHT)
 
 POOLS: Mapping[CheckKind, tuple[Gesture, ...]] = {
     CheckKind.VISUAL: (
@@ -34,7 +35,7 @@ POOLS: Mapping[CheckKind, tuple[Gesture, ...]] = {
         Gesture.SCREEN_LIGHT,
     ),
     CheckKind.LIGHT: (Gesture.SCREEN_LIGHT,),
-    CheckKind.OCCLUSION: (*HANDS, Gesture.TURN_LEFT, Gesture.TURN_RIGHT),
+    CheckKind.OCCLUSION: (*HANDS, *FAR),
     CheckKind.WORDS: (Gesture.SAY_WORDS,),
 }
 
@@ -47,6 +48,16 @@ EXCLUDED: Mapping[Need, frozenset[Gesture]] = {
     Need.HEAD_COVERING: frozenset({Gesture.OPEN_MOUTH, *HANDS, Gesture.SCREEN_LIGHT}),
     Need.GLASSES: frozenset({Gesture.BLINK_TWICE, Gesture.COVER_EYE}),
     Need.LIGHT_SENSITIVE: frozenset({Gesture.SCREEN_LIGHT}),
+    Need.NO_TURNING: frozenset({*HEAD, *FAR, Gesture.FOLLOW_DOT}),
+}
+
+# what such a person is asked for besides, where a kind would leave too little
+INSTEAD: Mapping[tuple[CheckKind, Need], tuple[Gesture, ...]] = {
+    (CheckKind.OCCLUSION, Need.NO_TURNING): (
+        Gesture.OPEN_MOUTH,
+        Gesture.MOVE_CLOSER,
+        Gesture.BLINK_TWICE,
+    ),
 }
 
 # these are drawn anew each time, so that asking for one again is another command
@@ -94,7 +105,8 @@ def choices(kind: CheckKind, needs: Collection[Need], without: Collection[Gestur
         without: what this site cannot judge.
     """
     barred = set(without).union(*(EXCLUDED[need] for need in needs))
-    return [gesture for gesture in POOLS[kind] if gesture not in barred]
+    besides = [gesture for need in needs for gesture in INSTEAD.get((kind, need), ())]
+    return [gesture for gesture in (*POOLS[kind], *besides) if gesture not in barred]
 
 
 def unasked(pool: Collection[Gesture], used: Used) -> list[Gesture]:

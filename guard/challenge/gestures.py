@@ -20,6 +20,8 @@ from guard.challenge.rates import RATES, Rates, llr_of
 LIMIT_S: Mapping[Gesture, float] = {
     Gesture.TURN_LEFT: 6.0,
     Gesture.TURN_RIGHT: 6.0,
+    Gesture.TURN_FAR_LEFT: 8.0,
+    Gesture.TURN_FAR_RIGHT: 8.0,
     Gesture.TILT_LEFT: 6.0,
     Gesture.TILT_RIGHT: 6.0,
     Gesture.LOOK_UP: 6.0,

@@ -56,6 +56,8 @@ class Rates:
 RATES: Mapping[Gesture, Rates] = {
     Gesture.TURN_LEFT: Rates(12, 12, 0, 202, 0.7791, 0.0147),
     Gesture.TURN_RIGHT: Rates(12, 12, 1, 202, 0.7791, 0.0233),
+    Gesture.TURN_FAR_LEFT: Rates(9, 9, 0, 103, 0.7169, 0.0287),
+    Gesture.TURN_FAR_RIGHT: Rates(9, 9, 0, 103, 0.7169, 0.0287),
     Gesture.TILT_LEFT: Rates(12, 12, 0, 202, 0.7791, 0.0147),
     Gesture.TILT_RIGHT: Rates(12, 12, 0, 202, 0.7791, 0.0147),
     Gesture.LOOK_UP: Rates(12, 12, 0, 202, 0.7791, 0.0147),

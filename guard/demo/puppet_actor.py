@@ -42,6 +42,7 @@ class Manner:
         move_s: shortest and longest time of a movement one way.
         hold_s: shortest and longest time it is held.
         turn_deg: how far the head turns.
+        far_deg: how far where it is asked to turn far.
         lean_deg: how far it leans.
         nod_deg: how far it nods.
         mouth: how far it opens, of what it can.
@@ -58,6 +59,7 @@ class Manner:
     move_s: tuple[float, float] = (0.5, 0.8)
     hold_s: tuple[float, float] = (0.6, 1.0)
     turn_deg: float = 27.0
+    far_deg: float = 42.0
     lean_deg: float = 17.0
     nod_deg: float = 19.0
     mouth: float = 0.8
@@ -293,6 +295,8 @@ class Actor:
         done = {
             Gesture.TURN_LEFT: ("yaw_deg", manner.turn_deg),
             Gesture.TURN_RIGHT: ("yaw_deg", -manner.turn_deg),
+            Gesture.TURN_FAR_LEFT: ("yaw_deg", manner.far_deg),
+            Gesture.TURN_FAR_RIGHT: ("yaw_deg", -manner.far_deg),
             Gesture.TILT_LEFT: ("roll_deg", manner.lean_deg),
             Gesture.TILT_RIGHT: ("roll_deg", -manner.lean_deg),
             Gesture.LOOK_UP: ("pitch_deg", manner.nod_deg),

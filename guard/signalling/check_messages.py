@@ -12,7 +12,14 @@ Path = Annotated[str, Field(pattern=r"^/[A-Za-z0-9_./-]{1,120}$")]
 
 
 NeedName = Literal[
-    "no_hands", "no_sight", "no_hearing", "no_speech", "head_covering", "glasses", "light_sensitive"
+    "no_hands",
+    "no_sight",
+    "no_hearing",
+    "no_speech",
+    "head_covering",
+    "glasses",
+    "light_sensitive",
+    "no_turning",
 ]
 """What a person cannot do, as in ``guard.challenge.commands.Need``."""
 

@@ -144,8 +144,10 @@ def resting(time_s: float) -> Posed:
 
 
 FULL = {
-    Gesture.TURN_LEFT: {"yaw": 32.0},
-    Gesture.TURN_RIGHT: {"yaw": -32.0},
+    Gesture.TURN_LEFT: {"yaw": 26.0},
+    Gesture.TURN_RIGHT: {"yaw": -26.0},
+    Gesture.TURN_FAR_LEFT: {"yaw": 42.0},
+    Gesture.TURN_FAR_RIGHT: {"yaw": -42.0},
     Gesture.TILT_LEFT: {"roll": 20.0},
     Gesture.TILT_RIGHT: {"roll": -20.0},
     Gesture.LOOK_UP: {"pitch": 18.0},

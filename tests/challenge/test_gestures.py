@@ -30,11 +30,15 @@ SECONDS = 8.5
 OPPOSITE = {
     Gesture.TURN_LEFT: Gesture.TURN_RIGHT,
     Gesture.TURN_RIGHT: Gesture.TURN_LEFT,
+    Gesture.TURN_FAR_LEFT: Gesture.TURN_FAR_RIGHT,
+    Gesture.TURN_FAR_RIGHT: Gesture.TURN_FAR_LEFT,
     Gesture.TILT_LEFT: Gesture.TILT_RIGHT,
     Gesture.TILT_RIGHT: Gesture.TILT_LEFT,
     Gesture.LOOK_UP: Gesture.LOOK_DOWN,
     Gesture.LOOK_DOWN: Gesture.LOOK_UP,
 }
+# a far turn is a turn; a turn is no far one
+FAR = {Gesture.TURN_FAR_LEFT: Gesture.TURN_LEFT, Gesture.TURN_FAR_RIGHT: Gesture.TURN_RIGHT}
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +79,11 @@ def test_the_replayed_answer_to_another_command_is_a_mismatch(
         assert found.reason == "opposite_movement"
     if done is Gesture.FOLLOW_DOT and asked in FULL:
         return  # whoever follows a dot turns on the way: counted in docs/challenges.md
+    if FAR.get(done) is asked:
+        assert found.answer is Answer.MATCHED
+        return
+    if FAR.get(asked) is done:
+        assert found.reason == "not_far_enough"
     assert found.answer is Answer.MISMATCHED, found
 
 
@@ -117,6 +126,54 @@ def test_staying_there_is_not_finished_where_the_command_asks_to_come_back(gestu
         assert found.reason == "done"
     else:
         assert (found.answer, found.reason) == (Answer.MISMATCHED, "not_finished")
+
+
+@pytest.mark.parametrize("gesture", FAR)
+@pytest.mark.parametrize(("degrees", "enough"), [(15.0, False), (24.0, False), (34.0, True), (55.0, True)])
+def test_a_far_turn_must_go_far(gesture: Gesture, degrees: float, enough: bool) -> None:
+    found = judged(gesture, film(doing(gesture, amount=degrees / 42), seconds=SECONDS, seed=4))
+    assert found.reason in (("done",) if enough else ("not_far_enough", "not_answered"))
+
+
+@pytest.mark.parametrize("gesture", FAR)
+def test_who_turned_too_little_may_go_on_and_who_went_the_other_way_may_not(gesture: Gesture) -> None:
+    little, far = doing(gesture, amount=0.5), doing(gesture, at_s=4.0)
+    both = film(lambda t: little(t) if t < 3.5 else far(t), seconds=SECONDS)
+    assert judged(gesture, both).answer is Answer.MATCHED
+    wrong = doing(FAR[OPPOSITE[gesture]])
+    other = film(lambda t: wrong(t) if t < 3.5 else far(t), seconds=SECONDS)
+    assert judged(gesture, other).reason == "opposite_movement"
+    early = doing(gesture, at_s=-0.4, amount=0.5)
+    assert judged(gesture, film(lambda t: early(t) if t < 3.0 else far(t), seconds=SECONDS)).reason == (
+        "answered_early"
+    )
+
+
+@pytest.mark.parametrize("gesture", FAR)
+@pytest.mark.parametrize(
+    ("degrees", "lost_deg", "reason"),
+    [(60.0, 40.0, "done"), (60.0, 33.0, "done"), (45.0, 18.0, "not_far_enough")],
+)
+def test_a_face_lost_near_the_far_end_of_a_steady_turn_counts_as_turned_far(
+    gesture: Gesture, degrees: float, lost_deg: float, reason: str
+) -> None:
+    moves = doing(gesture, amount=degrees / 42, way_s=0.8)
+    sights = film(moves, seconds=SECONDS, seed=2)
+    lost = [replace(s, points=None, faces=0) if abs(moves(s.time_s).yaw) > lost_deg else s for s in sights]
+    assert sum(s.points is None for s in lost) > 10
+    found = judged(gesture, lost)
+    assert found.reason == reason, found
+
+
+@pytest.mark.parametrize("gesture", FAR)
+def test_a_face_that_vanishes_after_a_small_turn_or_for_good_is_no_far_turn(gesture: Gesture) -> None:
+    small = doing(gesture, amount=20 / 42)
+    sights = film(small, seconds=SECONDS)
+    gone = [replace(s, points=None, faces=0) if 1.1 < s.time_s < 2.2 else s for s in sights]
+    assert judged(gesture, gone).reason == "not_far_enough"
+    moves = doing(gesture)
+    never = [replace(s, points=None, faces=0) if s.time_s > 1.1 else s for s in film(moves, seconds=SECONDS)]
+    assert judged(gesture, never).answer is not Answer.MATCHED
 
 
 @pytest.mark.parametrize("gesture", [Gesture.TURN_LEFT, Gesture.LOOK_UP])

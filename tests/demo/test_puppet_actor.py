@@ -41,6 +41,8 @@ def answered(gesture: Gesture, seed: int = 1) -> list[Pose]:
     [
         (Gesture.TURN_LEFT, "yaw_deg", 24),
         (Gesture.TURN_RIGHT, "yaw_deg", -24),
+        (Gesture.TURN_FAR_LEFT, "yaw_deg", 38),
+        (Gesture.TURN_FAR_RIGHT, "yaw_deg", -38),
         (Gesture.TILT_LEFT, "roll_deg", 15),
         (Gesture.TILT_RIGHT, "roll_deg", -15),
         (Gesture.LOOK_UP, "pitch_deg", 17),

@@ -88,7 +88,7 @@ def test_a_hand_and_a_far_turn_pass_who_does_them_and_fail_who_only_talks(
     attempt = rig.attempts[0]
     assert attempt.result is Result.PASS, (attempt.reason, attempt.commands)
     asked = {command.command.gesture for command in attempt.commands}
-    assert asked <= {Gesture.COVER_MOUTH, Gesture.COVER_EYE, Gesture.TURN_LEFT, Gesture.TURN_RIGHT}
+    assert asked <= {Gesture.COVER_MOUTH, Gesture.COVER_EYE, Gesture.TURN_FAR_LEFT, Gesture.TURN_FAR_RIGHT}
     rig = Rig(puppet, models, Ignores(15), seed=15, kind=CheckKind.OCCLUSION)
     rig.run(60.0, attempts=1)
     assert rig.attempts[0].result is Result.FAIL

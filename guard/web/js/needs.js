@@ -3,11 +3,12 @@
 import { make } from "./dom.js";
 import { onLanguage, t } from "./texts.js";
 
-const NEEDS = ["no_hands", "no_sight", "no_hearing", "no_speech", "head_covering", "glasses", "light_sensitive"];
+const NEEDS = ["no_hands", "no_sight", "no_hearing", "no_speech", "head_covering", "glasses", "light_sensitive", "no_turning"];
 // where the form begins, by what was asked: nothing is ticked for anybody
 const LIKELY = {
   cover_mouth: "no_hands", cover_eye: "no_hands", follow_dot: "no_sight", say_words: "no_speech",
   blink_twice: "glasses", screen_light: "light_sensitive",
+  turn_left: "no_turning", turn_right: "no_turning", turn_far_left: "no_turning", turn_far_right: "no_turning",
 };
 
 export class Needs {

@@ -30,6 +30,16 @@ const tip = (x, y, degrees) => group(`translate(${x} ${y}) rotate(${degrees})`, 
 
 const mirrored = (...children) => group("translate(120 0) scale(-1 1)", ...children);
 const turned = () => [...face(-8, 0), path("M86 108 Q60 120 30 108"), tip(29, 107.5, 205)];
+// turned almost to profile: one eye, the nose beyond the outline, and a longer arrow
+const turnedFar = () => [
+  HEAD(),
+  dot(42, 53),
+  path("M32 48 l-9 19 h8"),
+  path("M37 82 q6 4 12 1"),
+  path("M70 56 q7 0 6 8 q-1 6 -7 6"),
+  path("M102 100 Q60 128 18 100"),
+  tip(17, 99.5, 212),
+];
 const tilted = () => [
   group("rotate(-22 60 98)", ...face(0, 0)),
   path("M88 20 Q62 2 34 14"),
@@ -46,6 +56,8 @@ const hand = () => [
 const DRAWINGS = {
   turn_left: () => turned(),
   turn_right: () => [mirrored(...turned())],
+  turn_far_left: () => turnedFar(),
+  turn_far_right: () => [mirrored(...turnedFar())],
   tilt_left: () => tilted(),
   tilt_right: () => [mirrored(...tilted())],
   look_up: () => [...face(0, -15), path("M106 84 V36"), tip(106, 35, 270)],
