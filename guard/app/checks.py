@@ -52,6 +52,7 @@ class _Running:
     kind: str
     language: str
     by: str
+    drill: bool
     instead_of: str | None = None
     attempt: int = 1
     timer: asyncio.TimerHandle | None = None
@@ -126,7 +127,8 @@ class Checks:
         """
         found = self._sessions.get(session)
         self._check_possible(found, participant, kind)
-        running = _Running(secrets.token_urlsafe(12), session, participant, kind, language, by, instead_of)
+        check = secrets.token_urlsafe(12)
+        running = _Running(check, session, participant, kind, language, by, found.drill, instead_of)
         self._running[running.who] = running
         client = self._graded(self._claims.get(running.who, ClientClaim()), [])
         if kind == "mutual":
@@ -332,6 +334,7 @@ class Checks:
             "by": running.by,
             "language": running.language,
             **_replaced(running),
+            **({"drill": True} if running.drill else {}),
         }
 
     def _conclude(

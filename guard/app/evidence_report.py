@@ -116,7 +116,11 @@ class _Page:
         body = record.body
         result = self._word("result", body.get("result"))
         yield "<section>"
-        yield f"<h2>{self._t('attempt')} {_shown(body.get('attempt'))}: {result}</h2>"
+        # a training call: what was played there is no finding about anybody
+        drill = (
+            f"{escape(self._texts.get('drill.prefix', self._language))} " if body.get("drill") is True else ""
+        )
+        yield f"<h2>{drill}{self._t('attempt')} {_shown(body.get('attempt'))}: {result}</h2>"
         yield self._doubt(number)
         rows = [
             (self._t("line"), f"{number}, {escape(record.at)}"),

@@ -59,7 +59,7 @@ class Notebook:
 class Desk:
     """One session with a customer, an agent and two event streams."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, drill: bool = False) -> None:
         self.clock, self.listens = ManualClock(), True
         self.analysis, self.channel, self.notebook = ScriptedAnalysis(), Channel(), Notebook()
         self.done: list[tuple[str, str, str, str, bool]] = []
@@ -81,7 +81,7 @@ class Desk:
             done=lambda *told: self.done.append(told),
         )
         people = [NewParticipant("customer", Role.CUSTOMER), NewParticipant("agent", Role.AGENT)]
-        self.session: Session = self.sessions.create("kz-ardfm", people)
+        self.session: Session = self.sessions.create("kz-ardfm", people, drill=drill)
         for person in self.session.participants.values():
             person.connected = True
         self.streams = {name: self.stream(name, p.role) for name, p in self.session.participants.items()}
@@ -336,6 +336,17 @@ async def test_words_that_nobody_would_write_down_become_a_visual_check_that_say
         {k: body[k] for k in ("kind", "instead_of") if k in body} for *_, body in desk.notebook.written
     ]
     assert written == [{"kind": kind, **more}] * 2
+
+
+@pytest.mark.parametrize("drill", [True, False])
+async def test_the_records_of_a_training_call_say_so(drill: bool) -> None:
+    desk = Desk(drill=drill)
+    check = desk.start()
+    desk.attempt(check, "fail", again=True)
+    desk.sessions.end(desk.session.id)
+    kinds = [(kind, body.get("drill", False)) for _, kind, body in desk.notebook.written]
+    assert kinds == [("challenge_begun", drill), ("challenge_attempt", drill), ("challenge_attempt", drill)]
+    desk.checks.close()
 
 
 async def test_a_person_gets_the_check_they_ask_for(desk: Desk) -> None:

@@ -92,6 +92,14 @@ def test_a_report_is_well_formed_and_runs_nothing(tmp_path: Path, language: str)
     assert "&lt;b&gt;алма&lt;/b&gt;, үй" in report.html
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_check_of_a_training_call_is_called_so(tmp_path: Path, language: str) -> None:
+    label = TEXTS.get("drill.prefix", language)
+    assert label not in make_report(written(tmp_path / "real"), KEYS, TEXTS, language).html
+    drill = make_report(written(tmp_path / "drill", {**ATTEMPT, "drill": True}), KEYS, TEXTS, language)
+    assert f"<h2>{label} {TEXTS.get('report.attempt', language)} 1: " in drill.html
+
+
 def test_what_does_not_verify_is_said_first_and_at_its_place(tmp_path: Path) -> None:
     path = written(tmp_path)
     path.write_bytes(path.read_bytes().replace(b'"result":"fail"', b'"result":"pass"'))
