@@ -93,7 +93,7 @@ def account(ran: Sequence[Ran], profiles: Mapping[str, FusionConfig]) -> dict[st
         "told_in_genuine_calls": sum(len(one.told) for one in ran if one.call.begin_s is None),
         "face_alone": figures(alone, lambda one: replay(one.stream(Kind.VIDEO), own)) if alone else None,
         "other_profiles": {
-            name: figures(ran, _decided_by(config)) for name, config in profiles.items() if name
+            name: figures(plain, _decided_by(config)) for name, config in profiles.items() if name
         },
         "signals": _signals(ran, own),
         "lines": _lines(ran),
