@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -296,9 +295,10 @@ async def test_an_attack_whose_end_is_never_told_is_given_up(
 ) -> None:
     monkeypatch.setattr(drills_module, "PATIENCE_S", -BOTH.after_s - BOTH.seconds)
     session = house.open(drill=True)
+    reader = house.sessions.subscribe(session, Access(session.id, "chief", Role.OPERATOR))
     begin(house, session)
-    while told(house)[-1]["reaction"] != "over":
-        await asyncio.sleep(0)
+    while (event := await reader.next(10.0)) is not None and event.get("reaction") != "over":
+        pass
     assert house.outside.analysis[-1]["type"] == "drill_stop"
     assert (told(house)[-1]["result"], told(house)[-1]["why"]) == ("not_run", "result_lost")
 
