@@ -2,6 +2,9 @@
 
     frame -> windows (per track) -> lane (per detector) -> Score -> fusion (per participant) -> Verdict
 
+A window of audio goes to the other voice signals once it is known not to be music, noise or several people
+(``guard.inference.content``).
+
 Not thread-safe: whoever runs lanes in threads brings their Scores back to the thread
 that owns the pipeline before calling ``scored``.
 """
@@ -13,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from guard.fusion.engine import CheckResult
+from guard.inference.content import Waiting, content_reasons
 from guard.inference.slots import Priority
 from guard.types import (
     AudioFrame,
@@ -147,6 +151,7 @@ class Pipeline:
         self._faces: dict[TrackKey, FaceStage] = {}
         self._fusions: dict[tuple[str, str], FusionStage] = {}
         self._verdicts: dict[tuple[str, str], Verdict] = {}
+        self._waiting = Waiting()
 
     def push(self, frame: AudioFrame | VideoFrame) -> None:
         """Take the next frame of a track, in media time order within the track."""
@@ -167,7 +172,9 @@ class Pipeline:
         """Take the Scores of one batch; a Verdict follows for each participant in it."""
         by_participant: dict[tuple[str, str], list[Score]] = {}
         for score in scores:
-            by_participant.setdefault((score.key.session, score.key.participant), []).append(score)
+            by_participant.setdefault((score.key.session, score.key.participant), []).append(
+                self._waiting.marked(score)
+            )
         for who, own in by_participant.items():
             fusion = self._fusions.get(who)
             if fusion is None:
@@ -175,6 +182,8 @@ class Pipeline:
             for score in own:
                 fusion.push(score)
             self._decide(who, fusion, max(score.end_s for score in own), own)
+        for score in scores:
+            self._told(score)
 
     def acknowledge(self, session: str, participant: str) -> None:
         """Release a latched state; a new Verdict follows."""
@@ -233,6 +242,7 @@ class Pipeline:
             key = TrackKey(session, participant, kind)
             self._audio.pop(key, None)
             self._faces.pop(key, None)
+            self._waiting.forget(key)
             for lane in self._lanes[kind]:
                 lane.forget(session, participant)
 
@@ -253,14 +263,49 @@ class Pipeline:
         for item in items:
             if isinstance(item, WindowSkip):
                 self.scored([self._skipped(item, lane.detector) for lane in self._lanes[item.key.kind]])
+            elif isinstance(item, AudioWindow):
+                skew_s = self._skew_s(item.key.session, item.key.participant)
+                for lane in self._lanes[Kind.VIDEO]:
+                    lane.hear(replace(item, skew_s=skew_s))
+                self._offer_voice(item)
             else:
-                if isinstance(item, AudioWindow):
-                    skew_s = self._skew_s(item.key.session, item.key.participant)
-                    for lane in self._lanes[Kind.VIDEO]:
-                        lane.hear(replace(item, skew_s=skew_s))
                 priority = self._priority(item.key)
                 for lane in self._lanes[item.key.kind]:
                     lane.offer(item, priority)
+
+    def _offer_voice(self, window: AudioWindow) -> None:
+        priority, (telling, others) = self._priority(window.key), self._voice_lanes()
+        if telling is None:
+            self._waiting.untold(window)
+            for lane in others:
+                lane.offer(window, priority)
+        else:
+            self._waiting.put(window)
+            telling.offer(window, priority)
+
+    def _told(self, score: Score) -> None:
+        """Give a window to the other voice signals, or have them abstain, by what was heard in it."""
+        telling, others = self._voice_lanes()
+        if telling is None or score.signal is not telling.detector.signal:
+            return
+        window = self._waiting.answered(score)
+        if window is None:
+            return
+        if score.reason in content_reasons(telling.detector):
+            skip = WindowSkip(window.key, window.start_s, window.end_s, score.reason)
+            self.scored([self._skipped(skip, lane.detector) for lane in others])
+            return
+        if score.reason == "detector_failed":
+            self._waiting.untold(window)
+        priority = self._priority(window.key)
+        for lane in others:
+            lane.offer(window, priority)
+
+    def _voice_lanes(self) -> tuple[Lane | None, Sequence[Lane]]:
+        """Return the lane of the detector that tells what is in a window, if any, and the others."""
+        lanes = self._lanes[Kind.AUDIO]
+        telling = next((lane for lane in lanes if content_reasons(lane.detector)), None)
+        return telling, [lane for lane in lanes if lane is not telling]
 
     @staticmethod
     def _skipped(skip: WindowSkip, detector: Detector) -> Score:

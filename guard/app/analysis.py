@@ -31,6 +31,7 @@ from guard.codec.receive import ReceiveConfig, TrackReceiver
 from guard.detectors.virtual_camera import read_report
 from guard.errors import GuardError
 from guard.fusion.config import Thresholds
+from guard.inference.content import telling
 from guard.inference.lanes import ScoreSink
 from guard.media.sync import SenderClocks
 from guard.types import AudioFrame, Score, State, TapPacket, TrackKey, Verdict, VideoFrame
@@ -175,7 +176,7 @@ class AnalysisWorker:
         if speaker is None:
             return refusal_message(VOICE, number, "model_unusable", "the speaker model is not in use")
         try:
-            vector = describe_voice(content, speaker)
+            vector = describe_voice(content, speaker, telling(self._models.detectors))
         except GuardError as error:
             return refusal_message(VOICE, number, error.code, error.message)
         return answer_message(VOICE, number, vector, speaker.card.sha256)

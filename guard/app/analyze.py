@@ -16,6 +16,7 @@ from guard.codec.files import MEDIA_EXTENSIONS, FileInfo, read_file
 from guard.errors import GuardError, MediaError
 from guard.fusion.engine import Standing
 from guard.fusion.seconds import Seconds, Stretch
+from guard.inference.content import telling
 from guard.media.resample import Resampler
 from guard.types import AudioFrame, Kind, Score, Signal, State, Verdict, VideoFrame
 from guard.windows.vad import FRAME_S, FRAME_SAMPLES, SpeechDetector
@@ -253,8 +254,11 @@ def expect_voice(path: Path, models: Models) -> None:
     if models.speaker is None:
         raise models.errors[Signal.VOICE_MATCH]
     content = _reference(path, "voice_too_large", "cut it")
+    tells = telling(models.detectors)
+    if tells is None:
+        sys.stderr.write(f"{path}: taken for one voice alone: no model in use can tell\n")
     try:
-        vector = describe_voice(content, models.speaker)
+        vector = describe_voice(content, models.speaker, tells)
     except MediaError as error:
         raise MediaError(error.code, f"{path}: {error.message}") from error
     models.speaker.match.enrol(SESSION, PARTICIPANT, vector)
@@ -316,3 +320,11 @@ def _name_unusable(models: Models) -> None:
         signals.setdefault(f"{error.message} [{error.code}]", []).append(signal.value)
     for why, names in signals.items():
         sys.stderr.write(f"{', '.join(names)}: not in use, no file is judged by it: {why}\n")
+    others = {found.signal for found in models.detectors if found.signal.kind is Kind.AUDIO} - set(
+        models.errors
+    )
+    if telling(models.detectors) is None and others - {Signal.VOICE_SPOOF}:
+        sys.stderr.write(
+            "no model in use tells one voice from music, noise or several people: "
+            "the other voice signals score those too\n"
+        )

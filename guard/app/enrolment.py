@@ -10,6 +10,7 @@ megabytes, and neither is held longer than it takes to describe it. Nothing is w
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,10 +21,13 @@ from guard.detectors.face_identity import FaceIdentity
 from guard.detectors.person_memory import mean_vector
 from guard.detectors.speaker import Speaker
 from guard.errors import MediaError, Overload
+from guard.inference.content import content_reasons
+from guard.inference.lanes import run_detector
 from guard.media.photo import read_photo
 from guard.types import (
     Abstain,
     AudioWindow,
+    Detector,
     FaceWindow,
     FloatArray,
     Kind,
@@ -49,11 +53,17 @@ MAX_RECORDING_S = 60.0
 ANSWER_TIMEOUT_S = 20.0
 
 
-def describe_voice(content: bytes, speaker: Speaker) -> FloatArray:
+def describe_voice(content: bytes, speaker: Speaker, tells: Detector | None) -> FloatArray:
     """Return the vector, float32 (D,) of length 1, of the one person who speaks in a recording.
 
+    Args:
+        content: the bytes of an audio file.
+        speaker: describes the voice.
+        tells: hears music, noise and several people at once (``guard.inference.content.telling``), in which
+            nobody's voice is described; None where no model in use does.
+
     Raises:
-        MediaError: ``voice_unreadable``, or ``voice_too_short``: less than 5 s of clear speech.
+        MediaError: ``voice_unreadable``, or ``voice_too_short``: less than 5 s of clear speech of one voice.
         ModelError: the model failed.
     """
     cut = AudioWindows(TrackKey("voice", "voice", Kind.AUDIO))
@@ -62,20 +72,39 @@ def describe_voice(content: bytes, speaker: Speaker) -> FloatArray:
         items += cut.push(frame)
     items += cut.flush()
     vectors, speech_s, until_s = [], 0.0, 0.0
+    heard: Counter[str] = Counter()
     for window in (item for item in items if isinstance(item, AudioWindow)):
         row = speaker.voices.prepare(window)
-        if isinstance(row, np.ndarray):
-            vectors += speaker.voices.describe(row[None], [window])
-            speech_s += window.quality.speech_ratio * (window.end_s - max(window.start_s, until_s))
-            until_s = window.end_s
+        if isinstance(row, Abstain):
+            continue
+        reason = _other_than_one_voice(window, tells)
+        if reason is not None:
+            heard[reason] += 1
+            continue
+        vectors += speaker.voices.describe(row[None], [window])
+        speech_s += window.quality.speech_ratio * (window.end_s - max(window.start_s, until_s))
+        until_s = window.end_s
     speaker.voices.forget("voice", "voice")
     if speech_s < MIN_SPEECH_S:
-        raise MediaError(
-            "voice_too_short",
-            f"{speech_s:.1f} s of clear speech were found, {MIN_SPEECH_S:.0f} s are needed; "
-            "send a longer or cleaner recording of this person alone",
-        )
+        raise _too_short(speech_s, heard)
     return mean_vector(vectors)
+
+
+def _other_than_one_voice(window: AudioWindow, tells: Detector | None) -> str | None:
+    """Return what else than one voice is heard in a window; None: nothing, or nobody could tell."""
+    if tells is None:
+        return None
+    (score,) = run_detector(tells, [window])
+    return score.reason if score.reason in content_reasons(tells) else None
+
+
+def _too_short(speech_s: float, heard: Counter[str]) -> MediaError:
+    also = f" beside {', '.join(sorted(heard))}" if heard else ""
+    return MediaError(
+        "voice_too_short",
+        f"{speech_s:.1f} s of clear speech of one voice were found{also}, {MIN_SPEECH_S:.0f} s are needed; "
+        "send a longer or cleaner recording of this person alone",
+    )
 
 
 _WHY_POOR = {

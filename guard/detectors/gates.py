@@ -17,6 +17,7 @@ from guard.types import FloatArray
 CONTENT = ("one_voice", "several_voices", "music", "noise")
 _CONTENT_LIMITS = ("min_one_voice", "max_music", "max_several", "max_noise")
 _REASONS = {"several_voices": "several_speakers", "music": "music", "noise": "environment_noise"}
+CONTENT_REASONS = frozenset(_REASONS.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,11 @@ from guard.config import Settings
 from guard.detectors.onnx import Batch, Outputs
 from guard.detectors.voice_spoof import VoiceReading, VoiceSpoof
 from guard.errors import ConfigError, MediaError, ModelError
+from guard.evaluation import augment
 from guard.fusion.calibration import BinnedLogistic, Logistic
+from guard.media.resample import Resampler
 from guard.resources import clips_dir, models_dir
-from guard.types import AudioFrame, Signal, VideoFrame
+from guard.types import AudioFrame, FloatArray, Signal, VideoFrame
 
 CLIP = str(clips_dir() / "customer_genuine.webm")
 KEYS = {
@@ -212,11 +214,53 @@ def test_a_damaged_model_is_named_once_and_spoils_the_exit_code_of_what_it_shoul
     assert found["signals"]["voice_spoof"] == {"llr": None, "coverage": 0.0, "reason": "detector_failed"}
     assert found["signals"]["speaker_change"]["reason"] != "detector_failed"
     told = capsys.readouterr().err.splitlines()
-    assert len(told) == 1
+    assert len(told) == 2
     assert "voice_spoof" in told[0]
     assert "[model_hash]" in told[0]
+    assert "the other voice signals score those too" in told[1]
     assert [good for _, good in analyze_all([voice], models, config)] == [True]
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_not_one_voice_is_scored_by_no_voice_signal(models: Models, tmp_path: Path) -> None:
+    """Street noise, music and two people at once: the signals beside voice_spoof say what it says."""
+    one, other = (bundled(name, 12.0) for name in ("customer_genuine", "customer_synthetic"))
+    rng, samples = np.random.default_rng(0), 12 * 16_000
+    sounds = {
+        "environment_noise": augment.street(samples, 16_000, rng) / 8,
+        "music": 0.3 * augment.music(samples, 16_000, rng),
+        "several_speakers": (one / one.std() + other / other.std()) * 0.03,
+    }
+    config = settings_config(Settings(), "meeting")
+    for reason, sound in sounds.items():
+        path = tmp_path / f"{reason}.wav"
+        written(path, sound)
+        signals = analyze_file(str(path), models, config)["signals"]
+        for name in ("voice_spoof", "voice_replay", "speaker_change"):
+            assert signals[name] == {"llr": None, "coverage": 0.0, "reason": reason}, (reason, name)
+
+
+def test_what_is_not_one_voice_is_nobodys_reference(models: Models, tmp_path: Path) -> None:
+    one, other = (bundled(name, 12.0) for name in ("customer_genuine", "customer_synthetic"))
+    written(tmp_path / "two.wav", (one / one.std() + other / other.std()) * 0.03)
+    with pytest.raises(MediaError, match="several_speakers") as refused:
+        expect_voice(tmp_path / "two.wav", models)
+    assert refused.value.code == "voice_too_short"
+
+
+def bundled(name: str, seconds: float) -> FloatArray:
+    """Return the beginning of a bundled voice, float32 at 16 kHz."""
+    frames = read_file(clips_dir() / "voices" / f"{name}.opus")
+    samples = np.concatenate([frame.samples for frame in frames if isinstance(frame, AudioFrame)])
+    return Resampler(48_000).push(samples)[: int(seconds * 16_000)]
+
+
+def written(path: Path, samples: FloatArray) -> None:
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(16_000)
+        out.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
 
 
 class Broken:

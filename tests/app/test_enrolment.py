@@ -6,6 +6,7 @@ import asyncio
 import io
 import struct
 import wave
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,9 @@ from guard.codec.files import read_file
 from guard.codec.voice import read_voice
 from guard.detectors.face_identity import Identity, load_face_identity
 from guard.detectors.speaker import Speaker, load_speaker
-from guard.errors import MediaError, Overload
+from guard.errors import MediaError, ModelError, Overload
 from guard.resources import clips_dir, models_dir
-from guard.types import AudioFrame, VideoFrame
+from guard.types import Abstain, AudioFrame, AudioWindow, Finding, FloatArray, Signal, VideoFrame, Window
 from guard.windows.face_models import FaceModels, load_face_models
 from guard.workers.wire import Decoder, FacePhoto, Message, VoiceRecording
 
@@ -58,17 +59,50 @@ def wav(seconds: float, rate_hz: int = 16_000) -> bytes:
 
 
 def test_a_recording_becomes_a_vector_of_its_voice(speaker: Speaker) -> None:
-    mine, again, hers = (describe_voice(x, speaker) for x in (CUSTOMER, wav(12.0), AGENT))
+    mine, again, hers = (describe_voice(x, speaker, None) for x in (CUSTOMER, wav(12.0), AGENT))
     assert mine.shape == (256,)
     assert np.linalg.norm(mine) == pytest.approx(1.0, abs=1e-4)
     assert mine @ again > mine @ hers + 0.1
-    assert np.array_equal(mine, describe_voice(CUSTOMER, speaker))
+    assert np.array_equal(mine, describe_voice(CUSTOMER, speaker, None))
 
 
 def test_under_five_seconds_of_speech_is_refused(speaker: Speaker) -> None:
     with pytest.raises(MediaError) as refused:
-        describe_voice(wav(3.0), speaker)
+        describe_voice(wav(3.0), speaker, None)
     assert refused.value.code == "voice_too_short"
+
+
+class HearsMusic:
+    """Hears music in every window that begins before a time."""
+
+    signal = Signal.VOICE_SPOOF
+    content_reasons = frozenset({"music"})
+
+    def __init__(self, until_s: float) -> None:
+        self._until_s = until_s
+
+    def prepare(self, window: Window) -> FloatArray | Abstain:
+        assert isinstance(window, AudioWindow)
+        return window.samples
+
+    def score(self, batch: FloatArray, windows: Sequence[Window]) -> list[Finding | Abstain]:
+        if self._until_s == float("inf"):
+            raise ModelError("model_run", "out of order")
+        return [Abstain("music") if window.start_s < self._until_s else Finding(0.0) for window in windows]
+
+
+def test_only_what_is_one_voice_is_described(speaker: Speaker) -> None:
+    with pytest.raises(MediaError, match=r"0\.0 s .* beside music") as refused:
+        describe_voice(CUSTOMER, speaker, HearsMusic(1e6))
+    assert refused.value.code == "voice_too_short"
+    whole, later = (describe_voice(CUSTOMER, speaker, HearsMusic(until_s)) for until_s in (0.0, 10.0))
+    assert np.array_equal(whole, describe_voice(CUSTOMER, speaker, None))
+    assert not np.array_equal(whole, later)
+
+
+def test_a_voice_is_described_though_what_hears_music_failed(speaker: Speaker) -> None:
+    failed = HearsMusic(float("inf"))
+    assert np.array_equal(describe_voice(CUSTOMER, speaker, failed), describe_voice(CUSTOMER, speaker, None))
 
 
 @pytest.mark.parametrize(
