@@ -19,6 +19,7 @@ STATUS: Mapping[str, int] = {
     "step_unknown": 409,
     "hold_missing": 409,
     "second_person_needed": 409,
+    "state_graver": 409,
     "release_forbidden": 403,
     "drill_only": 409,
     "drill_running": 409,

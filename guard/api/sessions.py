@@ -20,7 +20,7 @@ from guard.signalling.ports import ActionKind
 from guard.signalling.session import NewParticipant, Session
 from guard.signalling.tokens import Access
 from guard.signalling.views import summary
-from guard.types import Role
+from guard.types import Role, State
 
 
 class _Body(BaseModel):
@@ -67,6 +67,10 @@ class ActionBody(_Body):
     action: ActionKind
     alert: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     reason: Annotated[str, Field(max_length=MAX_REASON_CHARS)] | None = None
+    state: Literal[State.SUSPECT, State.SPOOF, State.DETECTOR_DOWN] | None = Field(
+        default=None,
+        description="what the warning said; an acknowledgement is refused where it is worse by now",
+    )
 
 
 class ChallengeBody(_Body):
@@ -128,7 +132,9 @@ def sessions_router(services: Services) -> APIRouter:
     @router.post("/{session}/actions", status_code=204)
     async def act(session: str, body: ActionBody, access: Annotated[Access, Depends(token)]) -> None:
         """Acknowledge an alert, hold or release the call, or end it."""
-        await services.actions.perform(access, session, body.action, alert=body.alert, reason=body.reason)
+        await services.actions.perform(
+            access, session, body.action, alert=body.alert, reason=body.reason, state=body.state
+        )
 
     @router.post("/{session}/challenges", status_code=201)
     async def challenge(

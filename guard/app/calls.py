@@ -20,6 +20,7 @@ from guard.app.call_messages import read_verdict
 from guard.app.call_ports import AlertCounter, AnalysisPort, ChecksFace, Counters, MediaPort
 from guard.app.channel_inbox import ChannelInbox
 from guard.app.deliver import Deliverer
+from guard.app.settling import Settling
 from guard.clock import Clock
 from guard.policy.config import AlertsConfig
 from guard.policy.engine import Policy
@@ -38,7 +39,7 @@ from guard.relay.events import (
 )
 from guard.signalling.actions import Actions
 from guard.signalling.messages import DeviceMessage
-from guard.signalling.ports import Action, ActionKind
+from guard.signalling.ports import Action
 from guard.signalling.session import Participant, Session
 from guard.signalling.sessions import Sessions
 from guard.types import State, Verdict
@@ -76,6 +77,14 @@ class Calls:
         self._texts = texts
         self._profile_of = profile_of
         self._policies: dict[str, Policy] = {}
+        self._settling = Settling(
+            clock=clock,
+            policies=self._policies,
+            analysis=analysis,
+            ages=self._ages,
+            carry_out=self._carry_out,
+            reset=self._reset,
+        )
         self._old_acks: Counter[str] = Counter()
         self._inbox: ChannelInbox | None = None
         self._lost: Callable[[str], None] = lambda _: None
@@ -326,27 +335,15 @@ class Calls:
 
     def settles(self, session: str, alert: str) -> bool:
         """Return whether an acknowledgement of an alert with a reason settles what people were warned of."""
-        policy = self._policies.get(session)
-        return policy is not None and policy.suspect_of(alert) is not None
+        return self._settling.settles(session, alert)
+
+    def check(self, action: Action) -> None:
+        """Refuse an acknowledgement of what has become worse since the person saw it (``ActionSink``)."""
+        self._settling.check(action)
 
     async def act(self, action: Action) -> None:
-        """Take a permitted action; an acknowledgement with a reason releases the latch."""
-        policy = self._policies.get(action.session)
-        if policy is None or action.kind is not ActionKind.ACKNOWLEDGE or action.alert is None:
-            return
-        now = self._clock.now()
-        suspect = policy.suspect_of(action.alert)
-        accepted = policy.acks["accepted"]
-        self._carry_out(policy.on_ack(action.alert, action.by, now))
-        if policy.acks["accepted"] > accepted and not policy.drill:
-            self._ages.acknowledged(action.alert, now)
-        if suspect is not None and action.reasoned:
-            self._carry_out(policy.settle(suspect, now))
-            # in a drill it is about what was injected, never about what is really known of the participant
-            kind = "drill_acknowledge" if policy.drill else "acknowledge"
-            self._analysis.send({"type": kind, "session": action.session, "participant": suspect})
-            if policy.drill:
-                self._reset(action.session, suspect)
+        """Take a permitted action (``ActionSink``); an acknowledgement with a reason releases the latch."""
+        self._settling.act(action)
 
     # -- time
 

@@ -227,6 +227,11 @@ class Policy:
         """Return whom an acknowledgement with a reason settles; None for a notice, or what is over."""
         return next((suspect for suspect, told in self._occasions.items() if alert_id in told), None)
 
+    def graver(self, alert_id: str, seen: State) -> bool:
+        """Return whether what an alert is about is red by now, and the alert said something milder."""
+        suspect = self.suspect_of(alert_id)
+        return suspect is not None and seen is not State.SPOOF and self._latches.is_red(suspect)
+
     def poll(self, now: float) -> list[Delivery]:
         """Return what has become due by ``now``: repeats, escalation, expiry, alerts that had to wait."""
         out = [delivery for case in self._notices.values() for delivery in case.poll(now)]

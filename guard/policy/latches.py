@@ -37,6 +37,10 @@ class Latches:
         self._red.discard(participant)
         self._failed.discard(participant)
 
+    def is_red(self, participant: str) -> bool:
+        """Return whether the participant was found to be SPOOF."""
+        return participant in self._red
+
     def has_failed(self, participant: str) -> bool:
         """Return whether a check of the participant had its negative result."""
         return participant in self._failed

@@ -7,6 +7,7 @@ from guard.signalling.ports import Action, ActionKind, ActionSink, Operations
 from guard.signalling.session import Session
 from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import Access, forbidden
+from guard.types import State
 
 MAX_REASON_CHARS = 500
 
@@ -20,16 +21,26 @@ class Actions:
         self._operations = operations
 
     async def perform(
-        self, access: Access, session: str, kind: ActionKind, *, alert: str | None, reason: str | None
+        self,
+        access: Access,
+        session: str,
+        kind: ActionKind,
+        *,
+        alert: str | None,
+        reason: str | None,
+        state: State | None = None,
     ) -> None:
         """Carry out one decision of the holder of ``access``.
+
+        Args:
+            state: what the alert said that they decided about; refused where it is worse by now.
 
         Raises:
             AccessError: ``token_forbidden``; customers and guests decide nothing and may only
                 acknowledge an alert that was addressed to them.
             NotFoundError: the session or the alert does not exist.
-            PeerError: the reason is too long, an acknowledgement names no alert, or the playbook refuses
-                (``Operations``).
+            PeerError: the reason is too long, an acknowledgement names no alert, ``state_graver``, or the
+                playbook refuses (``Operations``).
         """
         access.require_session(session)
         if not access.watches and (kind is not ActionKind.ACKNOWLEDGE or reason):
@@ -41,7 +52,8 @@ class Actions:
             self._check_alert(found, alert, access)
         elif kind is ActionKind.ACKNOWLEDGE:
             raise PeerError("alert_missing", "say which alert is acknowledged: its id in 'alert'")
-        action = Action(session, access.participant, kind, alert, reason)
+        action = Action(session, access.participant, kind, alert, reason, state)
+        self._sink.check(action)
         operation = self._operations is not None and self._operations.decide(action, access.role)
         self._apply(found, action, operation=operation)
         await self._sink.act(action)
@@ -75,8 +87,9 @@ class Actions:
                 "participant": session.alerts[alert].participant,
                 "action": kind.value,
                 "by": action.by,
+                "reason": action.reason if action.reasoned else None,
             }
-            session.hub.publish(event)
+            self._sessions.decided(session, event)
         if operation:
             return  # the bank's operation is on hold, not the call: the person in question notices nothing
         if kind in (ActionKind.HOLD, ActionKind.RELEASE):

@@ -61,7 +61,9 @@ class Action:
     Args:
         by: the participant (or operator) who decided.
         alert: id of the alert it answers, None for an action without one.
-        reason: free text for the record; may hold personal data, so it is never logged.
+        reason: free text for the people of the session, kept in memory as long as it lives; may hold personal
+            data, so it is neither logged nor recorded nor posted to a webhook.
+        state: what the person saw the alert say; None where they do not tell.
     """
 
     session: str
@@ -69,6 +71,7 @@ class Action:
     kind: ActionKind
     alert: str | None = None
     reason: str | None = None
+    state: State | None = None
 
     @property
     def reasoned(self) -> bool:
@@ -120,6 +123,13 @@ class ChecksPort(Protocol):
 
 class ActionSink(Protocol):
     """Takes permitted actions: policy stops repeating, evidence writes them down."""
+
+    def check(self, action: Action) -> None:
+        """Look at a permitted action before anything of it is applied.
+
+        Raises:
+            PeerError: ``state_graver``: what the person saw has become worse since.
+        """
 
     async def act(self, action: Action) -> None:
         """Apply one action; called after the session's own state has changed."""

@@ -42,7 +42,7 @@ from guard.signalling.sdp import Offer, read_offer
 from guard.signalling.session import Participant, Session
 from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import Access, Tokens
-from guard.signalling.views import drill_label, open_alerts, open_steps, people, standing
+from guard.signalling.views import decisions, drill_label, open_alerts, open_steps, people, standing
 from guard.signalling.visibility import may_see_state
 
 
@@ -203,6 +203,7 @@ class Rooms:
             },
             "alerts": open_alerts(session, access, self._clock.utc()),
             "steps": open_steps(session, access),
+            "decisions": decisions(session, access),
         }
 
     async def _run(self, page: _Page) -> None:

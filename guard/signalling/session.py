@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,6 +13,10 @@ from guard.types import Role, Signal, SignalState, State
 
 SUSPECTABLE = frozenset({Role.CUSTOMER, Role.GUEST})
 """Roles that are analysed unless the profile or the session says otherwise."""
+
+
+MAX_DECISIONS = 256
+"""Reasons that are kept of one session."""
 
 
 class Phase(StrEnum):
@@ -75,6 +79,7 @@ class Session:
         alerts: its latest ones by id.
         steps: the latest event of each open step of the playbook, by participant and step.
         alarms: the events of the alarms that ring, by alert and reason.
+        decisions: the latest ``acknowledged`` events with a reason, oldest first; nowhere else is it kept.
         empty_since: monotonic seconds when it was opened or the last person left.
         used: whether anybody was ever there.
     """
@@ -88,6 +93,7 @@ class Session:
     alerts: OrderedDict[str, SentAlert] = field(default_factory=OrderedDict)
     steps: dict[tuple[str, str], Event] = field(default_factory=dict)
     alarms: dict[tuple[str, str], Event] = field(default_factory=dict)
+    decisions: deque[Event] = field(default_factory=lambda: deque(maxlen=MAX_DECISIONS))
     empty_since: float = 0.0
     used: bool = False
 

@@ -251,6 +251,13 @@ class Sessions:
             found.note_alarm(event)
         found.hub.publish(event, recipients)
 
+    def decided(self, session: Session, event: Event) -> None:
+        """Publish what a person did about an alert, and keep the reason they gave."""
+        dated = {**event, "at": rfc3339(self._clock.utc())}
+        if event["reason"] is not None:
+            session.decisions.append(dated)
+        session.hub.publish(dated)
+
     def publish_alert(self, alert: Alert, recipients: Collection[str] | None = None) -> None:
         """Publish one alert of the policy."""
         self.publish(alert.session, alert.as_json(), recipients)

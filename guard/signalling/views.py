@@ -59,7 +59,14 @@ def summary(session: Session, access: Access) -> dict[str, Any]:
             {"id": p.id, "role": p.role.value, **(standing(p) if may_see_state(access, p.id) else hidden)}
             for p in session.participants.values()
         ],
+        "decisions": decisions(session, access),
     }
+
+
+def decisions(session: Session, access: Access) -> list[dict[str, Any]]:
+    """Return who did what about which alert, and why, as ``access`` may see it; oldest first."""
+    keys = ("at", "by", "action", "participant", "id", "reason")
+    return [{key: event[key] for key in keys} for event in session.decisions if may_see(access, event)]
 
 
 def open_alerts(session: Session, access: Access, now: datetime) -> list[Event]:

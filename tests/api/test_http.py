@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from guard.api import create_app
 from guard.errors import GuardError, Overload, PeerError
-from guard.types import Role, Signal, SignalState, State
+from guard.types import Alert, Role, Signal, SignalState, State
 from tests.api.support import assert_problem, auth, open_session
 from tests.signalling.fakes import ANSWER, PUBLISH, House, house, offer
 
@@ -61,7 +61,19 @@ async def test_a_session_reads_as_the_contract_says(client: httpx.AsyncClient, h
             # the reader's own standing is not theirs to see
             {"id": "agent", "role": "agent", "state": None, "llr": None, "signals": {}, "reasons": []},
         ],
+        "decisions": [],
     }
+
+
+async def test_an_action_may_say_which_state_it_is_about(client: httpx.AsyncClient, home: House) -> None:
+    made = await open_session(client, home)
+    at = "2099-01-01T00:00:00.000Z"
+    home.sessions.publish_alert(Alert("a-1", made["id"], "customer", State.SPOOF, 6.0, [], {}, at, at))
+    url, body = f"/api/v1/sessions/{made['id']}/actions", {"action": "acknowledge", "alert": "a-1"}
+    for more, status in (({"state": "spoof"}, 204), ({}, 204), ({"state": "bona_fide"}, 422)):
+        answer = await client.post(url, json=body | more, headers=auth(made["agent"]))
+        assert answer.status_code == status
+    assert [action.state for action in home.log.actions] == [State.SPOOF, None]
 
 
 async def test_probes_need_no_token(client: httpx.AsyncClient, home: House) -> None:

@@ -53,6 +53,9 @@ class Outside:
         self.channel.append((participant, text))
         return True
 
+    def check(self, action: Action) -> None:
+        pass
+
     async def act(self, action: Action) -> None:
         self.acted.append(action)
 

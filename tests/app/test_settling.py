@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pytest
+
+from guard.errors import PeerError
 from guard.relay.events import TrackEnded
+from guard.signalling.ports import ActionKind
 from guard.signalling.session import Session
+from guard.signalling.tokens import Access
+from guard.signalling.views import summary
 from guard.types import Kind, Role, State, TrackKey
 from tests.app.test_drills import House
 from tests.app.test_drills import house as house_with_playbooks
@@ -68,6 +75,56 @@ async def test_a_check_that_fails_within_the_minute_of_an_amber_is_new_to_the_pl
         body["state"] for _, kind, body in house.records if kind == "playbook" and body["step"] == "notice"
     ]
     assert steps == ["started", "done", "closed", "started"]
+
+
+async def test_what_was_decided_about_amber_is_refused_where_it_is_red_by_now(house: House) -> None:
+    session = house.open(drill=False)
+    house.calls.on_analysis(verdict(house, session, "suspect", 3.5))
+    (amber,) = house.sent("alert")
+    house.clock.advance(10.0)
+    house.calls.on_analysis(verdict(house, session, "spoof"))
+    assert house.sent("alert")[-1]["id"] == amber["id"]
+
+    async def acknowledge(state: State | None) -> None:
+        who, kind = Access(session.id, "agent", Role.AGENT), ActionKind.ACKNOWLEDGE
+        await house.actions.perform(who, session.id, kind, alert=amber["id"], reason="a cold", state=state)
+
+    with pytest.raises(PeerError) as caught:
+        await acknowledge(State.SUSPECT)
+    assert caught.value.code == "state_graver"
+    assert (session.participant("cust").state, list(session.decisions)) == (State.SPOOF, [])
+    assert not session.alerts[amber["id"]].answered
+    await acknowledge(State.SPOOF)
+    assert [m["type"] for m in house.outside.analysis].count("acknowledge") == 1
+    house.clock.advance(3.0)
+    house.calls.on_analysis(verdict(house, session, "spoof"))
+    await acknowledge(None)
+    assert [m["type"] for m in house.outside.analysis].count("acknowledge") == 2, (
+        "who names no state is taken"
+    )
+
+
+async def test_what_people_wrote_is_kept_for_those_who_watch_and_nowhere_else(house: House) -> None:
+    session = house.open(drill=False)
+    house.calls.on_analysis(verdict(house, session, "spoof"))
+    alert = house.sent("alert")[0]["id"]
+    boss, suspect = Access(session.id, "boss", Role.OPERATOR), Access(session.id, "cust", Role.CUSTOMER)
+    reader = house.sessions.subscribe(session, boss)
+    await house.act(session, "agent", Role.AGENT, "hold", alert)
+    await house.act(session, "boss", Role.OPERATOR, "hold", alert, "payment 7 held")
+    await house.act(session, "agent", Role.AGENT, "acknowledge", alert, "called back")
+    kept = summary(session, boss)["decisions"]
+    done = [(d["by"], d["action"], d["reason"]) for d in kept]
+    assert done == [("boss", "hold", "payment 7 held"), ("agent", "acknowledge", "called back")]
+    assert {(d["participant"], d["id"]) for d in kept} == {("cust", alert)}
+    assert summary(session, suspect)["decisions"] == []
+    reasons = []
+    while (event := await reader.next(0.01)) is not None:
+        reasons += [event["reason"]] if event["type"] == "acknowledged" else []
+    assert reasons == [None, "payment 7 held", "called back"]
+    outside = house.outside
+    elsewhere = json.dumps([house.records, house.logged, outside.webhook, outside.channel, outside.analysis])
+    assert ("payment 7 held" in elsewhere, "called back" in elsewhere) == (False, False)
 
 
 async def test_a_notice_acknowledged_with_a_reason_releases_neither_red_nor_a_failed_check(

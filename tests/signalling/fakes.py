@@ -80,6 +80,9 @@ class ScriptedMedia:
 class ActionLog:
     actions: list[Action] = field(default_factory=list)
 
+    def check(self, action: Action) -> None:
+        pass
+
     async def act(self, action: Action) -> None:
         self.actions.append(action)
 

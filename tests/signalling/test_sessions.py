@@ -203,6 +203,9 @@ def test_sessions_that_nobody_uses_end_by_themselves() -> None:
 
 async def test_an_answered_alert_greets_nobody_until_it_is_sent_again() -> None:
     class Sink:
+        def check(self, action: Action) -> None:
+            pass
+
         async def act(self, action: Action) -> None:
             pass
 

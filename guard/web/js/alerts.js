@@ -18,7 +18,7 @@ export class Alerts {
   /** Whether this person may close a warning with a reason; the others only say that they have seen it. */
   decides = false;
 
-  /** `onAcknowledge(id, reason)` sends the answer; it may reject. */
+  /** `onAcknowledge(alert, reason)` sends the answer; it may reject. */
   constructor(container, onAcknowledge) {
     this.#container = container;
     this.#onAcknowledge = onAcknowledge;
@@ -90,7 +90,7 @@ export class Alerts {
   }
 
   async #acknowledge(alert, reason) {
-    await this.#onAcknowledge(alert.id, reason);
+    await this.#onAcknowledge(alert, reason);
     this.#answered.set(alert.id, { alert, at: Date.now() });
     // told anew meanwhile, it is another warning, and nobody has answered that
     if (same(this.#shown.get(alert.id)?.alert, alert)) this.remove(alert.id);

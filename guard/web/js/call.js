@@ -44,7 +44,7 @@ export class Call {
     this.#local = local;
     this.#camera = camera;
     this.#onOver = onOver;
-    this.#alerts = new Alerts(byId("alerts"), (id, reason) => this.#acknowledge(id, reason));
+    this.#alerts = new Alerts(byId("alerts"), (alert, reason) => this.#acknowledge(alert, reason));
     this.#steps = new Steps(byId("steps"), (body) => this.#act(body));
     this.#room = new Room(access, language);
     this.#checks = new Checks(access);
@@ -78,6 +78,7 @@ export class Call {
     for (const [participant, standing] of Object.entries(message.states)) {
       this.#tiles.standing(participant, standing);
     }
+    this.#tiles.decided(message.decisions);
     for (const alert of message.alerts) this.#alerts.take(alert);
     this.#steps.start(message.you.role, message.steps);
     byId("drill").hidden = !message.drill;
@@ -114,7 +115,7 @@ export class Call {
       case "state": return this.#tiles.standing(message.participant, message);
       case "alert": return this.#alerts.take(message);
       case "cleared": return this.#alerts.remove(message.id);
-      case "acknowledged": return message.by === this.#me.id && this.#alerts.remove(message.id);
+      case "acknowledged": return this.#acknowledged(message);
       case "check_begins":
       case "command": return this.#check.take(message);
       case "check_over": return this.#mutual.over(message.id, message.result) || this.#check.take(message);
@@ -129,6 +130,11 @@ export class Call {
       case "error": return this.#problem(message.message);
       default: return undefined; // events for consoles
     }
+  }
+
+  #acknowledged(message) {
+    if (message.by === this.#me.id) this.#alerts.remove(message.id);
+    if (message.reason) this.#tiles.decided([message]);
   }
 
   #result(message) {
@@ -177,9 +183,10 @@ export class Call {
     band.hidden = false;
   }
 
-  async #acknowledge(id, reason) {
+  async #acknowledge({ id, state }, reason) {
     if (reason) {
-      await this.#act({ action: "acknowledge", alert: id, reason });
+      // with what it said here: a reason that was written about amber is no answer to a red that came meanwhile
+      await this.#act({ action: "acknowledge", alert: id, reason, state });
     } else if (!this.#media?.acknowledge(id)) {
       this.#room.send({ type: "ack", id });
     }

@@ -2,7 +2,7 @@
 
 import { callApi } from "./access.js";
 import { byId, make } from "./dom.js";
-import { learnReasons, reason } from "./reasons.js";
+import { decisionItem, learnReasons, reason } from "./reasons.js";
 import { onLanguage, t } from "./texts.js";
 
 const PRESETS = {
@@ -77,7 +77,8 @@ async function refresh(access) {
       await callApi(access, "POST", `/api/v1/sessions/${session.id}/actions`, { action: "end" });
       await refresh(access);
     }));
-    return make("li", {}, `${session.id} (${session.profile}) — ${people} `, end);
+    const done = make("ul", { className: "reasons" }, ...session.decisions.map(decisionItem));
+    return make("li", {}, `${session.id} (${session.profile}) — ${people} `, end, ...(session.decisions.length ? [done] : []));
   });
   byId("sessions").replaceChildren(...(items.length ? items : [make("li", { textContent: t("operator.none") })]));
 }

@@ -30,3 +30,9 @@ export const reason = (code) => words[code] ?? code;
 /** Returns list items for codes, strongest first; `data-reason` carries the code. */
 export const reasonItems = (codes, most) => codes.slice(0, most)
   .map((code) => make("li", { "data-reason": code, textContent: reason(code) }));
+
+/** Returns a list item for what somebody did about a warning, in their own words. */
+export const decisionItem = ({ at, by, action, reason: words }) => make("li", {
+  "data-decision": action,
+  textContent: `${new Date(at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" })} ${by}: ${words}`,
+});

@@ -1,11 +1,12 @@
 // One tile per participant: picture, name, role, and what guard says of them, in words and a sign.
 
 import { make } from "./dom.js";
-import { reasonItems } from "./reasons.js";
+import { decisionItem, reasonItems } from "./reasons.js";
 import { t } from "./texts.js";
 
 // a tile is small: the strongest reasons, and never so many that they hide each other
 const MOST_REASONS = 4;
+const MOST_DECISIONS = 3;
 const SIGNS = { undecided: "?", bona_fide: "✓", suspect: "!", spoof: "✕", detector_down: "–" };
 
 export class Tiles {
@@ -13,6 +14,7 @@ export class Tiles {
   #tiles = new Map();
   #people = new Map();
   #states = new Map();
+  #decisions = new Map();
   #me;
   #watches = false;
   #muted = false;
@@ -47,6 +49,16 @@ export class Tiles {
     this.render();
   }
 
+  /** Takes what people wrote about what they did, oldest first; the latest are shown where it was about. */
+  decided(events) {
+    for (const event of events) {
+      const before = this.#decisions.get(event.participant) ?? [];
+      const others = before.filter(({ at, by }) => at !== event.at || by !== event.by);
+      this.#decisions.set(event.participant, [...others, event].slice(-MOST_DECISIONS));
+    }
+    this.render();
+  }
+
   stream(participant, stream) {
     this.#tile(participant).video.srcObject = stream;
   }
@@ -72,11 +84,12 @@ export class Tiles {
     const badge = make("span", { className: "badge" }, make("span", { className: "icon", "aria-hidden": "true" }, icon), word);
     const tile = make("figure", { className: own ? "tile own" : "tile", "data-participant": id });
     const why = make("ul", { className: "reasons", hidden: true });
+    const done = make("ul", { className: "reasons decisions", hidden: true });
     const panel = own || !this.#watches ? null : this.#panel(id);
-    tile.append(video, away, make("figcaption", {}, who, badge), why, ...(panel ? [panel] : []));
+    tile.append(video, away, make("figcaption", {}, who, badge), why, done, ...(panel ? [panel] : []));
     if (own) this.#container.append(tile);
     else this.#container.prepend(tile);
-    return { tile, video, who, away, icon, word, badge, why, panel };
+    return { tile, video, who, away, icon, word, badge, why, done, panel };
   }
 
   #remove(id) {
@@ -90,7 +103,7 @@ export class Tiles {
     for (const [id, parts] of this.#tiles) this.#renderOne(id, parts);
   }
 
-  #renderOne(id, { tile, video, who, away, icon, word, badge, why, panel }) {
+  #renderOne(id, { tile, video, who, away, icon, word, badge, why, done, panel }) {
     const own = id === this.#me;
     const person = this.#people.get(id);
     const name = own ? `${t("call.you")} (${id})` : id;
@@ -104,6 +117,9 @@ export class Tiles {
     badge.hidden = !state;
     why.hidden = !reasons?.length;
     why.replaceChildren(...reasonItems(reasons ?? [], MOST_REASONS));
+    const decisions = (this.#watches && !own && this.#decisions.get(id)) || [];
+    done.hidden = !decisions.length;
+    done.replaceChildren(...decisions.map(decisionItem));
     if (panel) panel.hidden = !state;
     if (!state) return delete tile.dataset.state;
     tile.dataset.state = badge.dataset.state = state;
