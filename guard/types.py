@@ -172,8 +172,9 @@ class AudioQuality:
 class FaceQuality:
     """What the face in the window was like.
 
-    ``sharpness`` is the variance of the Laplacian of luma over the face in the aligned
-    crop, ``luma`` its mean there in [0, 255]; ``yaw_deg`` is positive toward image right.
+    ``sharpness`` is how much of the luma's variance over the face in the aligned crop is fine
+    detail (``guard.media.quality.fine_detail``), in percent and above 100 where it is noise; ``luma``
+    its mean there in [0, 255]; ``yaw_deg`` is positive toward image right.
     """
 
     eye_distance_px: float

@@ -17,7 +17,8 @@ from guard.detectors.gates import CONTENT, Gates, read_gates
 from guard.errors import ModelError
 from guard.fusion.calibration import BinnedLogistic, Logistic
 from guard.media.channel import BINS
-from guard.types import Signal
+from guard.media.quality import FACE_BINS
+from guard.types import Kind, Signal
 
 DTYPES = ("float32", "uint8")
 LEVELS = ("as_is", "rms_0.05", "peak_1")
@@ -154,13 +155,13 @@ def _card(folder: Path, table: Mapping[str, Any]) -> Card:
         raise ValueError(f"file {file!r} must lie in the card's own folder")
     if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
         raise ValueError("sha256 must be 64 lower-case hex digits")
-    calibration = table["calibration"]
+    calibration, signal = table["calibration"], Signal(_text(table, "signal"))
     second = calibration.get("second")
     card = Card(
         folder=folder,
         name=_text(table, "name"),
         version=_text(table, "version"),
-        signal=Signal(_text(table, "signal")),
+        signal=signal,
         file=file,
         sha256=sha256,
         licence=_text(table, "licence"),
@@ -172,7 +173,7 @@ def _card(folder: Path, table: Mapping[str, Any]) -> Card:
         measured=dict(table["measured"]),
         outputs={name: _shape(name, shape) for name, shape in table.get("outputs", {}).items()},
         gates=read_gates(table.get("gates", {})),
-        bins=_bins(calibration),
+        bins=_bins(calibration, BINS if signal.kind is Kind.AUDIO else FACE_BINS),
         second=None if second is None else _logistic(second),
     )
     _check_outputs(card)
@@ -183,13 +184,13 @@ def _logistic(table: Mapping[str, Any]) -> Logistic:
     return Logistic(*(float(table[key]) for key in ("a", "b", "limit_llr")))
 
 
-def _bins(calibration: Mapping[str, Any]) -> dict[str, Logistic]:
+def _bins(calibration: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Logistic]:
     """Return the map of each bin; one that states no limit has that of the whole calibration."""
     bins: dict[str, Logistic] = {}
     for table in calibration.get("bins", []):
         name = _text(table, "name")
-        if name not in BINS or name in bins:
-            raise ValueError(f"calibration.bins names each of {', '.join(BINS)} at most once, not {name!r}")
+        if name not in known or name in bins:
+            raise ValueError(f"calibration.bins names each of {', '.join(known)} at most once, not {name!r}")
         bins[name] = _logistic({"limit_llr": calibration["limit_llr"], **table})
     return bins
 

@@ -14,7 +14,8 @@ import numpy as np
 from guard.detectors.card import Card
 from guard.detectors.face_limits import FaceLimits
 from guard.detectors.onnx import OnnxModel, Scorer
-from guard.fusion.calibration import Logistic
+from guard.fusion.calibration import BinnedLogistic, Logistic
+from guard.media.quality import face_bin
 from guard.types import Abstain, FaceWindow, Finding, FloatArray, Signal, Window
 
 INPUT_PX = 128
@@ -29,15 +30,17 @@ class FaceFrame:
     The default limits are the edges of what the model was trained on: there it knows both classes.
     """
 
-    def __init__(self, model: Scorer, calibration: Logistic, config: FaceLimits | None = None) -> None:
+    def __init__(
+        self, model: Scorer, calibration: BinnedLogistic | Logistic, config: FaceLimits | None = None
+    ) -> None:
         self._model = model
-        self._calibration = calibration
+        self._calibration = BinnedLogistic(calibration) if isinstance(calibration, Logistic) else calibration
         self._config = config or FaceLimits()
 
     @classmethod
     def from_card(cls, card: Card) -> FaceFrame:
         """Load the card's model; raises ModelError as ``OnnxModel`` does."""
-        return cls(OnnxModel(card), card.calibration)
+        return cls(OnnxModel(card), card.calibrations)
 
     @property
     def signal(self) -> Signal:
@@ -59,10 +62,10 @@ class FaceFrame:
 
         Args:
             batch: float32 (B, 3, 128, 128), rows as ``prepare`` returned them.
-            windows: not looked at.
+            windows: the FaceWindows of the rows; a soft face has a calibration of its own.
 
         Raises:
             ModelError: the runtime failed, or a score is not finite.
         """
-        del windows
-        return [Finding(llr) for llr in self._calibration.llr(self._model.raw(batch)).tolist()]
+        bins = [face_bin(window.quality) for window in windows if isinstance(window, FaceWindow)]
+        return [Finding(llr) for llr in self._calibration.llr(self._model.raw(batch), bins).tolist()]

@@ -13,13 +13,13 @@ class FaceLimits:
 
     Args:
         min_eye_distance_px: between the middles of the eyes, in the picture.
-        min_sharpness: variance of the Laplacian over the face in the crop.
+        min_sharpness: share of fine detail in the face, in percent.
         max_yaw_deg: turn of the head to either side.
         min_luma: mean brightness of the face, of 255.
     """
 
     min_eye_distance_px: float = 32.0
-    min_sharpness: float = 8.0
+    min_sharpness: float = 5.0
     max_yaw_deg: float = 35.0
     min_luma: float = 30.0
 

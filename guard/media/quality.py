@@ -12,9 +12,12 @@ _LEFT_EYE, _RIGHT_EYE = (33, 133), (263, 362)
 # pairs of points on the two sides of the face, ear to jaw: image left, image right
 _SIDES = ((234, 454), (127, 356), (93, 323), (132, 361))
 # brow to lower lip, cheek to cheek, in the 224 px crop of guard.media.align: always inside the face
-_FACE_ROWS, _FACE_COLUMNS = slice(68, 156), slice(62, 162)
+FACE_ROWS, FACE_COLUMNS = slice(68, 156), slice(62, 162)
+# a face with a smaller share of fine detail is soft: there genuine faces look much like forged ones
+SOFT_BELOW = 20.0
+FACE_BINS = ("soft", "default")
 # ITU-R BT.601, section 2.5.1
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 def face_quality(crop: ImageArray, points: FloatArray, confidence: float) -> FaceQuality:
@@ -25,10 +28,10 @@ def face_quality(crop: ImageArray, points: FloatArray, confidence: float) -> Fac
         points: float32 (468, 3), FaceMesh points and depth in pixels of the picture.
         confidence: probability in [0, 1] that it is a face.
     """
-    luma = crop[_FACE_ROWS, _FACE_COLUMNS].astype(np.float32) @ _LUMA
+    luma = crop[FACE_ROWS, FACE_COLUMNS].astype(np.float32) @ LUMA
     return FaceQuality(
         eye_distance_px=eye_distance_px(points),
-        sharpness=laplacian_variance(luma),
+        sharpness=fine_detail(luma),
         yaw_deg=yaw_deg(points),
         luma=float(luma.mean()),
         confidence=confidence,
@@ -57,6 +60,23 @@ def outside_ratio(points: FloatArray, width: int, height: int) -> float:
     """Return the part of the face's points (N, 2) that lie outside the picture, in [0, 1]."""
     inside = ((points >= 0) & (points <= (width, height))).all(axis=1)
     return float(1.0 - inside.mean())
+
+
+def face_bin(quality: FaceQuality) -> str:
+    """Return which calibration of a face detector a face takes, one of ``FACE_BINS``."""
+    return "soft" if quality.sharpness < SOFT_BELOW else "default"
+
+
+def fine_detail(luma: FloatArray) -> float:
+    """Return how much of the variance of luma (H, W) in [0, 255] is fine detail, in percent.
+
+    The Laplacian is taken of means over 2 x 2 pixels: the edges of a codec's blocks, which stay sharp in a
+    blurred picture, are mostly gone there; set against the luma's own variance it does not follow contrast.
+    """
+    height, width = (n // 2 for n in luma.shape)
+    means = luma[: 2 * height, : 2 * width].reshape(height, 2, width, 2).mean(axis=(1, 3))
+    # below a variance of 1 there is nothing but rounding
+    return 100.0 * laplacian_variance(means) / max(float(luma.var()), 1.0)
 
 
 def laplacian_variance(luma: FloatArray) -> float:

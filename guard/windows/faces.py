@@ -39,7 +39,7 @@ class FaceWindowConfig:
         rate_hz: looks per second of media time, at most.
         glimpse_hz: pictures a second in which the points are followed, looks included; at least ``rate_hz``.
         min_eye_distance_px: between the middles of the eyes, in the picture.
-        min_sharpness: variance of the Laplacian over the face in the crop.
+        min_sharpness: share of fine detail in the face, in percent; below it nothing can be judged.
         max_yaw_deg: turn of the head to either side.
         min_luma: mean brightness of the face, of 255.
         max_outside_ratio: part of the face's points that may lie outside the picture.
@@ -49,7 +49,7 @@ class FaceWindowConfig:
     rate_hz: float = 5.0
     glimpse_hz: float = 15.0
     min_eye_distance_px: float = 24.0
-    min_sharpness: float = 8.0
+    min_sharpness: float = 2.0
     max_yaw_deg: float = 35.0
     min_luma: float = 30.0
     max_outside_ratio: float = 0.1

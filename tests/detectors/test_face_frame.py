@@ -15,7 +15,8 @@ from guard.detectors.face_limits import FaceLimits
 from guard.detectors.onnx import OnnxModel
 from guard.detectors.table import DETECTORS
 from guard.errors import ModelError
-from guard.fusion.calibration import Logistic
+from guard.fusion.calibration import BinnedLogistic, Logistic
+from guard.media.quality import SOFT_BELOW
 from guard.resources import models_dir
 from guard.types import (
     Abstain,
@@ -122,6 +123,22 @@ def test_a_blur_inside_the_face_only_speaks_for_spoof_more_than_one_of_the_whole
     assert inside > everywhere
 
 
+def test_a_soft_face_has_a_calibration_of_its_own() -> None:
+    maps = BinnedLogistic(Logistic(2.0, -1.0, 4.0), {"soft": Logistic(0.5, 0.25, 4.0)})
+    detector = FaceFrame(ScriptedScorer(), maps)
+    batch = np.zeros((2, 3, 128, 128), np.float32)
+    faces = [window(), replace(window(), quality=replace(GOOD, sharpness=SOFT_BELOW - 1))]
+    sharp, soft = [f.llr for f in detector.score(batch, faces) if isinstance(f, Finding)]
+    raw = float(ScriptedScorer().raw(batch)[0])
+    assert (sharp, soft) == pytest.approx((2.0 * raw - 1.0, 0.5 * raw + 0.25))
+
+
+def test_the_shipped_card_lets_a_soft_face_say_little(shipped: FaceFrame) -> None:
+    card = load_card(models_dir() / "face_frame")
+    assert set(card.bins) == {"soft"}
+    assert card.bins["soft"].a < card.calibration.a / 2
+
+
 @pytest.mark.parametrize("level", [0, 255])
 def test_an_empty_picture_gets_a_finite_score(shipped: FaceFrame, level: int) -> None:
     crop = np.full((224, 224, 3), level, np.uint8)
@@ -177,7 +194,7 @@ def test_score_is_the_calibrated_raw_score(scripted: FaceFrame) -> None:
     ("change", "reason"),
     [
         ({"eye_distance_px": 31.9}, "face_too_small"),
-        ({"sharpness": 7.9}, "face_blurred"),
+        ({"sharpness": 4.9}, "face_blurred"),
         ({"yaw_deg": 35.1}, "face_turned"),
         ({"yaw_deg": -35.1}, "face_turned"),
         ({"luma": 29.9}, "face_dark"),
@@ -190,7 +207,7 @@ def test_abstains_on_a_face_it_cannot_judge(
 
 
 def test_scores_a_face_just_inside_every_limit(scripted: FaceFrame) -> None:
-    edge = FaceQuality(eye_distance_px=32.0, sharpness=8.0, yaw_deg=-35.0, luma=30.0, confidence=0.5)
+    edge = FaceQuality(eye_distance_px=32.0, sharpness=5.0, yaw_deg=-35.0, luma=30.0, confidence=0.5)
     assert row(scripted, window(quality=edge)).shape == (3, 128, 128)
 
 

@@ -194,7 +194,7 @@ def test_memory_is_bounded() -> None:
         (replace(GOOD, eye_distance_px=31.9), "face_too_small"),
         (replace(GOOD, luma=29.9), "face_dark"),
         (replace(GOOD, yaw_deg=-30.1), "face_turned"),
-        (replace(GOOD, sharpness=7.9), "face_blurred"),
+        (replace(GOOD, sharpness=4.9), "face_blurred"),
     ],
 )
 def test_poor_faces_are_not_described(quality: FaceQuality, reason: str) -> None:

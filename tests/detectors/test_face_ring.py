@@ -110,7 +110,7 @@ def shipped() -> FaceRing:
     ("change", "reason"),
     [
         ({"eye_distance_px": 39.9}, "face_too_small"),
-        ({"sharpness": 7.9}, "face_blurred"),
+        ({"sharpness": 4.9}, "face_blurred"),
         ({"yaw_deg": 35.1}, "face_turned"),
         ({"yaw_deg": -35.1}, "face_turned"),
         ({"luma": 29.9}, "face_dark"),

@@ -164,7 +164,7 @@ def detector() -> Presentation:
         ({"eye_distance_px": 31.9}, "face_too_small"),
         ({"luma": 29.0}, "face_dark"),
         ({"yaw_deg": -36.0}, "face_turned"),
-        ({"sharpness": 7.9}, "face_blurred"),
+        ({"sharpness": 4.9}, "face_blurred"),
     ],
 )
 def test_each_gate_says_why(change: dict[str, float], reason: str) -> None:
@@ -173,7 +173,7 @@ def test_each_gate_says_why(change: dict[str, float], reason: str) -> None:
 
 def test_the_limits_themselves_are_scored() -> None:
     limits = FaceLimits()
-    edge = replace(GOOD, eye_distance_px=32.0, luma=30.0, yaw_deg=35.0, sharpness=8.0)
+    edge = replace(GOOD, eye_distance_px=32.0, luma=30.0, yaw_deg=35.0, sharpness=5.0)
     assert limits.reason_against(edge) is None
 
 

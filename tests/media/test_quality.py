@@ -1,13 +1,25 @@
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from guard.media.quality import eye_distance_px, face_quality, laplacian_variance, outside_ratio, yaw_deg
-from guard.types import FloatArray, ImageArray
+from guard.media.quality import (
+    SOFT_BELOW,
+    eye_distance_px,
+    face_bin,
+    face_quality,
+    laplacian_variance,
+    outside_ratio,
+    yaw_deg,
+)
+from guard.types import FaceQuality, FloatArray
 
 # a head looking at the camera: places in pixels, depth grows away from the camera
 HEAD = {
@@ -38,10 +50,6 @@ def head(turn_deg: float = 0.0, roll_deg: float = 0.0, scale: float = 1.0) -> Fl
     return turned
 
 
-def noise() -> ImageArray:
-    return np.random.default_rng(5).integers(0, 256, (224, 224, 3), dtype=np.uint8)
-
-
 @given(turn=st.floats(-60, 60), roll=st.floats(-60, 60), scale=st.floats(0.2, 5))
 def test_the_turn_of_a_head_is_read_whatever_its_roll_and_size(
     turn: float, roll: float, scale: float
@@ -54,14 +62,47 @@ def test_the_eye_distance_does_not_depend_on_roll(roll: float, scale: float) -> 
     assert eye_distance_px(head(0, roll, scale)) == pytest.approx(42 * scale, rel=1e-3)
 
 
+def surface() -> NDArray[np.float32]:
+    """A surface as of skin: every octave of detail holds about as much, as in natural pictures."""
+    spectrum = np.fft.rfft2(np.random.default_rng(5).normal(size=(224, 224)))
+    radius = np.hypot(*np.meshgrid(np.fft.fftfreq(224), np.fft.rfftfreq(224), indexing="ij"))
+    grey = np.fft.irfft2(spectrum / np.maximum(radius, 1 / 224), s=(224, 224))
+    return np.asarray(128 + 30 * grey / grey.std(), np.float32)
+
+
+def sharpness(picture: Image.Image) -> float:
+    return face_quality(np.asarray(picture.convert("RGB")), head(), 1.0).sharpness
+
+
 def test_sharpness_falls_as_blur_grows() -> None:
-    picture = Image.fromarray(noise())
-    values = [
-        face_quality(np.asarray(picture.filter(ImageFilter.GaussianBlur(r))), head(), 1.0).sharpness
-        for r in (0, 1, 2, 4)
-    ]
+    picture = Image.fromarray(surface().clip(0, 255).astype(np.uint8))
+    values = [sharpness(picture.filter(ImageFilter.GaussianBlur(r))) for r in (0, 1, 2, 4)]
     assert values == sorted(values, reverse=True)
     assert values[0] > 10 * values[2]
+
+
+@given(contrast=st.floats(0.4, 1.6))
+def test_sharpness_does_not_follow_contrast(contrast: float) -> None:
+    grey = 128 + (surface() - 128) * 0.5
+    plain, other = (
+        sharpness(Image.fromarray((128 + (grey - 128) * gain).astype(np.uint8))) for gain in (1.0, contrast)
+    )
+    assert other == pytest.approx(plain, rel=0.1)
+
+
+def test_the_block_edges_of_a_codec_do_not_make_a_blurred_picture_sharp() -> None:
+    picture = Image.fromarray(surface().clip(0, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(4))
+    coded = io.BytesIO()
+    picture.save(coded, "JPEG", quality=15)
+    assert sharpness(Image.open(coded)) < SOFT_BELOW
+
+
+def test_the_bin_of_a_face_follows_its_sharpness() -> None:
+    soft = FaceQuality(
+        eye_distance_px=60.0, sharpness=SOFT_BELOW - 0.1, yaw_deg=0.0, luma=90.0, confidence=1.0
+    )
+    assert face_bin(soft) == "soft"
+    assert face_bin(replace(soft, sharpness=SOFT_BELOW)) == "default"
 
 
 def test_the_laplacian_of_a_flat_or_evenly_rising_picture_is_nothing() -> None:
