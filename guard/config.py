@@ -34,6 +34,7 @@ from guard.relay.config import IceServer, RelayConfig
 from guard.signalling.connections import ConnectionsConfig
 from guard.signalling.rooms import RoomsConfig
 from guard.signalling.sessions import SessionsConfig
+from guard.types import Signal
 from guard.windows.audio import AudioWindowConfig
 from guard.windows.faces import FaceWindowConfig
 from guard.workers.supervisor import WorkerConfig
@@ -44,6 +45,8 @@ _MAX_FILE_BYTES = 1 << 20
 _FOREIGN = re.compile(r"GUARD_(REQUIRE_\w+|DATA|CACHE|PERMISSIVE_ONLY|SERVICE_(HOST|PORT)\w*|PORT(_\w+)?)")
 # no second, byte or count of any setting is larger
 _LARGEST = 1e9
+# failed attempts of a check by the rules kz-ardfm follows (docs/challenges.md)
+MOST_ATTEMPTS = 3
 # filled in from elsewhere, so that nothing can be said twice: (section, key) -> where
 _DERIVED = {
     ("sessions", "profile"): "profile",
@@ -262,13 +265,21 @@ class Settings(BaseSettings):
         return values
 
     @model_validator(mode="after")
+    def _by_the_rules(self) -> Self:
+        if self.profile == "kz-ardfm" and self.checks.course.attempts > MOST_ATTEMPTS:
+            text = "by the rules of the profile kz-ardfm the third failed attempt is the negative result"
+            given = f"checks.course.attempts: {self.checks.course.attempts}"
+            raise ConfigError("config_value", f"{given}: {text}; give {MOST_ATTEMPTS} or fewer")
+        return self
+
+    @model_validator(mode="after")
     def _derive(self) -> Self:
         ice = tuple(_ice_server(server) for server in self.relay.ice_servers)
         derived = {
             "sessions": replace(self.sessions, profile=Path(self.profile).stem),
             "api": replace(self.api, ice_servers=ice),
             "rooms": replace(self.rooms, ice_servers=ice),
-            "fusion": replace(self.fusion, thresholds=thresholds(self.load_profile())),
+            "fusion": replace(self.fusion, thresholds=thresholds(self.load_profile(), self.fusion)),
         }
         self.__dict__.update(derived)
         return self
@@ -305,9 +316,25 @@ def _check_numbers(given: Mapping[str, Any], defaults: Mapping[str, Any], path: 
                 )
 
 
-def thresholds(profile: Profile) -> Thresholds:
-    """Return the decision engine's thresholds of a profile."""
-    return Thresholds(**profile.thresholds.model_dump())
+def thresholds(profile: Profile, fusion: FusionConfig | None = None) -> Thresholds:
+    """Return the decision engine's thresholds of a profile.
+
+    Raises:
+        ConfigError: ``profile_value``; voice or face alone can never come to them. What they come to follows
+            from the settings of the decision engine; a site that weighs one of them less has decided that.
+    """
+    fusion = replace(fusion or FusionConfig(), weights=FusionConfig().weights)
+    found = Thresholds(**profile.thresholds.model_dump())
+    needed = [("amber_llr", found.amber_llr, signal) for signal in (Signal.VOICE_SPOOF, Signal.FACE_FRAME)]
+    if found.voice_alone_red:
+        needed.append(("red_llr", found.red_llr, Signal.VOICE_SPOOF))
+    for key, llr, signal in needed:
+        reach_llr = fusion.reach_llr(signal)
+        if 0 < reach_llr < llr:
+            most = f"{signal.value} alone comes to {reach_llr:.2f} at most (the settings' table fusion)"
+            text = f"{profile.name}.toml: thresholds.{key}: {llr:g} is never reached: {most}; choose less"
+            raise ConfigError("profile_value", text)
+    return found
 
 
 def load_settings(path: Path | None = None) -> Settings:
@@ -338,7 +365,7 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(content.decode("utf-8"))
     except OSError as error:
         raise ConfigError("config_file", f"{path}: {error.strerror}; name a readable file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, too long a number, nested too deep
         raise ConfigError("config_file", f"{path}: not valid TOML: {error}; correct it") from None
 
 

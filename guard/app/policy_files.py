@@ -23,6 +23,7 @@ def _out(value: Any) -> None:
 @app.command("check")
 def check(profiles: list[str], as_json: AsJson = False) -> None:
     """Refuse profiles that cannot be used, with file, key and reason; exit 1 if there is one."""
+    from guard.config import thresholds
     from guard.policy.engine import Policy
     from guard.policy.profile import load_profile
 
@@ -31,6 +32,7 @@ def check(profiles: list[str], as_json: AsJson = False) -> None:
         try:
             profile = load_profile(name)
             Policy(profile, "check")  # has words for every state it tells
+            thresholds(profile)  # and no state that nothing can reach
         except GuardError as error:
             failed = True
             problem = {"code": error.code, "message": error.message}

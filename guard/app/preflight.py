@@ -5,10 +5,12 @@ from __future__ import annotations
 from guard.api.tls import CertificateFiles, check_files
 from guard.api.webhook import WebhookConfig
 from guard.app.model_files import describe
-from guard.config import Settings
+from guard.config import MOST_ATTEMPTS, Settings
 from guard.errors import ConfigError
 from guard.inference.recogniser import check_recogniser
+from guard.policy.messages import check_advice
 from guard.policy.plan import StepName
+from guard.policy.texts import load_texts
 from guard.relay.seam import check_addresses
 
 
@@ -57,11 +59,36 @@ def drill_clip(settings: Settings) -> None:
         raise ConfigError("config_value", f"drills.clip: {clip} is no file; name a video with a voice")
 
 
+def advice(settings: Settings) -> None:
+    """Refuse a profile of the site's own that has no words for what it tells.
+
+    Raises:
+        ConfigError: ``profile_value``.
+    """
+    check_advice(settings.load_profile(), load_texts())
+
+
 def warnings(settings: Settings) -> list[str]:
     """Return what works otherwise than the profile says, with file, key, reason and what to do.
 
     ``guard check-config`` prints them, ``guard serve`` writes them into its log.
     """
+    return [*_attempts(settings), *_words(settings)]
+
+
+def _attempts(settings: Settings) -> list[str]:
+    attempts = settings.checks.course.attempts
+    if attempts <= MOST_ATTEMPTS:
+        return []
+    text = (
+        "a session may name the profile kz-ardfm, whose rules make the third failed one the negative result"
+    )
+    return [
+        f"checks.course.attempts: {attempts} attempts; {text}; give {MOST_ATTEMPTS} or fewer where one does"
+    ]
+
+
+def _words(settings: Settings) -> list[str]:
     profile = settings.load_profile()
     step = profile.playbook.step(StepName.CHALLENGE)
     if settings.checks.recogniser or not settings.analysis.enabled:
@@ -89,6 +116,7 @@ def check(settings: Settings) -> None:
         ModelError: a card of the operator's models is wrong, or two of them score one signal; or the
             recogniser of spoken words is wanted and not there.
     """
+    advice(settings)
     webhook_config(settings)
     configured_certificate(settings)
     check_addresses(settings.relay)

@@ -27,7 +27,14 @@ from guard.app.drills import Drills
 from guard.app.enrolment import FACE, VOICE, Enrolments
 from guard.app.injection import Injection
 from guard.app.playbooks import PlaybookPorts, Playbooks
-from guard.app.preflight import configured_certificate, drill_clip, recogniser, warnings, webhook_config
+from guard.app.preflight import (
+    advice,
+    configured_certificate,
+    drill_clip,
+    recogniser,
+    warnings,
+    webhook_config,
+)
 from guard.app.recorder import SessionRecords
 from guard.app.tap_pump import TapPump
 from guard.app.watch import MetricsPage, watch_loop
@@ -104,6 +111,7 @@ class Application:
         )
         self.calls.attach(self.services.actions, self.services.rooms.media_lost, self.checks)
         recogniser(settings)
+        advice(settings)
         drill_clip(settings)
         for why in warnings(settings):
             log.warning("profile_warning", why=why)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from guard.challenge.commands import Command, Judgement, Need, Result
+from guard.challenge.commands import CheckKind, Command, Gesture, Judgement, Need, Result
+from guard.challenge.draw import POOLS, VARIED
 from guard.challenge.sprt import Sprt
 from guard.types import FloatArray
 
@@ -44,10 +45,22 @@ class CheckConfig:
     def __post_init__(self) -> None:
         if not 3 <= self.commands <= self.most_commands:
             raise ValueError("a visual check has at least three commands, and most_commands not fewer")
+        most = _most_commands(self.attempts)
+        if self.attempts * self.commands > most:
+            raise ValueError(
+                f"attempts and commands: {self.attempts} attempts of {self.commands} commands are more than "
+                f"the {most} commands that can be asked in a session without asking one twice"
+            )
         if self.attempts < 1 or self.repeats < 0 or self.needs_changes < 0:
             raise ValueError("attempts must be at least 1, repeats and needs_changes not negative")
         if not min(self.lead_s, self.pause_s) >= self.before_s > 0:
             raise ValueError("lead_s and pause_s must not be shorter than before_s: the rest is seen in them")
+
+
+def _most_commands(attempts: int) -> int:
+    """Return how many commands visual attempts can ask at most, where nobody writes words down."""
+    pool = set(POOLS[CheckKind.VISUAL]) - {Gesture.SAY_WORDS}
+    return len(pool - VARIED) + attempts * len(pool & VARIED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,18 @@ class FusionConfig:
         """Return whether the signal may move the state by itself."""
         return self.weights.get(signal, 0.0) > 0 and signal not in SUPPORT_ONLY
 
+    def reach_llr(self, signal: Signal) -> float:
+        """Return what a signal comes to at most by itself, weighted; 0 where it decides nothing.
+
+        Every window of the memory stands at ``clip_llr``, and the oldest began before it
+        (``guard.fusion.evidence``).
+        """
+        if not self.decides(signal):
+            return 0.0
+        own = self.evidence(signal)
+        n = max(1.0, (self.horizons_s[-1] + own.max_gap_s) / own.unit_s)
+        return self.weights[signal] * min(own.cap_llr, own.clip_llr * n / (1 + (n - 1) * own.call_share))
+
     def evidence(self, signal: Signal) -> EvidenceConfig:
         """Return how the scores of this signal become evidence."""
         if signal is Signal.SCREEN_LIGHT:

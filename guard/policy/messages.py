@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from guard.clock import rfc3339
+from guard.errors import ConfigError
 from guard.policy.profile import Profile
 from guard.policy.texts import LANGUAGES, Texts
 from guard.types import Alert, Role, State, Verdict
@@ -83,10 +84,15 @@ def check_advice(profile: Profile, texts: Texts) -> None:
     """Make sure every state the profile tells has advice in every language.
 
     Raises:
-        ConfigError: no own advice and no shipped text.
+        ConfigError: no own advice and no shipped text; names file and key.
     """
     for state in profile.means:
-        advice(profile, texts, state)
+        try:
+            advice(profile, texts, state)
+        except ConfigError as error:
+            key = f"{profile.name}.toml: advice.{state.value}"
+            text = f"{key}: missing; a profile of your own gives it in {', '.join(LANGUAGES)}"
+            raise ConfigError("profile_value", text) from error
 
 
 def top_signals(verdict: Verdict) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ PROFILES = Path(__file__).resolve().parent / "profiles"
 LANGUAGES = ("kk", "ru", "en")
 MAX_ADVICE_CHARS = 280
 
-Words = Annotated[str, Field(min_length=1, max_length=MAX_ADVICE_CHARS)]
+Words = Annotated[str, Field(min_length=1, max_length=MAX_ADVICE_CHARS, pattern=r"\S")]
 
 
 class ThresholdsTable(Strict):
@@ -120,15 +120,18 @@ def load_profile(name_or_path: str | Path) -> Profile:
     path = Path(name_or_path)
     if path.suffix != ".toml":
         path = PROFILES / f"{name_or_path}.toml"
-    if not path.is_file():
-        raise ConfigError(
-            "profile_unknown",
-            f"profile {str(name_or_path)!r} does not exist; shipped are {', '.join(shipped_profiles())}, "
-            "your own is named by a path that ends in .toml",
-        )
     try:
+        if not path.is_file():
+            raise ConfigError(
+                "profile_unknown",
+                f"profile {str(name_or_path)!r} does not exist; shipped are {', '.join(shipped_profiles())}, "
+                "your own is named by a path that ends in .toml",
+            )
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        reason = error.strerror or "unreadable"
+        raise ConfigError("profile_unknown", f"{path.name[:80]}: {reason}; name a readable file") from error
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, too long a number, nested too deep
         raise ConfigError("profile_syntax", f"{path.name}: not valid TOML: {error}") from error
     return parse_profile(table, path.name)
 
@@ -160,4 +163,6 @@ def _words(kind: str, message: str) -> str:
         return "unknown key; remove it or correct its spelling"
     if kind == "missing":
         return "missing; every profile must give it"
+    if kind == "string_pattern_mismatch" and "\\S" in message:
+        return "is blank; write the words"
     return message.removeprefix("Value error, ")

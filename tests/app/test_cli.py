@@ -123,3 +123,20 @@ def test_check_config_prints_what_works_otherwise_and_exits_0(tmp_path: Path) ->
     assert done.returncode == 0
     (why,) = json.loads(done.stdout)["warnings"]
     assert done.stderr == f"guard: warning: {why}\n"
+
+
+def test_a_profile_without_advice_is_refused_by_file_and_key(tmp_path: Path) -> None:
+    own = (PROFILES / "kz-ardfm.toml").read_text().replace('name = "kz-ardfm"', 'name = "own"')
+    (tmp_path / "own.toml").write_text(own)
+    path = tmp_path / "guard.toml"
+    path.write_text(f"profile = {json.dumps(str(tmp_path / 'own.toml'))}\n")
+    with pytest.raises(GuardError) as caught:
+        check(load_settings(path))
+    assert caught.value.message.startswith("own.toml: advice.suspect: missing")
+
+
+def test_more_than_three_attempts_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "guard.toml"
+    path.write_text("[checks.course]\nattempts = 4\n")
+    (why,) = warnings(load_settings(path))
+    assert why.startswith("checks.course.attempts: 4 attempts; a session may name the profile kz-ardfm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from guard.config import Settings, WebhookConfig, load_settings
 from guard.errors import ConfigError
-from guard.policy.profile import load_profile
+from guard.policy.profile import PROFILES, load_profile
 from guard.types import Signal
 
 SAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "guard.sample.toml"
@@ -116,6 +117,15 @@ def test_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.Mo
         ("profile = 'nope'\n", "profile_unknown", "'nope'"),
         ("language = 'de'\n", "config_value", "language"),
         ("= 1", "config_file", "guard.toml: not valid TOML"),
+        ("a = " + "[" * 50_000, "config_file", "guard.toml: not valid TOML"),
+        ("[server]\nport = " + "9" * 5000, "config_file", "guard.toml: not valid TOML"),
+        (
+            "profile = 'kz-ardfm'\n[checks.course]\nattempts = 4\n",
+            "config_value",
+            "checks.course.attempts: 4: by the rules of the profile kz-ardfm the third",
+        ),
+        ("[checks.course]\nattempts = 99\n", "config_value", "99 attempts of 3 commands are more than"),
+        ("[checks.course]\ncommands = 14\nmost_commands = 14\n", "config_value", "3 attempts of 14 commands"),
     ],
 )
 def test_wrong_settings_are_refused_by_name(tmp_path: Path, text: str, code: str, words: str) -> None:
@@ -123,6 +133,51 @@ def test_wrong_settings_are_refused_by_name(tmp_path: Path, text: str, code: str
         load_settings(write(tmp_path, text))
     assert caught.value.code == code
     assert words in caught.value.message
+
+
+def own_profile(folder: Path, **thresholds: float | bool) -> Path:
+    """Write a profile of the site's own, contact-centre with other thresholds."""
+    text = (PROFILES / "contact-centre.toml").read_text()
+    for key, value in {"name": "own", **thresholds}.items():
+        text = re.sub(rf"(?m)^{key} = .*$", f"{key} = {json.dumps(value)}", text)
+    words = [f'[advice.{s}]\nkk = "k"\nru = "r"\nen = "e"\n' for s in ("suspect", "spoof", "detector_down")]
+    path = folder / "own.toml"
+    path.write_text("\n".join([text, *words]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ("amber_llr", {"amber_llr": 6.2, "red_llr": 6.5, "voice_alone_red": False}),
+        ("red_llr", {"red_llr": 6.2, "voice_alone_red": True}),
+        ("amber_llr", {"amber_llr": 11.0, "red_llr": 12.0, "voice_alone_red": True}),
+        (None, {"red_llr": 6.2, "voice_alone_red": False}),
+        (None, {"amber_llr": 4.2, "red_llr": 5.6, "voice_alone_red": True}),
+    ],
+)
+def test_thresholds_that_no_evidence_comes_to_are_refused(
+    tmp_path: Path, key: str | None, found: dict[str, float | bool]
+) -> None:
+    path = own_profile(tmp_path, **found)
+    settings = write(tmp_path, f"profile = {json.dumps(str(path))}\n")
+    if key is None:
+        assert load_settings(settings).fusion.thresholds.red_llr == found["red_llr"]
+        return
+    with pytest.raises(ConfigError) as caught:
+        load_settings(settings)
+    assert caught.value.code == "profile_value"
+    assert caught.value.message.startswith(f"own.toml: thresholds.{key}: {found[key]:g} is never reached: ")
+    assert "voice_spoof alone comes to 6.12 at most" in caught.value.message
+
+
+def test_what_is_reached_follows_the_settings_of_the_decision_engine(tmp_path: Path) -> None:
+    profile = f"profile = {json.dumps(str(own_profile(tmp_path, red_llr=5.6, amber_llr=4.2)))}\n"
+    load_settings(write(tmp_path, profile))
+    with pytest.raises(ConfigError, match=r"own\.toml: thresholds\.red_llr: 5\.6 .* comes to 5\.00 at most"):
+        load_settings(write(tmp_path, profile + "[fusion.voice]\ncap_llr = 5.0\n"))
+    with pytest.raises(ConfigError, match=r"red_llr: 5\.6 .* comes to 4\.73 at most"):
+        load_settings(write(tmp_path, profile + "[fusion.call_shares]\nvoice_spoof = 0.835\n"))
 
 
 def test_settings_without_an_end_are_not_read_to_it() -> None:

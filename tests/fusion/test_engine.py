@@ -335,3 +335,22 @@ def test_a_fork_begins_with_the_same_evidence_and_neither_changes_the_other() ->
     other.acknowledge(60.0)
     more = [*voices(42, 60, -2.0), *faces(40.2, 60.0, -2.0)]
     assert feed(engine, more).state is State.BONA_FIDE
+
+
+@pytest.mark.parametrize("share", [0.3, 0.63, 1.0])
+def test_what_a_signal_reaches_is_what_its_worst_minutes_come_to(share: float) -> None:
+    shares = {Signal.VOICE_SPOOF: share}
+    config = FusionConfig(thresholds=Thresholds(red_llr=12.0, amber_llr=11.0), call_shares=shares)
+    for signal, hop_s in ((Signal.VOICE_SPOOF, 1.0), (Signal.FACE_FRAME, 0.25)):
+        engine, most = Fusion("s1", "cust", config), -math.inf
+        key = AUDIO if signal.kind is Kind.AUDIO else VIDEO
+        length_s = 4.0 if signal.kind is Kind.AUDIO else hop_s
+        for n in range(1, round(130 / hop_s)):
+            end_s = n * hop_s + 4.0
+            number = None if signal.kind is Kind.AUDIO else 0
+            engine.push(Score(key, signal, end_s - length_s, end_s, 50.0, None, number))
+            most = max(most, engine.verdict(end_s).llr or -math.inf)
+        reach_llr = config.reach_llr(signal)
+        assert reach_llr - 0.1 < most <= reach_llr + 1e-9
+    assert config.reach_llr(Signal.VIRTUAL_CAMERA) == 0.0
+    assert config.reach_llr(Signal.FACE_RING) == pytest.approx(3.5)

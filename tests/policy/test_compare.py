@@ -55,4 +55,4 @@ def test_the_command_refuses_a_wrong_file_with_file_key_and_reason(tmp_path: Pat
     assert bad["error"]["message"].startswith("own.toml: playbook.steps.4.step: ")
     own.write_text(text)
     done = RUN.invoke(app, ["policy", "check", str(own), "--json"])
-    assert json.loads(done.stdout)["error"]["code"] == "text_missing", "own names need own advice"
+    assert json.loads(done.stdout)["error"]["code"] == "profile_value", "own names need own advice"

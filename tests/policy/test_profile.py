@@ -64,6 +64,11 @@ def test_the_shipped_profiles_load() -> None:
             "advice.spoof.kk",
             "at least 1",
         ),
+        (
+            lambda t: t.update(advice={"spoof": {"kk": "a", "ru": "a", "en": " \n"}}),
+            "advice.spoof.en",
+            "is blank; write the words",
+        ),
         (lambda t: t.update(name="other"), "name", "must equal the file's name"),
         (lambda t: t["means"]["spoof"].update(console=False), "(file)", "means.spoof.console must be true"),
         (lambda t: t.pop("playbook"), "playbook", "missing"),
@@ -127,8 +132,13 @@ def test_unknown_and_unreadable_profiles_are_refused(tmp_path: Path) -> None:
         load_profile("nope")
     broken = tmp_path / "own.toml"
     broken.write_text("name = ")
-    with pytest.raises(ConfigError, match=r"own\.toml: not valid TOML"):
-        load_profile(broken)
+    for text in ("name = ", "a = " + "[" * 50_000, f"a = {'9' * 5000}", "a = '\udcff'"):
+        broken.write_bytes(text.encode("utf-8", "surrogateescape"))
+        with pytest.raises(ConfigError, match=r"own\.toml: not valid TOML") as caught:
+            load_profile(broken)
+        assert caught.value.code == "profile_syntax"
+    with pytest.raises(ConfigError, match="name a readable file"):
+        load_profile(tmp_path / ("x" * 300 + ".toml"))
 
 
 def test_a_site_can_bring_its_own_profile_with_its_own_advice(tmp_path: Path) -> None:
@@ -138,7 +148,7 @@ def test_a_site_can_bring_its_own_profile_with_its_own_advice(tmp_path: Path) ->
     assert advice(profile, load_texts(), State.SPOOF) == words
     own = tmp_path / "own.toml"
     own.write_text((PROFILES / "meeting.toml").read_text().replace('"meeting"', '"own"'))
-    with pytest.raises(ConfigError, match=r"advice\.own"):
+    with pytest.raises(ConfigError, match=r"own\.toml: advice\.suspect: missing; .* kk, ru, en"):
         Policy(load_profile(own), "s1")
 
 
