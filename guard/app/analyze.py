@@ -51,15 +51,19 @@ class SpeechMeter:
 
     def __init__(self) -> None:
         self._resampler: Resampler | None = None
+        self._rate_hz = 0
         self._detector = SpeechDetector()
         self._rest = np.zeros(0, np.float32)
         self.speech_s = 0.0
 
     def push(self, frame: AudioFrame) -> None:
-        """Take the next frame."""
-        if self._resampler is None:
-            self._resampler = Resampler(frame.rate_hz)
-        self._rest = np.concatenate([self._rest, self._resampler.push(frame.samples)])
+        """Take the next frame; its rate may be another one than before."""
+        parts = [self._rest]
+        if self._resampler is None or frame.rate_hz != self._rate_hz:
+            if self._resampler is not None:
+                parts.append(self._resampler.flush())
+            self._resampler, self._rate_hz = Resampler(frame.rate_hz), frame.rate_hz
+        self._rest = np.concatenate([*parts, self._resampler.push(frame.samples)])
         while len(self._rest) >= FRAME_SAMPLES:
             tick, self._rest = self._rest[:FRAME_SAMPLES], self._rest[FRAME_SAMPLES:]
             self.speech_s += FRAME_S * self._detector.is_speech(tick)

@@ -104,10 +104,15 @@ def read_clip(item: Item) -> Clip:
     """Return one clip.
 
     Raises:
-        MediaError: the file cannot be read, ``media_no_audio``, ``clip_damaged``, ``samples_not_finite``.
+        MediaError: the file cannot be read, ``media_no_audio``, ``clip_damaged``, ``clip_rates``,
+            ``samples_not_finite``.
     """
     reader = read_file(item.path, max_fps=None)
-    frames = [frame for frame in reader if isinstance(frame, AudioFrame)]
+    frames: list[AudioFrame] = []
+    for frame in reader:
+        if isinstance(frame, AudioFrame):
+            frames.append(frame)
+            _check_rate(item.path, frames)
     if not frames:
         raise MediaError("media_no_audio", f"{item.path} has no audio; take it out of the manifest")
     if reader.damaged:
@@ -117,6 +122,16 @@ def read_clip(item: Item) -> Clip:
     samples = np.concatenate([frame.samples for frame in frames])
     rate_hz = frames[0].rate_hz
     return Clip(item, samples, rate_hz, float(speech_ends_s(samples, rate_hz).size / TICKS_PER_S))
+
+
+def _check_rate(path: Path, frames: Sequence[AudioFrame]) -> None:
+    """Refuse a file whose rate changes: one of its parts would be measured too fast or too slow."""
+    first_hz, rate_hz = frames[0].rate_hz, frames[-1].rate_hz
+    if rate_hz != first_hz:
+        raise MediaError(
+            "clip_rates",
+            f"{path} goes from {first_hz} to {rate_hz} samples a second; make one clip of each part",
+        )
 
 
 def speech_ends_s(samples: FloatArray, rate_hz: int) -> FloatArray:

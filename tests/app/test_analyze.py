@@ -15,6 +15,7 @@ from PIL import Image
 
 from guard.app.analyze import (
     MAX_REFERENCE_BYTES,
+    SpeechMeter,
     analyze_all,
     analyze_file,
     expand,
@@ -31,7 +32,7 @@ from guard.evaluation import augment
 from guard.fusion.calibration import BinnedLogistic, Logistic
 from guard.media.resample import Resampler
 from guard.resources import clips_dir, models_dir
-from guard.types import AudioFrame, FloatArray, Signal, VideoFrame
+from guard.types import AudioFrame, FloatArray, Kind, Signal, TrackKey, VideoFrame
 
 CLIP = str(clips_dir() / "customer_genuine.webm")
 KEYS = {
@@ -246,6 +247,20 @@ def test_what_is_not_one_voice_is_nobodys_reference(models: Models, tmp_path: Pa
     with pytest.raises(MediaError, match="several_speakers") as refused:
         expect_voice(tmp_path / "two.wav", models)
     assert refused.value.code == "voice_too_short"
+
+
+def test_speech_is_counted_at_the_speed_it_was_spoken_where_the_rate_changes() -> None:
+    speech = bundled("customer_genuine", 12.0)
+    slow = Resampler(16_000, 8_000)
+    halved = np.concatenate([slow.push(speech), slow.flush()])
+    key = TrackKey("s", "p", Kind.AUDIO)
+    plain, changing = SpeechMeter(), SpeechMeter()
+    for _ in range(2):
+        plain.push(AudioFrame(key, 0.0, speech, 16_000))
+    for samples, rate_hz in ((halved, 8_000), (speech, 16_000)):
+        changing.push(AudioFrame(key, 0.0, samples, rate_hz))
+    assert plain.speech_s > 10.0
+    assert changing.speech_s == pytest.approx(plain.speech_s, rel=0.1)
 
 
 def bundled(name: str, seconds: float) -> FloatArray:

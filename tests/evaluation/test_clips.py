@@ -7,6 +7,7 @@ import struct
 import wave
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -134,6 +135,29 @@ def test_clips_that_cannot_be_measured_are_named_with_the_reason(tmp_path: Path)
     assert [clip.item.path.name for clip in clips] == ["good.wav"]
     assert [error["code"] for error in errors] == list(names.values())
     assert all(error["path"] in error["message"] for error in errors)
+
+
+def aac(path: Path, rate_hz: int, samples: FloatArray) -> bytes:
+    """Return the samples as AAC frames (ADTS), which may stand one file behind the other."""
+    with av.open(str(path), "w", format="adts") as out:
+        stream = out.add_stream("aac", rate=rate_hz, layout="mono")
+        for start in range(0, len(samples) - 1023, 1024):
+            frame = av.AudioFrame.from_ndarray(samples[None, start : start + 1024], "fltp", "mono")
+            frame.sample_rate = rate_hz
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("rates", [(44_100, 16_000), (16_000, 44_100)])
+def test_a_clip_whose_rate_changes_is_not_measured(tmp_path: Path, rates: tuple[int, int]) -> None:
+    tone = 0.3 * np.sin(np.arange(3 * 16_384) / 5).astype(np.float32)
+    both = b"".join(aac(tmp_path / "part.aac", rate_hz, tone) for rate_hz in rates)
+    (tmp_path / "both.aac").write_bytes(both)
+    assert read_clips([Item(tmp_path / "part.aac", False, "n", "n")])[1] == []
+    clips, (error,) = read_clips([Item(tmp_path / "both.aac", False, "n", "n")])
+    assert (clips, error["code"]) == ([], "clip_rates")
+    assert f"from {rates[0]} to {rates[1]}" in error["message"]
 
 
 def test_cut_clip_holds_the_speech_asked_for(speech: FloatArray) -> None:
