@@ -17,6 +17,8 @@ from guard.evaluation.metrics import Interval
 from guard.evaluation.replay import Outcome, interval
 
 DAYS_A_WEEK = 5
+# more than everybody on Earth takes; what is larger, or endless, makes no sense of any figure
+MOST_CALLS = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,9 @@ class Traffic:
     calls_per_agent: float = 40.0
 
     def __post_init__(self) -> None:
-        if not self.calls_per_day > 0 or not self.calls_per_agent > 0:
-            raise ConfigError("price_traffic", "--calls-per-day and --calls-per-agent must be above 0")
+        if not (0 < self.calls_per_day <= MOST_CALLS and 0 < self.calls_per_agent <= MOST_CALLS):
+            text = f"--calls-per-day and --calls-per-agent must be above 0 and at most {MOST_CALLS:.0e}"
+            raise ConfigError("price_traffic", text)
         if not 0 < self.fraud_rate < 1:
             raise ConfigError(
                 "price_traffic", "--fraud-rate must lie between 0 and 1, e.g. 0.001 for one in 1,000"

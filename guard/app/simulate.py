@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -38,8 +39,10 @@ def drawing(calls: int, seed: int, *, length_s: float, switch_s: float | None, a
     """Return a plan of ``calls`` genuine and as many attacked calls.
 
     Raises:
-        ConfigError: ``simulate_calls``, the attack would begin after the call's end.
+        ConfigError: ``simulate_calls``, the attack would begin after the end, or something is no number.
     """
+    if not all(map(math.isfinite, (length_s, answered, 0.0 if switch_s is None else switch_s))):
+        raise ConfigError("simulate_calls", "--length-s, --switch-s and --answered must be finite numbers")
     if switch_s is not None and switch_s > length_s:
         raise ConfigError("simulate_calls", f"--switch-s {switch_s:g} lies after the end, {length_s:g} s")
     return Drawn(calls, calls, CallPlan(length_s, switch_s, answered), seed)

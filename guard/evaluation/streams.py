@@ -25,6 +25,7 @@ from guard.types import Kind, Score, Signal, TrackKey
 NOMINAL_S = {Kind.AUDIO: 4.0, Kind.VIDEO: 0.2}
 HELD_OUT = "held_out.json"
 _MAX_LINE = 16 * 1024 * 1024
+MAX_CALL_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,8 @@ def _stream(table: Mapping[str, Any], number: str) -> Stream:
         scores = [_point(row) for row in table["timeline"]]
     scores.sort(key=lambda s: (s.end_s, s.signal))
     length_s = _number(table.get("length_s", table.get("duration_s", scores[-1].end_s if scores else 0.0)))
+    if not 0 <= length_s <= MAX_CALL_S:
+        raise ValueError(f"a call of {length_s:g} s; it has 0 to {MAX_CALL_S:g}")
     if scores and length_s < scores[-1].end_s - 1.0:
         raise ValueError(f"the call has {length_s} s, but a score ends at {scores[-1].end_s} s")
     return Stream(call, None if label is None else LABELS[label], length_s, tuple(scores))
@@ -159,6 +162,8 @@ def _stream(table: Mapping[str, Any], number: str) -> Stream:
 
 def _score(row: Mapping[str, Any]) -> Score:
     signal, face = Signal(row["signal"]), row.get("face")
+    if face is not None and (isinstance(face, bool) or not isinstance(face, int)):
+        raise ValueError(f"face {face!r} is no whole number")
     start_s, end_s = _number(row["start_s"]), _number(row["end_s"])
     if not 0 <= start_s <= end_s:
         raise ValueError(
@@ -166,7 +171,7 @@ def _score(row: Mapping[str, Any]) -> Score:
         )
     llr = None if row.get("llr") is None else _number(row["llr"])
     key = TrackKey("stream", "participant", signal.kind)
-    return Score(key, signal, start_s, end_s, llr, row.get("reason"), None if face is None else int(face))
+    return Score(key, signal, start_s, end_s, llr, row.get("reason"), face)
 
 
 def _point(row: Mapping[str, Any]) -> Score:
@@ -179,6 +184,9 @@ def _point(row: Mapping[str, Any]) -> Score:
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no finite number")
-    return float(value)
+    try:
+        if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # a whole number beyond what a float holds
+        raise ValueError("a number of more than 308 digits is no finite number here") from None
+    raise ValueError(f"{value!r} is no finite number")

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from guard.app.price import Traffic
+from guard.app.simulate import drawing
 from guard.cli import app
 from guard.errors import ConfigError
 from guard.evaluation.exact import upper_rate
@@ -105,7 +106,18 @@ def test_tables_are_for_people() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [(0, 0.1, 40), (500, 0, 40), (500, 1, 40), (500, 0.1, 0), (float("nan"), 0.1, 40)]
+    "wrong",
+    [
+        (0, 0.1, 40),
+        (500, 0, 40),
+        (500, 1, 40),
+        (500, 0.1, 0),
+        (float("nan"), 0.1, 40),
+        (float("inf"), 0.1, 40),
+        (500, 0.1, float("inf")),
+        (1e308, 0.1, 40),
+        (500, float("nan"), 40),
+    ],
 )
 def test_impossible_traffic_is_refused(wrong: tuple[float, float, float]) -> None:
     with pytest.raises(ConfigError) as refused:
@@ -116,4 +128,16 @@ def test_impossible_traffic_is_refused(wrong: tuple[float, float, float]) -> Non
 def test_a_switch_after_the_end_and_models_without_scores_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         run("simulate", "--length-s", "10", "--switch-s", "11", "--json")
+    assert refused.value.code == "simulate_calls"
+
+
+@pytest.mark.parametrize(
+    ("length_s", "switch_s", "answered"),
+    [(float("nan"), None, 0.5), (60.0, float("nan"), 0.5), (60.0, None, float("nan"))],
+)
+def test_simulated_calls_are_made_of_numbers(
+    length_s: float, switch_s: float | None, answered: float
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        drawing(1, 0, length_s=length_s, switch_s=switch_s, answered=answered)
     assert refused.value.code == "simulate_calls"

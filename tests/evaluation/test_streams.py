@@ -61,6 +61,17 @@ def test_own_lines_and_those_of_analyze_are_read(tmp_path: Path) -> None:
         ({"call": "a", "scores": [score(9, True)]}, "no finite number"),
         ({"call": "a", "scores": [{**score(9), "signal": "smell"}]}, "smell"),
         ({"call": "a", "length_s": 5, "scores": [score(9)]}, "a score ends at"),
+        ({"call": "a", "scores": [score(9, 10**400)]}, "more than 308 digits"),
+        ({"call": "a", "scores": [score(9, face=float("inf"))]}, "inf is no whole number"),
+        ({"call": "a", "scores": [score(9, face=1.5)]}, "1.5 is no whole number"),
+        ({"call": "a", "scores": [score(9, face=True)]}, "True is no whole number"),
+        ({"call": "a", "length_s": -5, "scores": []}, "a call of -5 s"),
+        (
+            {"call": "a", "length_s": -0.5, "scores": [score(4, face=None) | {"start_s": 0, "end_s": 0}]},
+            "-0.5 s",
+        ),
+        ({"call": "a", "length_s": 1e300, "scores": [score(9)]}, "a call of 1e+300 s"),
+        ({"call": "a", "scores": [score(9) | {"end_s": 90_000}]}, "a call of 90000 s"),
         ({"path": "x", "error": {"code": "file_not_found"}}, "file_not_found"),
     ],
 )
