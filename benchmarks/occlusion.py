@@ -147,7 +147,8 @@ def table(lines: Sequence[Mapping[str, Any]]) -> None:
     """Print means at rest and during, how they differ, and what the judges answered."""
     kinds = {"bona fide": False, "swapped": True}
     means = {(x["pair"], x["swapped"]): _means(x["said"]) for x in lines}
-    pairs = sorted({pair for pair, _ in means})
+    pairs = sorted(pair for pair, swapped in means if swapped and (pair, False) in means)
+    lines = [x for x in lines if x["pair"] in pairs]
     print(
         "| signal | who | rest | "
         + " | ".join(f"{p}: llr | {p}: minus rest | {p}: scored" for p in PHASES[1:])

@@ -1,7 +1,9 @@
 """What the passive detectors said while a person followed commands, beside what they said before.
 
 A live swap has most to hide where the head turns far or a hand covers the face. The difference goes into
-the record and, score by score, into the decision as always; it does not decide the attempt.
+the record and, score by score, into the decision as always; it does not decide the attempt, and is no
+evidence of its own: measured on rendered calls it rises for genuine faces and not for swapped ones
+(docs/challenges.md, "A live swap in a far turn and under a hand").
 """
 
 from __future__ import annotations
