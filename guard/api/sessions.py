@@ -22,6 +22,9 @@ from guard.signalling.tokens import Access
 from guard.signalling.views import summary
 from guard.types import Role, State
 
+# as for checks that policy starts (guard.app.checks)
+DEFAULT_LANGUAGE = "ru"
+
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -78,7 +81,10 @@ class ChallengeBody(_Body):
 
     participant: Name
     kind: Literal["visual", "light", "occlusion", "words", "mutual"]
-    language: Literal["kk", "ru", "en"] = "en"
+    language: Literal["kk", "ru", "en"] | None = Field(
+        default=None,
+        description="of words to be read; by default the one the participant joined with, else ru",
+    )
     needs: Annotated[list[NeedName], Field(max_length=7)] = Field(
         default=[], description="what the participant cannot do, so that other commands are asked"
     )
@@ -142,12 +148,12 @@ def sessions_router(services: Services) -> APIRouter:
     ) -> StartedChallenge:
         """Ask a participant to pass an active check; each attempt's result is an event of the session."""
         require_watcher(access, session)
-        sessions.get(session).participant(body.participant)
+        person = sessions.get(session).participant(body.participant)
         check = services.checks.start(
             session,
             body.participant,
             body.kind,
-            language=body.language,
+            language=body.language or person.language or DEFAULT_LANGUAGE,
             by=access.participant,
             needs=body.needs,
         )

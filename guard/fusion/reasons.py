@@ -23,6 +23,8 @@ FACE_LAPSED = "face_lapsed"
 LOW_COVERAGE = "low_coverage"
 # of a signal, not of a state: nothing of its track was scored or explained for a minute
 LAPSED = "lapsed"
+# of a signal whose score is no number, as of one that could not be scored (docs/reasons.md)
+DETECTOR_FAILED = "detector_failed"
 # of a signal that nobody asked for: it explains no lack of evidence
 NOT_ASKED = "no_enrolment"
 

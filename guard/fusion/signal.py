@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from guard.fusion import reasons
@@ -68,9 +69,11 @@ class SignalEvidence:
         self._first_s = score.start_s if self._first_s is None else min(self._first_s, score.start_s)
         gap = self._config.max_gap_s
         self._answered.add(max(score.start_s, score.end_s - gap), score.end_s)
-        if score.llr is None:
+        if score.llr is None or math.isnan(score.llr):
+            # what is no number is no evidence either way: cut off at the clip, it would count as one
+            why = score.reason if score.llr is None else reasons.DETECTOR_FAILED
             if score.end_s >= self._reason_at_s:
-                self._reason, self._reason_at_s = score.reason, score.end_s
+                self._reason, self._reason_at_s = why, score.end_s
             return
         if score.end_s >= self._details_at_s:
             self._details, self._details_at_s = score.details, score.end_s

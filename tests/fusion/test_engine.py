@@ -354,3 +354,13 @@ def test_what_a_signal_reaches_is_what_its_worst_minutes_come_to(share: float) -
         assert reach_llr - 0.1 < most <= reach_llr + 1e-9
     assert config.reach_llr(Signal.VIRTUAL_CAMERA) == 0.0
     assert config.reach_llr(Signal.FACE_RING) == pytest.approx(3.5)
+
+
+@pytest.mark.parametrize("before", [[], voices(4, 20, -2.0)])
+def test_a_score_that_is_no_number_is_no_evidence(before: list[Score]) -> None:
+    plain, engine = fusion(), fusion()
+    last, odd = feed(plain, before), feed(engine, [*before, voice(22.0, math.nan)])
+    assert odd.llr == last.llr
+    assert odd.state is last.state
+    if not before:
+        assert odd.signals[Signal.VOICE_SPOOF].reason == "detector_failed"
