@@ -83,7 +83,7 @@ class Calls:
             analysis=analysis,
             ages=self._ages,
             carry_out=self._carry_out,
-            reset=self._reset,
+            reset=self._unknown,
         )
         self._old_acks: Counter[str] = Counter()
         self._inbox: ChannelInbox | None = None
@@ -330,6 +330,14 @@ class Calls:
         nothing = Verdict(session, participant, 0.0, State.UNDECIDED, None, reasons=("no_evidence",))
         self._show(policy, nothing)
         self._carry_out(policy.on_state(participant, nothing.state, self._clock.now(), self._clock.utc()))
+
+    def _unknown(self, session: str, participant: str) -> None:
+        """Show that what was known of the participant has been settled."""
+        if self._analysis_up:
+            self._reset(session, participant)
+        else:
+            found = self._sessions.get(session)
+            self._show_down(found, found.participant(participant))
 
     # -- from people
 

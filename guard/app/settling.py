@@ -22,7 +22,7 @@ class Settling:
         analysis: starts its evidence afresh once a person has settled a state.
         ages: counts how long people took.
         carry_out: sends deliveries out.
-        reset: shows (session, participant) as one of whom nothing is known; in drills no verdict may follow.
+        reset: shows (session, participant) as one of whom nothing is known.
     """
 
     def __init__(
@@ -75,5 +75,5 @@ class Settling:
             # in a drill it is about what was injected, never about what is really known of the participant
             kind = "drill_acknowledge" if policy.drill else "acknowledge"
             self._analysis.send({"type": kind, "session": action.session, "participant": suspect})
-            if policy.drill:
-                self._reset(action.session, suspect)
+            # no verdict may follow: the camera is off, or it was a drill
+            self._reset(action.session, suspect)

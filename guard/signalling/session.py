@@ -15,6 +15,9 @@ SUSPECTABLE = frozenset({Role.CUSTOMER, Role.GUEST})
 """Roles that are analysed unless the profile or the session says otherwise."""
 
 
+NEED_A_PERSON = frozenset({"check_failed", "waiting_for_person"})
+"""Reasons of a state that only a person can settle, also where DETECTOR_DOWN lies over it."""
+
 MAX_DECISIONS = 256
 """Reasons that are kept of one session."""
 
@@ -40,8 +43,9 @@ class NewParticipant:
 class Participant:
     """One person of one session and what guard makes of them now.
 
-    ``reasons`` are codes for the state, strongest first (docs/reasons.md). ``language`` is the one they read
-    the notice in; None before they have joined by a page.
+    ``reasons`` are codes for the state, strongest first (docs/reasons.md). ``alert`` is the newest warning,
+    by which the state can be settled; None where there is nothing to settle. ``language`` is the one they
+    read the notice in; None before they have joined by a page.
     """
 
     id: str
@@ -54,6 +58,7 @@ class Participant:
     llr: float | None = None
     signals: Mapping[Signal, SignalState] = field(default_factory=dict)
     reasons: Sequence[str] = ()
+    alert: str | None = None
 
 
 @dataclass(slots=True)

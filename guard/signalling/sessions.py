@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from guard.clock import Clock, rfc3339
 from guard.errors import ConfigError, NotFoundError, Overload, PeerError
 from guard.signalling.hub import Event, Hub, Subscription
-from guard.signalling.session import SUSPECTABLE, NewParticipant, Participant, Phase, SentAlert, Session
+from guard.signalling.session import (
+    NEED_A_PERSON,
+    SUSPECTABLE,
+    NewParticipant,
+    Participant,
+    Phase,
+    SentAlert,
+    Session,
+)
 from guard.signalling.tokens import ID_RULE, Access, forbidden, valid_id
 from guard.signalling.views import people, standing
 from guard.types import Alert, Role, Signal, SignalState, State
@@ -218,6 +226,8 @@ class Sessions:
         if found is None or known is None:
             return
         known.state, known.llr, known.signals, known.reasons = state, llr, dict(signals), tuple(reasons)
+        if state not in (State.SUSPECT, State.SPOOF) and not NEED_A_PERSON.intersection(reasons):
+            known.alert = None
         found.hub.publish(
             {
                 "v": 1,
@@ -310,6 +320,9 @@ class Sessions:
 
     def _remember(self, session: Session, event: Event, recipients: Collection[str] | None) -> None:
         name, told = str(event["id"]), None if recipients is None else frozenset(recipients)
+        about = session.participants.get(str(event["participant"]))
+        if about is not None and event["state"] != State.DETECTOR_DOWN.value:
+            about.alert = name
         before = session.alerts.get(name)
         if before is None:
             session.alerts[name] = SentAlert(event, told)

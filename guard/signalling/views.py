@@ -22,7 +22,7 @@ def people(session: Session) -> dict[str, Any]:
 
 
 def standing(participant: Participant) -> dict[str, Any]:
-    """Return state, llr, signals and reasons as they go on the wire."""
+    """Return state, llr, signals, reasons and the alert that settles the state as they go on the wire."""
     return {
         "state": participant.state.value,
         "llr": participant.llr,
@@ -36,6 +36,7 @@ def standing(participant: Participant) -> dict[str, Any]:
             for name, s in participant.signals.items()
         },
         "reasons": list(participant.reasons),
+        "alert": participant.alert,
     }
 
 
@@ -49,7 +50,7 @@ def summary(session: Session, access: Access) -> dict[str, Any]:
 
     What may not be seen (one's own standing) is null, not invented.
     """
-    hidden: dict[str, Any] = {"state": None, "llr": None, "signals": {}, "reasons": []}
+    hidden: dict[str, Any] = {"state": None, "llr": None, "signals": {}, "reasons": [], "alert": None}
     return {
         **drill_label(session),
         "id": session.id,

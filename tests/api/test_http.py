@@ -57,9 +57,18 @@ async def test_a_session_reads_as_the_contract_says(client: httpx.AsyncClient, h
                 "llr": 2.5,
                 "signals": {"voice_spoof": voice},
                 "reasons": ["voice_spoof_raised", "check_failed"],
+                "alert": None,
             },
             # the reader's own standing is not theirs to see
-            {"id": "agent", "role": "agent", "state": None, "llr": None, "signals": {}, "reasons": []},
+            {
+                "id": "agent",
+                "role": "agent",
+                "state": None,
+                "llr": None,
+                "signals": {},
+                "reasons": [],
+                "alert": None,
+            },
         ],
         "decisions": [],
     }

@@ -80,6 +80,7 @@ async def test_events_stream_as_the_token_may_see_them() -> None:
                 "llr": 3.5,
                 "signals": {},
                 "reasons": ["face_lapsed"],
+                "alert": None,
                 "at": "2026-01-01T00:00:00.000Z",
             }
             home.sessions.end(made.id)

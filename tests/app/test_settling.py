@@ -127,6 +127,43 @@ async def test_what_people_wrote_is_kept_for_those_who_watch_and_nowhere_else(ho
     assert ("payment 7 held" in elsewhere, "called back" in elsewhere) == (False, False)
 
 
+async def test_a_red_that_was_seen_and_left_can_be_closed_by_what_the_view_names(house: House) -> None:
+    session = house.open(drill=False)
+    boss = Access(session.id, "boss", Role.OPERATOR)
+
+    def named() -> str | None:
+        known: str | None = summary(session, boss)["participants"][0]["alert"]
+        return known
+
+    house.calls.on_analysis(verdict(house, session, "spoof"))
+    alert = house.sent("alert")[0]["id"]
+    assert named() == alert
+    await house.act(session, "agent", Role.AGENT, "acknowledge", alert)
+    house.calls.on_relay(TrackEnded(TrackKey(session.id, "cust", Kind.VIDEO)))
+    house.clock.advance(600.0)
+    house.calls.poll()
+    house.calls.analysis_down("closed")
+    assert (session.participant("cust").state, named()) == (State.DETECTOR_DOWN, alert)
+    house.calls.analysis_up()
+    assert (session.participant("cust").state, named()) == (State.SPOOF, alert)
+    await house.act(session, "agent", Role.AGENT, "acknowledge", alert, "called back")
+    assert (session.participant("cust").state, named()) == (State.UNDECIDED, None), "no verdict need follow"
+
+
+async def test_a_red_settled_while_nothing_is_examined_is_not_shown_as_waiting(house: House) -> None:
+    session = house.open(drill=False)
+    house.calls.on_analysis(verdict(house, session, "spoof"))
+    house.calls.analysis_down("closed")
+    person = session.participant("cust")
+    assert list(person.reasons) == ["detector_down", "waiting_for_person"]
+    await house.act(session, "agent", Role.AGENT, "acknowledge", house.sent("alert")[0]["id"], "called back")
+    assert (person.state, list(person.reasons), person.alert) == (
+        State.DETECTOR_DOWN,
+        ["detector_down"],
+        None,
+    )
+
+
 async def test_a_notice_acknowledged_with_a_reason_releases_neither_red_nor_a_failed_check(
     house: House,
 ) -> None:

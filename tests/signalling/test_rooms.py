@@ -127,7 +127,9 @@ async def test_a_page_is_welcomed_and_others_hear_of_it(hall: Building) -> None:
     agent, welcome = await hall.join("agent", Role.AGENT)
     assert welcome["you"] == {"id": "agent", "role": "agent", "watches": True}
     assert welcome["ice_servers"] == []
-    assert welcome["states"] == {"cust": {"state": "undecided", "llr": None, "signals": {}, "reasons": []}}
+    assert welcome["states"] == {
+        "cust": {"state": "undecided", "llr": None, "signals": {}, "reasons": [], "alert": None}
+    }
     await agent.until("participants")
     _, seen = await hall.join("cust", Role.CUSTOMER)
     assert seen["states"] == {} and seen["alerts"] == []

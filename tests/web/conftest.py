@@ -136,6 +136,7 @@ def jumpy_server(tmp_path: Path) -> Iterator[Server]:
         "GUARD_FUSION__WEIGHTS": '{"voice_spoof": 60, "face_frame": 60}',
         # two browsers and the analysis on two cores: a late heartbeat is not what is tested here
         "GUARD_ANALYSIS__WORKER__HEARTBEAT_TIMEOUT_S": "15",
+        "GUARD_ANALYSIS__WORKER__HANG_TIMEOUT_S": "15",
     }
     with serving(tmp_path, **settings) as running:
         yield running

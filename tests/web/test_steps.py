@@ -114,6 +114,17 @@ def test_a_drill_from_injection_to_release(playwright: Playwright, tmp_path: Pat
         expect(chief.locator("[data-step=hold]")).to_have_attribute(
             "data-standing", "done", timeout=PATIENCE_MS
         )
+
+        # a warning that was only taken note of leaves the screen; what waits for a person stays within reach
+        agent.locator("#alerts form button").click()
+        expect(agent.locator("#alerts form")).to_have_count(0)
+        settle = agent.locator('[data-participant="customer"] .settle')
+        settle.locator("summary").click()
+        settle.locator("input").fill("қайта қоңырау шалдым")
+        settle.locator("button").click()
+        expect(settle).to_be_hidden(timeout=PATIENCE_MS)
+        said = chief.locator('[data-participant="customer"] [data-decision="acknowledge"]')
+        expect(said).to_contain_text("agent: қайта қоңырау шалдым")
         metrics = http.get("/metrics").text
         http.post(f"/api/v1/sessions/{made['id']}/actions", json={"action": "end"}).raise_for_status()
 

@@ -48,7 +48,7 @@ export class Call {
     this.#steps = new Steps(byId("steps"), (body) => this.#act(body));
     this.#room = new Room(access, language);
     this.#checks = new Checks(access);
-    this.#tiles = new Tiles(byId("tiles"), (id) => this.#checks.panel(id));
+    this.#tiles = new Tiles(byId("tiles"), (id) => this.#checks.panel(id), (alert, reason) => this.#acknowledge(alert, reason));
     this.#mutual = new Mutual(byId("mutual"), () => this.#me?.id, (message) => this.#room.send(message));
     const leave = () => this.#room.leave();
     this.#check = new CheckScreen((message) => this.#room.send(message), local, leave, this.#stopped.signal);
@@ -113,7 +113,7 @@ export class Call {
     switch (message.type) {
       case "participants": return this.#people(message.participants, true);
       case "state": return this.#tiles.standing(message.participant, message);
-      case "alert": return this.#alerts.take(message);
+      case "alert": return this.#warned(message);
       case "cleared": return this.#alerts.remove(message.id);
       case "acknowledged": return this.#acknowledged(message);
       case "check_begins":
@@ -130,6 +130,11 @@ export class Call {
       case "error": return this.#problem(message.message);
       default: return undefined; // events for consoles
     }
+  }
+
+  #warned(alert) {
+    this.#alerts.take(alert);
+    this.#tiles.warned(alert);
   }
 
   #acknowledged(message) {

@@ -2,6 +2,7 @@
 
 import { make } from "./dom.js";
 import { decisionItem, reasonItems } from "./reasons.js";
+import { Settle } from "./settle.js";
 import { t } from "./texts.js";
 
 // a tile is small: the strongest reasons, and never so many that they hide each other
@@ -19,11 +20,16 @@ export class Tiles {
   #watches = false;
   #muted = false;
   #panel;
+  #onSettle;
 
-  /** `panel(id)` returns what is shown under the tile of somebody who is examined, to those who watch. */
-  constructor(container, panel) {
+  /**
+   * `panel(id)` returns what is shown under the tile of somebody who is examined, to those who watch;
+   * `onSettle(alert, reason)` closes a warning.
+   */
+  constructor(container, panel, onSettle) {
     this.#container = container;
     this.#panel = panel;
+    this.#onSettle = onSettle;
   }
 
   /** Starts over for `me` ({id, role, watches}). */
@@ -43,10 +49,16 @@ export class Tiles {
     this.render();
   }
 
-  /** Takes a participant's `state`, and why: `reasons`. */
-  standing(participant, { state, reasons }) {
-    this.#states.set(participant, { state, reasons });
+  /** Takes a participant's `state`, why (`reasons`), and the `alert` that closes it where it waits for a person. */
+  standing(participant, { state, reasons, alert }) {
+    this.#states.set(participant, { state, reasons, alert });
     this.render();
+  }
+
+  /** Takes a warning: it is what closes the state from now on. */
+  warned({ id, participant, state }) {
+    const known = this.#states.get(participant);
+    if (known && state !== "detector_down") this.standing(participant, { ...known, alert: id });
   }
 
   /** Takes what people wrote about what they did, oldest first; the latest are shown where it was about. */
@@ -85,11 +97,12 @@ export class Tiles {
     const tile = make("figure", { className: own ? "tile own" : "tile", "data-participant": id });
     const why = make("ul", { className: "reasons", hidden: true });
     const done = make("ul", { className: "reasons decisions", hidden: true });
+    const settle = new Settle(this.#onSettle);
     const panel = own || !this.#watches ? null : this.#panel(id);
-    tile.append(video, away, make("figcaption", {}, who, badge), why, done, ...(panel ? [panel] : []));
+    tile.append(video, away, make("figcaption", {}, who, badge), why, done, settle.element, ...(panel ? [panel] : []));
     if (own) this.#container.append(tile);
     else this.#container.prepend(tile);
-    return { tile, video, who, away, icon, word, badge, why, done, panel };
+    return { tile, video, who, away, icon, word, badge, why, done, settle, panel };
   }
 
   #remove(id) {
@@ -103,7 +116,7 @@ export class Tiles {
     for (const [id, parts] of this.#tiles) this.#renderOne(id, parts);
   }
 
-  #renderOne(id, { tile, video, who, away, icon, word, badge, why, done, panel }) {
+  #renderOne(id, { tile, video, who, away, icon, word, badge, why, done, settle, panel }) {
     const own = id === this.#me;
     const person = this.#people.get(id);
     const name = own ? `${t("call.you")} (${id})` : id;
@@ -113,7 +126,9 @@ export class Tiles {
     away.textContent = person?.connected ? t("call.no_media") : t("call.waiting");
     video.hidden = !here;
     video.muted = own || this.#muted;
-    const { state, reasons } = (this.#watches && !own && this.#states.get(id)) || {};
+    const standing = (this.#watches && !own && this.#states.get(id)) || {};
+    const { state, reasons } = standing;
+    settle.take(standing);
     badge.hidden = !state;
     why.hidden = !reasons?.length;
     why.replaceChildren(...reasonItems(reasons ?? [], MOST_REASONS));
