@@ -7,12 +7,12 @@ differs from its card is refused. A number in a card without its file means noth
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from guard.detectors.card_table import as_table, number_at, read_card, shape_at, table_at, text_at
 from guard.detectors.gates import CONTENT, Gates, read_gates
 from guard.errors import ModelError
 from guard.fusion.calibration import BinnedLogistic, Logistic
@@ -105,20 +105,7 @@ def load_card(folder: Path) -> Card:
     Raises:
         ModelError: ``card_missing`` or ``card_invalid``.
     """
-    path = folder / "card.toml"
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(
-            "card_missing", f"{path} cannot be read ({error.strerror}); reinstall guard or run its recipe"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ModelError("card_invalid", f"{path} is not TOML: {error}; correct it") from error
-    try:
-        return _card(folder, table)
-    except (KeyError, TypeError, ValueError) as error:
-        what = f"key {error} is missing" if isinstance(error, KeyError) else str(error)
-        raise ModelError("card_invalid", f"{path}: {what}; correct the card") from error
+    return read_card(folder, lambda table: _card(folder, table))
 
 
 def read_model(card: Card) -> bytes:
@@ -150,55 +137,56 @@ def read_checked(path: Path, sha256: str) -> bytes:
 
 
 def _card(folder: Path, table: Mapping[str, Any]) -> Card:
-    file, sha256 = _text(table, "file"), _text(table, "sha256")
+    file, sha256 = text_at(table, "file"), text_at(table, "sha256")
     if Path(file).name != file:
         raise ValueError(f"file {file!r} must lie in the card's own folder")
     if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
         raise ValueError("sha256 must be 64 lower-case hex digits")
-    calibration, signal = table["calibration"], Signal(_text(table, "signal"))
+    calibration, signal = table_at(table, "calibration"), Signal(text_at(table, "signal"))
     second = calibration.get("second")
     card = Card(
         folder=folder,
-        name=_text(table, "name"),
-        version=_text(table, "version"),
+        name=text_at(table, "name"),
+        version=text_at(table, "version"),
         signal=signal,
         file=file,
         sha256=sha256,
-        licence=_text(table, "licence"),
-        summary=_text(table, "summary"),
-        input=_input(table["input"]),
-        output=_output(table["output"]),
+        licence=text_at(table, "licence"),
+        summary=text_at(table, "summary"),
+        input=_input(table_at(table, "input")),
+        output=_output(table_at(table, "output")),
         calibration=_logistic(calibration),
-        data=dict(table["data"]),
-        measured=dict(table["measured"]),
-        outputs={name: _shape(name, shape) for name, shape in table.get("outputs", {}).items()},
-        gates=read_gates(table.get("gates", {})),
+        data=dict(table_at(table, "data")),
+        measured=dict(table_at(table, "measured")),
+        outputs=_outputs(as_table(table.get("outputs", {}), "outputs")),
+        gates=read_gates(as_table(table.get("gates", {}), "gates")),
         bins=_bins(calibration, BINS if signal.kind is Kind.AUDIO else FACE_BINS),
-        second=None if second is None else _logistic(second),
+        second=None if second is None else _logistic(as_table(second, "calibration.second")),
     )
     _check_outputs(card)
     return card
 
 
 def _logistic(table: Mapping[str, Any]) -> Logistic:
-    return Logistic(*(float(table[key]) for key in ("a", "b", "limit_llr")))
+    return Logistic(*(number_at(table, key) for key in ("a", "b", "limit_llr")))
 
 
 def _bins(calibration: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Logistic]:
     """Return the map of each bin; one that states no limit has that of the whole calibration."""
     bins: dict[str, Logistic] = {}
-    for table in calibration.get("bins", []):
-        name = _text(table, "name")
+    given = calibration.get("bins", [])
+    if not isinstance(given, list):
+        raise ValueError("calibration.bins must list tables")
+    for table in (as_table(one, "each of calibration.bins") for one in given):
+        name = text_at(table, "name")
         if name not in known or name in bins:
             raise ValueError(f"calibration.bins names each of {', '.join(known)} at most once, not {name!r}")
         bins[name] = _logistic({"limit_llr": calibration["limit_llr"], **table})
     return bins
 
 
-def _shape(name: str, shape: Any) -> tuple[int, ...]:
-    if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
-        raise ValueError(f"outputs.{name} must list positive integers, without the batch axis")
-    return tuple(shape)
+def _outputs(table: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {name: shape_at(table, name, f"outputs.{name}", may_be_empty=True) for name in table}
 
 
 def _check_outputs(card: Card) -> None:
@@ -216,20 +204,19 @@ def _check_outputs(card: Card) -> None:
 
 
 def _input(table: Mapping[str, Any]) -> InputSpec:
-    shape, dtype = table["shape"], _text(table, "dtype")
-    if not shape or not all(type(n) is int and n > 0 for n in shape):
-        raise ValueError("input.shape must list positive integers, without the batch axis")
+    dtype = text_at(table, "dtype")
     if dtype not in DTYPES:
         raise ValueError(f"input.dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
     rate = table.get("rate_hz")
-    colour = table.get("colour_order")
+    if rate is not None and (type(rate) is not int or rate <= 0):
+        raise ValueError("input.rate_hz must be a positive integer")
     return InputSpec(
-        name=_text(table, "name"),
-        shape=tuple(shape),
+        name=text_at(table, "name"),
+        shape=shape_at(table, "shape", "input.shape"),
         dtype=dtype,
-        scaling=_text(table, "scaling"),
-        rate_hz=None if rate is None else int(rate),
-        colour_order=None if colour is None else str(colour),
+        scaling=text_at(table, "scaling"),
+        rate_hz=rate,
+        colour_order=text_at(table, "colour_order") if "colour_order" in table else None,
         level=_choice(table, "level", LEVELS) or "as_is",
         shorter=_choice(table, "shorter", SHORTER),
         longer=_choice(table, "longer", LONGER),
@@ -237,13 +224,13 @@ def _input(table: Mapping[str, Any]) -> InputSpec:
 
 
 def _output(table: Mapping[str, Any]) -> OutputSpec:
-    spoof = _text(table, "spoof_is")
+    spoof = text_at(table, "spoof_is")
     if spoof not in ("larger", "smaller"):
         raise ValueError(f"output.spoof_is must be 'larger' or 'smaller', not {spoof!r}")
     column, minus = (_column(table, key) for key in ("column", "minus_column"))
     if minus is not None and (column is None or minus == column):
         raise ValueError("output.minus_column needs an output.column that is another one")
-    return OutputSpec(_text(table, "name"), spoof == "larger", column, minus)
+    return OutputSpec(text_at(table, "name"), spoof == "larger", column, minus)
 
 
 def _column(table: Mapping[str, Any], key: str) -> int | None:
@@ -257,11 +244,4 @@ def _choice(table: Mapping[str, Any], key: str, choices: tuple[str, ...]) -> str
     value = table.get(key)
     if value is not None and value not in choices:
         raise ValueError(f"input.{key} must be one of {', '.join(choices)}, not {value!r}")
-    return value
-
-
-def _text(table: Mapping[str, Any], key: str) -> str:
-    value = table[key]
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{key} must be a text that is not empty")
     return value

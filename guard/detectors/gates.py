@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from guard.detectors.card_table import number_at
 from guard.types import FloatArray
 
 # order of the ``content`` output
@@ -83,4 +84,4 @@ def read_gates(table: Mapping[str, Any]) -> Gates:
     unknown = sorted(set(table) - {field.name for field in fields(Gates)})
     if unknown:
         raise ValueError(f"gates has no {', '.join(unknown)}")
-    return Gates(**{name: float(limit) for name, limit in table.items()})
+    return Gates(**{name: number_at(table, name) for name in table})

@@ -6,7 +6,6 @@ The networks here find things (a face, its points) and judge nothing, so their
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from guard.detectors.card import read_checked
+from guard.detectors.card_table import as_table, number_at, read_card, shape_at, table_at, text_at
 from guard.errors import ModelError
 from guard.types import FloatArray
 
@@ -48,16 +48,7 @@ def load_network_card(folder: Path) -> NetworkCard:
     Raises:
         ModelError: ``card_missing`` or ``card_invalid``.
     """
-    path = folder / "card.toml"
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        return _card(folder, table)
-    except OSError as error:
-        raise ModelError("card_missing", f"{path} cannot be read ({error.strerror}); {_RESTORE}") from error
-    except KeyError as error:
-        raise ModelError("card_invalid", f"{path}: key {error} is missing; correct the card") from error
-    except (TypeError, ValueError) as error:
-        raise ModelError("card_invalid", f"{path}: {error}; correct the card") from error
+    return read_card(folder, lambda table: _card(folder, table))
 
 
 def load_network(card: NetworkCard, *, threads: int = 1) -> TfliteModel:
@@ -143,33 +134,28 @@ class TfliteModel:
 
 
 def _card(folder: Path, table: Mapping[str, Any]) -> NetworkCard:
-    file, sha256 = _text(table, "file"), _text(table, "sha256")
+    file, sha256 = text_at(table, "file"), text_at(table, "sha256")
     if Path(file).name != file:
         raise ValueError(f"file {file!r} must lie in the card's own folder")
     if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
         raise ValueError("sha256 must be 64 lower-case hex digits")
-    spec, outputs = table["input"], table["outputs"]
-    if _text(spec, "dtype") != "float32" or _text(spec, "colour_order") != "RGB":
+    spec, outputs = table_at(table, "input"), table["outputs"]
+    if not isinstance(outputs, list) or not outputs:
+        raise ValueError("outputs must list tables")
+    if text_at(spec, "dtype") != "float32" or text_at(spec, "colour_order") != "RGB":
         raise ValueError("input must be dtype 'float32' and colour_order 'RGB'")
-    shape = tuple(spec["shape"])
-    if len(shape) != 3 or not all(type(n) is int and n > 0 for n in shape):
+    shape = shape_at(spec, "shape", "input.shape")
+    if len(shape) != 3:
         raise ValueError("input.shape must be three positive integers: height, width, channels")
     return NetworkCard(
         folder=folder,
-        name=_text(table, "name"),
-        version=_text(table, "version"),
+        name=text_at(table, "name"),
+        version=text_at(table, "version"),
         file=file,
         sha256=sha256,
-        licence=_text(table, "licence"),
+        licence=text_at(table, "licence"),
         input_shape=shape,
-        scale=float(spec["scale"]),
-        offset=float(spec["offset"]),
-        outputs=tuple(_text(output, "name") for output in outputs),
+        scale=number_at(spec, "scale"),
+        offset=number_at(spec, "offset"),
+        outputs=tuple(text_at(as_table(output, "each of outputs"), "name") for output in outputs),
     )
-
-
-def _text(table: Mapping[str, Any], key: str) -> str:
-    value = table[key]
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{key} must be a text that is not empty")
-    return value

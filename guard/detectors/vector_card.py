@@ -7,7 +7,6 @@ calibration of its own for each kind of comparison: ``guard.detectors.speaker`` 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guard.detectors.card import read_checked
-from guard.errors import ModelError
+from guard.detectors.card_table import number_at, read_card, shape_at, table_at, text_at
 from guard.fusion.calibration import Logistic
 from guard.types import FloatArray
-
-_RESTORE = "reinstall guard or run its recipe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +81,7 @@ def load_vector_card(folder: Path, calibrations: Sequence[str]) -> VectorCard:
     Raises:
         ModelError: ``card_missing`` or ``card_invalid``.
     """
-    path = folder / "card.toml"
-    try:
-        return _card(folder, tomllib.loads(path.read_text(encoding="utf-8")), calibrations)
-    except OSError as error:
-        raise ModelError("card_missing", f"{path} cannot be read ({error.strerror}); {_RESTORE}") from error
-    except KeyError as error:
-        raise ModelError("card_invalid", f"{path}: key {error} is missing; correct the card") from error
-    except (TypeError, ValueError) as error:
-        raise ModelError("card_invalid", f"{path}: {error}; correct the card") from error
+    return read_card(folder, lambda table: _card(folder, table, calibrations))
 
 
 def read_vector_model(card: VectorCard) -> bytes:
@@ -105,31 +94,32 @@ def read_vector_model(card: VectorCard) -> bytes:
 
 
 def _card(folder: Path, table: Mapping[str, Any], calibrations: Sequence[str]) -> VectorCard:
-    file = str(table["file"])
+    file = text_at(table, "file")
     if Path(file).name != file:
         raise ValueError(f"file {file!r} must lie in the card's own folder")
-    shape, (size,) = tuple(table["input"]["shape"]), table["output"]["shape"]
-    if not shape or not all(type(n) is int and n > 0 for n in (*shape, size)):
-        raise ValueError("input.shape must hold positive integers, output.shape one")
+    given, made, known = (table_at(table, key) for key in ("input", "output", "calibration"))
+    sizes = shape_at(made, "shape", "output.shape")
+    if len(sizes) != 1:
+        raise ValueError("output.shape must hold one positive integer")
     return VectorCard(
         folder=folder,
-        name=str(table["name"]),
-        version=str(table["version"]),
+        name=text_at(table, "name"),
+        version=text_at(table, "version"),
         file=file,
-        sha256=str(table["sha256"]),
-        licence=str(table["licence"]),
-        summary=str(table["summary"]),
-        input=str(table["input"]["name"]),
-        shape=shape,
-        output=str(table["output"]["name"]),
-        size=size,
-        calibrations={str(name): _calibration(table["calibration"][name]) for name in calibrations},
-        measured=dict(table["measured"]),
+        sha256=text_at(table, "sha256"),
+        licence=text_at(table, "licence"),
+        summary=text_at(table, "summary"),
+        input=text_at(given, "name"),
+        shape=shape_at(given, "shape", "input.shape"),
+        output=text_at(made, "name"),
+        size=sizes[0],
+        calibrations={str(name): _calibration(table_at(known, name)) for name in calibrations},
+        measured=dict(table_at(table, "measured")),
     )
 
 
 def _calibration(table: Mapping[str, Any]) -> PersonCalibration:
     a, b, limit, spoof, bona_fide = (
-        float(table[key]) for key in ("a", "b", "limit_llr", "spoof_share", "bona_fide_share")
+        number_at(table, key) for key in ("a", "b", "limit_llr", "spoof_share", "bona_fide_share")
     )
     return PersonCalibration(Logistic(a, b, limit), spoof, bona_fide)
