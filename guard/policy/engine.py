@@ -15,7 +15,8 @@ Rules, all in this file:
 5. A state that goes on after expiry is told again if nobody acknowledged, else it is not. What
    needs a person is told again even if no verdict comes any more. Every alert told of a participant
    since the state last cleared or was settled can settle it, whether it runs, was answered or expired.
-6. DETECTOR_DOWN is a notice: told once, taken back when the detector is up again.
+6. DETECTOR_DOWN is a notice: told once, at most once a minute, and taken back when the detector
+   is up again. One that comes sooner and stays is told when the minute is over.
 """
 
 from __future__ import annotations
@@ -86,6 +87,8 @@ class Policy:
         self._waiting: dict[str, tuple[Verdict, float, datetime]] = {}
         self._last: dict[str, tuple[float, str]] = {}
         self._last_notice: dict[str, float] = {}
+        # down, and not noticed yet because it was within the last minute
+        self._down: dict[str, tuple[float, datetime]] = {}
         self._latches = Latches()
         # alerts told of a participant since the state last cleared or was settled
         self._occasions: dict[str, dict[str, State]] = {}
@@ -115,7 +118,7 @@ class Policy:
     def leave(self, participant: str) -> list[Delivery]:
         """A participant has gone; alerts about them end."""
         self._parties.pop(participant, None)
-        for table in (self._waiting, self._settled_at, self._occasions, self._newest):
+        for table in (self._waiting, self._settled_at, self._occasions, self._newest, self._down):
             table.pop(participant, None)
         self._latches.release(participant)
         out = self._end(self._cases, participant) + self._end(self._notices, participant)
@@ -167,15 +170,12 @@ class Policy:
     def on_state(self, participant: str, state: State, now: float, utc: datetime) -> list[Delivery]:
         """Take a state laid over the verdict: DETECTOR_DOWN is noticed, anything else ends the notice."""
         if state is not State.DETECTOR_DOWN:
+            self._down.pop(participant, None)
             return self._end(self._notices, participant)
-        recent = now - self._last_notice.get(participant, _LONG_AGO) < self._config.gap_s
-        if not self.suspectable(participant) or participant in self._notices or recent:
+        if not self.suspectable(participant) or participant in self._notices:
             return []
-        self._last_notice[participant] = now
-        verdict = Verdict(self._session, participant, 0.0, state, None, reasons=(state.value,))
-        case = self._case(verdict, self._new_id(), now, utc, urgent=False)
-        self._notices[participant] = case
-        return case.open(self.recipients(participant), now)
+        self._down.setdefault(participant, (now, utc))
+        return self._notices_due(now)
 
     def on_ack(self, alert_id: str, by: str, now: float) -> list[Delivery]:
         """A participant acknowledges; ``acks`` counts the outcome.
@@ -235,6 +235,7 @@ class Policy:
     def poll(self, now: float) -> list[Delivery]:
         """Return what has become due by ``now``: repeats, escalation, expiry, alerts that had to wait."""
         out = [delivery for case in self._notices.values() for delivery in case.poll(now)]
+        out += self._notices_due(now)
         for suspect, case in list(self._cases.items()):
             out += case.poll(now)
             if case.closed and not case.answered:
@@ -249,7 +250,26 @@ class Policy:
         """Return when ``poll`` is due next, monotonic seconds; None when nothing is."""
         due = [case.deadline() for case in (*self._cases.values(), *self._notices.values())]
         due += [self._last[suspect][0] + self._config.gap_s for suspect in self._waiting]
+        due += [self._next_notice(participant) for participant in self._down]
         return min((d for d in due if d is not None), default=None)
+
+    def _next_notice(self, participant: str) -> float:
+        return self._last_notice.get(participant, _LONG_AGO) + self._config.gap_s
+
+    def _notices_due(self, now: float) -> list[Delivery]:
+        """Notice the detectors that are down and whose last notice is a minute old."""
+        out: list[Delivery] = []
+        for participant, (since, utc) in list(self._down.items()):
+            if now < self._next_notice(participant):
+                continue
+            del self._down[participant]
+            self._last_notice[participant] = now
+            down = State.DETECTOR_DOWN
+            verdict = Verdict(self._session, participant, 0.0, down, None, reasons=(down.value,))
+            at = utc + timedelta(seconds=now - since)
+            case = self._notices[participant] = self._case(verdict, self._new_id(), now, at, urgent=False)
+            out += case.open(self.recipients(participant), now)
+        return out
 
     def _tell_again(self, suspect: str, now: float) -> list[Delivery]:
         """Tell once more, unanswered, what needs a person: verdicts may have ceased with the camera."""

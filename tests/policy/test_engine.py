@@ -323,6 +323,21 @@ def test_a_detector_that_flaps_is_noticed_once_a_minute() -> None:
     assert notices == 2
 
 
+def test_a_detector_that_stays_down_is_noticed_when_the_minute_is_over() -> None:
+    policy = make()
+    policy.on_state("cust", State.DETECTOR_DOWN, 0.0, UTC0)
+    policy.on_state("cust", State.UNDECIDED, 5.0, UTC0)
+    assert policy.on_state("cust", State.DETECTOR_DOWN, 10.0, UTC0 + timedelta(seconds=10)) == []
+    log = run(policy, 59.0)
+    assert (log, policy.deadline()) == ([], 60.0)
+    told_late = {(d.alert.state.value, d.alert.at[11:19]) for _, d in run(policy, 70.0)}
+    assert told_late == {("detector_down", "12:01:00")}
+    policy.on_state("cust", State.UNDECIDED, 71.0, UTC0)
+    assert policy.on_state("cust", State.DETECTOR_DOWN, 75.0, UTC0) == []
+    policy.on_state("cust", State.UNDECIDED, 80.0, UTC0)
+    assert run(policy, 500.0) == []
+
+
 def test_who_joins_during_an_alert_is_told_and_who_leaves_is_not() -> None:
     policy = make()
     red(policy)
