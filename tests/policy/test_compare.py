@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,12 @@ def test_the_command_refuses_a_wrong_file_with_file_key_and_reason(tmp_path: Pat
     own.write_text(text)
     done = RUN.invoke(app, ["policy", "check", str(own), "--json"])
     assert json.loads(done.stdout)["error"]["code"] == "profile_value", "own names need own advice"
+
+
+def test_the_command_refuses_thresholds_that_nothing_reaches(tmp_path: Path) -> None:
+    text = re.sub(r"(?m)^red_llr = .*$", "red_llr = 6.5", (PROFILES / "contact-centre.toml").read_text())
+    (tmp_path / "contact-centre.toml").write_text(text)
+    done = RUN.invoke(app, ["policy", "check", str(tmp_path / "contact-centre.toml"), "--json"])
+    said = json.loads(done.stdout)["error"]["message"]
+    assert done.exit_code == 1
+    assert said.startswith("contact-centre.toml: thresholds.red_llr: 6.5 is never reached: voice_spoof alone")
