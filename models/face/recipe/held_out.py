@@ -5,7 +5,7 @@
 The clips are SIMULATED calls: held-out faces, animated, half of them forged, through a real codec
 (temporal_pairs.py). A genuine group is one face, a forged one is one forged clip, because a call shows one
 forgery of one face and shares its bias. The same groups stand in both files, so that a simulated call takes
-both signals from the same pictures. Names of pictures are not kept.
+both signals from the same pictures; a clip on which a signal abstained throughout is not in its file. Names of pictures are not kept.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def groups_of(rows: list[dict], signal: str) -> list[dict]:
     genuine: dict[int, list[list[float]]] = {}
     forged = []
     for row in rows:
-        llrs, face = [round(llr, 2) for llr in row["llrs"][signal]], faces[row["face"]]
+        llrs, face = [round(llr, 2) for llr in row["llrs"].get(signal, ())], faces[row["face"]]
+        if not llrs:  # the detector abstained throughout
+            continue
         if row["spoof"]:
             case = row["case"]
             name = f"clip {len(forged)}: face {face}, {case['method']}, {case['fake']}"
