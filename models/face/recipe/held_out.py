@@ -5,7 +5,8 @@
 The clips are SIMULATED calls: held-out faces, animated, half of them forged, through a real codec
 (temporal_pairs.py). A genuine group is one face, a forged one is one forged clip, because a call shows one
 forgery of one face and shares its bias. The same groups stand in both files, so that a simulated call takes
-both signals from the same pictures; a clip on which a signal abstained throughout is not in its file. Names of pictures are not kept.
+both signals from the same pictures; a clip on which a signal abstained throughout is not in its file. Names
+of pictures are not kept.
 """
 
 from __future__ import annotations
