@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +30,30 @@ _WORST = (State.BONA_FIDE, State.UNDECIDED, State.SUSPECT, State.SPOOF)
 def expand(paths: Sequence[str]) -> Iterator[str]:
     """Yield files in argument order; a folder is walked recursively, sorted, unknown extensions skipped.
 
-    A path that does not exist is yielded as it is: its object will carry the error.
+    A path that does not exist or cannot be looked at is yielded as it is: its object will carry the error.
     """
     for given in paths:
         path = Path(given)
-        if not given or not path.is_dir():  # nothing given is no folder, though pathlib takes it for "."
+        if not given or not _is(
+            path, Path.is_dir, otherwise=False
+        ):  # "" is no folder, though Path("") is "."
             yield given
             continue
         count = 0
         for found in sorted(path.rglob("*")):
-            if found.is_file() and found.suffix.lower() in MEDIA_EXTENSIONS:
+            if found.suffix.lower() in MEDIA_EXTENSIONS and _is(found, Path.is_file, otherwise=True):
                 count += 1
                 yield str(found)
         if not count:
             sys.stderr.write(f"{given}: no audio or video files in this folder\n")
+
+
+def _is(path: Path, kind: Callable[[Path], bool], *, otherwise: bool) -> bool:
+    """Tell whether a path is of a kind, ``otherwise`` where the system will not say."""
+    try:
+        return kind(path)
+    except OSError:  # its name is too long, or a folder on the way is closed to us
+        return otherwise
 
 
 class SpeechMeter:

@@ -118,13 +118,14 @@ def _operators(folder: Path | None) -> list[Path]:
     if folder is None or is_packaged(folder):
         return []
     try:
-        inside = sorted(folder.iterdir())
+        inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return [path for path in inside if (path / "card.toml").exists()]
     except OSError as error:
         raise ConfigError(
             "models_dir",
-            f"{folder} cannot be read ({error.strerror}); make it, or correct analysis.models_dir",
+            f"{error.filename or folder} cannot be read ({error.strerror}); make it readable, "
+            "or correct analysis.models_dir",
         ) from None
-    return [path for path in inside if not path.name.startswith(".") and (path / "card.toml").exists()]
 
 
 def describe(folder: Path | None = None) -> list[dict[str, Any]]:

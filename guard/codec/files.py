@@ -209,18 +209,21 @@ class FileReader:
 
 
 def _opened(path: Path) -> InputContainer:
-    if not path.exists():
-        raise MediaError("file_not_found", f"{path} does not exist")
-    if not path.is_file():
-        raise MediaError("file_unreadable", f"{path} is not a regular file")
     try:
+        if not path.exists():
+            raise MediaError("file_not_found", f"{path} does not exist")
+        if not path.is_file():
+            raise MediaError("file_unreadable", f"{path} is not a regular file")
         # An absolute path cannot be read as a protocol. Texts in the file may be in any encoding.
         return av.open(
             str(path.resolve()),
             metadata_errors="replace",
             container_options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
         )
-    except DECODE_ERRORS as error:
+    except (
+        *DECODE_ERRORS,
+        RuntimeError,
+    ) as error:  # also a name too long, a folder closed to us, a link to itself
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError("file_unreadable", f"{path} cannot be read as audio or video: {reason}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import wave
@@ -143,6 +144,29 @@ def test_a_folder_is_walked_sorted_and_unknown_extensions_are_skipped(tmp_path: 
 def test_an_unknown_profile_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="nosuch"):
         settings_config(Settings(), "nosuch")
+
+
+def test_a_path_the_system_will_not_look_at_is_an_error_of_its_own_and_the_rest_goes_on(
+    models: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    (closed / "a.wav").write_bytes(b"")
+    known = Path.is_file
+
+    def is_file(path: Path) -> bool:
+        if path.name == "a.wav":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return known(path)
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    long, voice = f"{'x' * 300}.wav", str(clips_dir() / "voices" / "agent_genuine.opus")
+    found = [
+        line
+        for line, _ in analyze_all([long, str(closed), voice], models, settings_config(Settings(), "meeting"))
+    ]
+    assert [line["path"] for line in found] == [long, str(closed / "a.wav"), voice]
+    assert [line.get("error", {}).get("code") for line in found] == ["file_unreadable"] * 2 + [None]
 
 
 def test_a_folder_without_media_is_said_and_no_path_is_no_folder(

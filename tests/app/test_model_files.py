@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -93,6 +94,23 @@ def test_signals_without_a_detector_are_refused(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_no_empty_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         in_use(tmp_path / "absent")
+    assert error.value.code == "models_dir"
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir()
+    known = Path.exists
+
+    def exists(path: Path) -> bool:
+        if path.parent.name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return known(path)
+
+    monkeypatch.setattr(Path, "exists", exists)
+    with pytest.raises(ConfigError, match=r"closed.*Permission denied") as error:
+        in_use(tmp_path)
     assert error.value.code == "models_dir"
 
 

@@ -212,6 +212,12 @@ def test_a_playlist_cannot_send_the_reader_to_another_file(tmp_path: Path) -> No
         list(read_file(path))
 
 
+def test_a_name_the_system_refuses_is_an_unreadable_file(tmp_path: Path) -> None:
+    with pytest.raises(MediaError) as caught:
+        read_file(tmp_path / f"{'x' * 300}.wav")
+    assert caught.value.code == "file_unreadable"
+
+
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(MediaError) as caught:
         probe(tmp_path)
