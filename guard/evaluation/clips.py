@@ -15,6 +15,8 @@ from guard.types import AudioFrame, FloatArray
 from guard.windows.audio import AudioWindowConfig
 from guard.windows.ticks import TICKS_PER_S, TickCutter
 
+# of one clip: ten minutes at 48 kHz, 115 MB
+MAX_SAMPLES = 10 * 60 * 48_000
 _JOIN_FADE_S = 0.01
 # so that the last tick of speech is complete behind the resampler's rounding
 _CUT_REST_S = 0.04
@@ -105,14 +107,20 @@ def read_clip(item: Item) -> Clip:
 
     Raises:
         MediaError: the file cannot be read, ``media_no_audio``, ``clip_damaged``, ``clip_rates``,
-            ``samples_not_finite``.
+            ``clip_too_long``, ``samples_not_finite``.
     """
     reader = read_file(item.path, max_fps=None)
     frames: list[AudioFrame] = []
+    count = 0
     for frame in reader:
         if isinstance(frame, AudioFrame):
             frames.append(frame)
+            count += len(frame.samples)
             _check_rate(item.path, frames)
+            if count > MAX_SAMPLES:  # seen while reading: an hour of silence is a file of half a megabyte
+                raise MediaError(
+                    "clip_too_long", f"{item.path} has more than {MAX_SAMPLES} samples; cut it into clips"
+                )
     if not frames:
         raise MediaError("media_no_audio", f"{item.path} has no audio; take it out of the manifest")
     if reader.damaged:

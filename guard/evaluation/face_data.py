@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from guard.app.analyze import SESSION
 from guard.codec.files import read_file
 from guard.errors import MediaError
 from guard.evaluation.manifest import LABELS, check_once, inside, read_lines
+from guard.media.photo import FORMATS, MAX_PIXELS
 from guard.types import AudioFrame, Kind, TrackKey, VideoFrame
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
@@ -55,7 +57,7 @@ def frames_of(item: Item) -> Iterable[AudioFrame | VideoFrame]:
     """Return every frame of a file in time order; a picture is one frame at 0 s.
 
     Raises:
-        MediaError: the file cannot be read, or ``clip_damaged``, after the last frame that can be.
+        MediaError: the file cannot be read, ``clip_too_large``, or ``clip_damaged`` behind its frames.
     """
     return _still(item.path) if item.is_still else _video(item.path)
 
@@ -71,10 +73,23 @@ def _video(path: Path) -> Iterator[AudioFrame | VideoFrame]:
 
 def _still(path: Path) -> list[VideoFrame]:
     try:
-        with Image.open(path) as picture:
-            return [VideoFrame(KEY, 0.0, np.asarray(picture.convert("RGB"), dtype=np.uint8))]
-    except (OSError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as picture:
+                if picture.width * picture.height > MAX_PIXELS:
+                    raise _too_large(path)
+                return [VideoFrame(KEY, 0.0, np.asarray(picture.convert("RGB"), dtype=np.uint8))]
+    except MediaError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(path) from error
+    except Exception as error:  # Pillow raises a dozen types of its own on damaged files
         raise MediaError("file_unreadable", f"{path} cannot be read as a picture: {error}") from error
+
+
+def _too_large(path: Path) -> MediaError:
+    most = MAX_PIXELS // 1_000_000
+    return MediaError("clip_too_large", f"{path} has more than {most} million pixels; cut out the face")
 
 
 def _item(folder: Path, row: Mapping[str, str]) -> Item:
@@ -82,7 +97,7 @@ def _item(folder: Path, row: Mapping[str, str]) -> Item:
     return Item(
         path=folder / inside(folder, row["path"]),
         is_spoof=LABELS[row["label"]],
-        method=method or row.get("source", "unnamed"),
+        method=method or row.get("source") or "unnamed",
         video=row.get("video_id", ""),
         pair=row.get("pair", ""),
     )

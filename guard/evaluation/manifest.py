@@ -30,7 +30,7 @@ def read_lines(folder: Path, item: Callable[[Path, Mapping[str, str]], T], needs
     try:
         # spreadsheets write a byte order mark in front, which would be part of the first column's name
         with path.open(newline="", encoding="utf-8-sig") as lines:
-            return [item(folder, row) for row in csv.DictReader(lines)]
+            return [item(folder, row) for row in csv.DictReader(lines, restval="")]
     except OSError as error:
         raise ConfigError(
             "manifest_missing", f"{path} cannot be read ({error.strerror}); it lists {needs}"

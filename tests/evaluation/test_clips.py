@@ -160,6 +160,29 @@ def test_a_clip_whose_rate_changes_is_not_measured(tmp_path: Path, rates: tuple[
     assert f"from {rates[0]} to {rates[1]}" in error["message"]
 
 
+def test_a_line_that_ends_early_is_refused_by_name(tmp_path: Path) -> None:
+    for line, code in (("a.wav", "manifest_invalid"), ("a.wav,real", "manifest_invalid")):
+        (tmp_path / "manifest.csv").write_text(f"path,label,source\n{line}\n", encoding="utf-8")
+        with pytest.raises(ConfigError) as error:
+            read_manifest(tmp_path)
+        assert error.value.code == code
+
+
+def test_a_long_clip_is_refused_while_it_is_read(tmp_path: Path) -> None:
+    """An hour of silence at 48 kHz is half a megabyte of FLAC and would take gigabytes."""
+    hour = tmp_path / "hour.flac"
+    minute = np.zeros((1, 48_000 * 60), np.int16)
+    with av.open(str(hour), "w") as out:
+        stream = out.add_stream("flac", rate=48_000, layout="mono")
+        for _ in range(12):
+            frame = av.AudioFrame.from_ndarray(minute, "s16", "mono")
+            frame.sample_rate = 48_000
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    clips, (error,) = read_clips([Item(hour, False, "n", "n")])
+    assert (clips, error["code"]) == ([], "clip_too_long")
+
+
 def test_cut_clip_holds_the_speech_asked_for(speech: FloatArray) -> None:
     whole = Clip(Item(Path("a"), False, "n", "n"), speech, RATE, speech_ends_s(speech, RATE).size / 50)
     assert whole.speech_s > 4
