@@ -33,7 +33,7 @@ REASONS = load_texts().with_prefix("reason.", "en")
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     # two browsers and the analysis on two cores: a late heartbeat is not what is tested here
-    patience = {"HEARTBEAT_TIMEOUT_S": "30", "START_TIMEOUT_S": "120"}
+    patience = {"HEARTBEAT_TIMEOUT_S": "30", "HANG_TIMEOUT_S": "30", "START_TIMEOUT_S": "120"}
     settings = {f"GUARD_ANALYSIS__WORKER__{name}": value for name, value in patience.items()}
     # what else is looked for in faces is not looked for here; the points for checks are followed as ever
     settings["GUARD_ANALYSIS__FACE__RATE_HZ"] = "1"

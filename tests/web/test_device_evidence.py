@@ -45,7 +45,7 @@ LABELS = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     # a browser and the analysis on two cores: a late heartbeat is not what is tested here
-    patience = {"HEARTBEAT_TIMEOUT_S": "30", "START_TIMEOUT_S": "120"}
+    patience = {"HEARTBEAT_TIMEOUT_S": "30", "HANG_TIMEOUT_S": "30", "START_TIMEOUT_S": "120"}
     settings = {f"GUARD_ANALYSIS__WORKER__{name}": value for name, value in patience.items()}
     with serving(tmp_path_factory.mktemp("data"), **settings) as running:
         yield running

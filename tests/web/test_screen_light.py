@@ -138,6 +138,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     # two browsers and the analysis on two cores: a late heartbeat is not what is tested here
     settings = {
         "GUARD_ANALYSIS__WORKER__HEARTBEAT_TIMEOUT_S": "30",
+        "GUARD_ANALYSIS__WORKER__HANG_TIMEOUT_S": "30",
         "GUARD_ANALYSIS__WORKER__START_TIMEOUT_S": "120",
         "GUARD_ANALYSIS__FACE__RATE_HZ": "1",
     }
