@@ -17,6 +17,7 @@ from data import cache, permissive_build, training_clips
 from gate_heads import ContentHead, QualityHead
 from head import Ensemble, segment_features
 from heads import load_final
+from measured import of_model
 from onnx_export import halve, write_onnx
 from torch import Tensor, nn
 from trunk import Trunk, load_trunk
@@ -65,7 +66,7 @@ def bins_table(report: dict) -> str:
 
 
 def card(path: Path, gates: str) -> str:
-    """Return the card; what ``guard eval voice`` measured is kept in measured.toml."""
+    """Return the card, with what ``guard eval voice`` measured (measured.toml) if that was this very file."""
     report = json.loads((cache() / "calibration.json").read_text())
     items = training_items()
     unstated = (
@@ -73,7 +74,7 @@ def card(path: Path, gates: str) -> str:
         if permissive_build()
         else sorted({c.source for c in training_clips() if c.folder == "train_extra"})
     )
-    measured = HERE / "measured.toml"
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     names = {s: sorted({i.group for i in items if i.spoof == s}) for s in (False, True)}
     a, b = report["bins"].get("default", report["bins"]["pooled"])
     return Template((HERE / "card.template.toml").read_text()).substitute(
@@ -81,7 +82,7 @@ def card(path: Path, gates: str) -> str:
         if unstated
         else "Trained on clips of stated, permissive licences only.",
         version=VERSION,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=sha256,
         a=f"{a:.6f}",
         b=f"{b:.6f}",
         limit=f"{math.log(sum(not i.spoof for i in items)):.3f}",
@@ -99,7 +100,7 @@ def card(path: Path, gates: str) -> str:
         eer=f"{report['held_out_eer']:.3f}",
         cllr=f"{report['held_out_cllr']:.3f}",
         cllr_min=f"{report['held_out_min_cllr']:.3f}",
-        measured=measured.read_text() if measured.is_file() else "",
+        measured=of_model(HERE / "measured.toml", sha256),
     )
 
 
