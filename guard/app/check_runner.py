@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from guard.app.check_memory import recall
 from guard.app.check_watch import PassiveScores
 from guard.app.check_words import attempt_message, show_message
 from guard.challenge.check import Check
@@ -177,12 +178,14 @@ class CheckRunner:
 
     def _start(self, who: tuple[str, str], message: Mapping[str, Any], now: float) -> None:
         tools = self._tools
+        used = self._used.setdefault(who, Used())
+        recall(used, message["before"])
         check = Check(
             CheckKind(message["check_kind"]),
             str(message["language"]),
             drawing=tools.drawing,
             judges=tools.judges,
-            used=self._used.setdefault(who, Used()),
+            used=used,
             dice=tools.dice,
             now=now,
             config=tools.config,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from guard.app.check_memory import CheckMemory
 from guard.app.check_ports import AnalysisPort, ClientClaim, MessagePort, Recorder
 from guard.app.check_words import (
     begin_event,
@@ -98,6 +99,7 @@ class Checks:
         self._messages, self._recorder, self._texts = messages, recorder, texts
         self._judged, self._listens, self._graded, self._done = judged, listens, graded, done
         self._running: dict[tuple[str, str], _Running] = {}
+        self._memory = CheckMemory()
         self._claims: dict[tuple[str, str], ClientClaim] = {}
         self._channels: set[tuple[str, str]] = set()
         self._wanted: dict[tuple[str, str], str] = {}
@@ -149,7 +151,8 @@ class Checks:
 
     def _begin(self, running: _Running, client: Mapping[str, Any], needs: Sequence[str]) -> bool:
         head = {"check_kind": running.kind, "language": running.language, "needs": list(needs)}
-        return self._tell(running, "check_start", **head, claims_llr=client["weighs_llr"])
+        more = {"before": self._memory.told(running.who), "claims_llr": client["weighs_llr"]}
+        return self._tell(running, "check_start", **head, **more)
 
     def want(self, session: str, participant: str, kind: str) -> None:
         """Begin a check as soon as the participant is there, can be shown something, and can be judged.
@@ -267,6 +270,7 @@ class Checks:
         running = self._running.get((str(message["session"]), str(message["participant"])))
         if running is None or running.id != message["id"]:
             return
+        self._memory.take(running.who, message)
         if message["type"] == "check_show":
             self._show(running, message)
         elif message["type"] == "check_attempt":
@@ -278,9 +282,9 @@ class Checks:
             self.look_again(session)
 
     def analysis_down(self) -> None:
-        """The analysis process is gone, and with it every check that needs pictures."""
+        """The analysis process is gone or silent: checks that need pictures end, there too if it wakes."""
         for running in [r for r in self._running.values() if r.kind != "mutual"]:
-            self._finish(running, "inconclusive", "detector_down")
+            self._give_up(running, "detector_down")
 
     def page_gone(self, session: str, participant: str) -> None:
         """The participant's page or channel has gone; where it was the last, the check ends."""
@@ -359,6 +363,7 @@ class Checks:
             for who in [w for w in table if w[0] == session.id]:
                 del table[who]
         self._channels = {who for who in self._channels if who[0] != session.id}
+        self._memory.forget(session.id)
 
     def close(self) -> None:
         """Stop the timers."""

@@ -91,6 +91,7 @@ class Bench:
                 "language": "ru",
                 "claims_llr": 0.0,
                 "needs": [],
+                "before": {"gestures": [], "words": [], "failed": 0},
             }
         )
 
