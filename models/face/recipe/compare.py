@@ -1,6 +1,8 @@
 """Compares two models on held-out faces, in other draws than the calibration's, and says which to ship.
 
-    GUARD_DATA=... python compare.py --folder CHECKPOINTS OLD_MODEL_FOLDER NEW_MODEL_FOLDER
+    GUARD_DATA=... python compare.py --folder CHECKPOINTS [--ship] OLD_MODEL_FOLDER NEW_MODEL_FOLDER
+
+``--ship`` puts the new model and its card into the old one's folder where the rule says so.
 
 The rule, written before the first run of 0.3: on cameras and codecs that neither version was trained
 with, the new one ships when (1) its mean AUC over the forgeries that training never saw (pca, morph,
@@ -24,6 +26,7 @@ from held import held_out_pairs
 from measure import Judged, cllr, crossed_auc, difference, mean_auc
 from pairs import Pairs
 from pool import SEED
+from ship import settled
 
 sys.path.insert(0, str(ROOT))
 from guard.detectors.card import load_card
@@ -38,6 +41,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="holds the autoencoders")
     parser.add_argument("--per-method", type=int, default=60)
     parser.add_argument("--draw", type=int, default=1, help="another number draws other pairs")
+    parser.add_argument("--ship", action="store_true", help="put the new model in place if the rule says so")
     parser.add_argument("models", type=Path, nargs=2, help="two folders with card.toml and model.onnx")
     args = parser.parse_args()
     cv2.setNumThreads(1)
@@ -45,7 +49,10 @@ def main() -> None:
     held = held_out_pairs(args.folder, "unseen", args.per_method, seed=SEED + args.draw)
     old, new = (_llr(folder, held) for folder in args.models)
     print(f"{len(held.names)} pairs: forgery, AUC old, new, difference [95 %], cllr old, new")
-    print("ship the new model" if _report(old, new, held) else "keep the old model")
+    ships = _report(old, new, held)
+    print("ship the new model" if ships else "keep the old model")
+    if args.ship:
+        print(settled(*args.models, ships=ships))
 
 
 def _report(old: Judged, new: Judged, held: Pairs) -> bool:

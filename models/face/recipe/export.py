@@ -2,6 +2,8 @@
 
     GUARD_DATA=... python export.py --folder CHECKPOINTS [--out models/face_frame]
 
+``make`` writes it beside the checkpoints; whether it takes the place of models/face_frame says compare.py.
+
 The card then lacks ``[[measured.eval]]``: run ``guard eval face --json`` and note_evaluation.py.
 """
 
