@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from clips import Item, training_items
 from data import cache, permissive_build
-from folds import FOLDS, folds_of
+from folds import FOLDS, family, folds_of
 from heads import Pooled, load_heads, scores
+from rotation_words import explained
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from guard.evaluation.metrics import auc, bootstrap, eer, tpr_at_fa
@@ -72,6 +73,9 @@ def table(items: list[Item], held: Held) -> str:
         span = f"{100 * error.value:.1f} [{100 * error.low:.0f}, {100 * error.high:.0f}]"
         engines = len(set(group[m & spoof]))
         lines.append(f"| {'all' if k is None else k} | {engines} | {m.sum()} | {span} | {rate:.0f} |")
+    engines = [sorted(set(group[(fold == k) & spoof])) for k in range(FOLDS)]
+    words = explained(engines, len({family(name) for names in engines for name in names}))
+    lines += ["", words] if words else []
     lines += ["", "| engine held out | windows | AUC | TPR % at 5 % FA of its fold |", "|---|---|---|---|"]
     for name in sorted(set(group[spoof]), key=str.lower):
         own = (group == name) & spoof
