@@ -28,8 +28,8 @@ class Thresholds:
         voice_support_llr: what the face must add to a capped voice to reach red.
     """
 
-    red_llr: float = 4.7
-    amber_llr: float = 3.1
+    red_llr: float = 5.6
+    amber_llr: float = 3.8
     bona_fide_llr: float = -1.0
     voice_alone_red: bool = True
     voice_support_llr: float = 1.0

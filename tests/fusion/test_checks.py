@@ -83,7 +83,7 @@ def test_whoever_turns_the_camera_off_keeps_no_good_mark() -> None:
 
 def test_what_lapses_takes_the_good_mark_and_no_alarm() -> None:
     good, red, amber = fusion(), fusion(), fusion()
-    for engine, llr in ((good, -4.0), (red, 4.0), (amber, 2.2)):
+    for engine, llr in ((good, -4.0), (red, 4.0), (amber, 3.0)):
         feed(engine, voices(4, 60, llr))
     assert [e.verdict(60.0).state for e in (good, red, amber)] == [
         State.BONA_FIDE,

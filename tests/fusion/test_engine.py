@@ -85,7 +85,7 @@ def test_llr_does_not_depend_on_the_thresholds() -> None:
 
 
 def test_a_genuine_voice_does_not_excuse_a_fake_face() -> None:
-    verdict = feed(fusion(), [*voices(4, 60, -4.0), *faces(1, 60, 3.5)])
+    verdict = feed(fusion(), [*voices(4, 60, -4.0), *faces(1, 60, 3.8)])
     assert verdict.state is State.SPOOF
     assert verdict.reasons[0] == "face_frame_high"
 
