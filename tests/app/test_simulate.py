@@ -80,7 +80,7 @@ def test_the_budget_stands_beside_the_measured_limit_in_the_report_and_for_peopl
         assert budget[colour]["upper_95_per_hour"] == pytest.approx(upper_rate(events, hours), abs=1e-4)
         assert budget[colour]["answer"] == ("over" if events / hours > per_hour else "not_shown")
     shown = CliRunner().invoke(app, ["simulate", *QUICK[:-1]], catch_exceptions=False).stdout
-    assert "budget 0.2, measured upper limit" in shown
+    assert "budget 0.2, measured upper" in shown  # the table may break the line after it
     assert "simulated clips of held-out faces" in shown
     assert "62 genuine sources" in shown
 
