@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from guard.api.auth import from_header, from_header_or_query, require_site_operator, require_watcher
 from guard.api.services import Services
 from guard.signalling.actions import MAX_REASON_CHARS
-from guard.signalling.check_messages import NeedName
+from guard.signalling.check_messages import NeedNames
 from guard.signalling.hub import Subscription
 from guard.signalling.messages import Name
 from guard.signalling.ports import ActionKind
@@ -85,7 +85,7 @@ class ChallengeBody(_Body):
         default=None,
         description="of words to be read; by default the one the participant joined with, else ru",
     )
-    needs: Annotated[list[NeedName], Field(max_length=7)] = Field(
+    needs: NeedNames = Field(
         default=[], description="what the participant cannot do, so that other commands are asked"
     )
 

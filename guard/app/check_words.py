@@ -98,7 +98,7 @@ def command_event(message: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
 
 
 def begin_event(head: Mapping[str, Any], kind: str, texts: Texts) -> dict[str, Any]:
-    """Return what that page is told before the first command; ``head`` has id and participant."""
+    """Return what that page is told before the first command; ``head`` has id, participant and needs."""
     return {"v": 1, "type": "check_begins", **head, "kind": kind, "text": texts.all("check.intro")}
 
 

@@ -145,7 +145,7 @@ class Checks:
         self._recorder.record(session, "challenge_begun", {**self._head(running), "client": client})
         self._say_running(running, begun=True)
         if kind != "mutual":
-            head = {"id": running.id, "participant": participant}
+            head = {"id": running.id, "participant": participant, "needs": list(needs)}
             self._to_person(running, begin_event(head, kind, self._texts))
         return running.id
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,6 +22,7 @@ NeedName = Literal[
     "no_turning",
 ]
 """What a person cannot do, as in ``guard.challenge.commands.Need``."""
+NeedNames = Annotated[list[NeedName], Field(max_length=len(get_args(NeedName)))]
 
 
 class _Strict(BaseModel):
@@ -44,7 +45,7 @@ class NeedsMessage(_Strict):
 
     type: Literal["needs"]
     id: CheckId
-    needs: Annotated[list[NeedName], Field(max_length=7)] | None
+    needs: NeedNames | None
 
 
 class ComparedMessage(_Strict):

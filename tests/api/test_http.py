@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.api import create_app
+from guard.challenge.commands import Need
 from guard.errors import GuardError, Overload, PeerError
 from guard.types import Alert, Role, Signal, SignalState, State
 from tests.api.support import assert_problem, auth, open_session
@@ -256,6 +257,9 @@ async def test_those_who_watch_may_start_a_check_and_nobody_else(
     other = {**body, "needs": ["no_hands", "glasses"]}
     assert (await client.post(url, json=other, headers=auth(made["agent"]))).status_code == 201
     assert home.checks.started.pop()[-2:] == ("no_hands", "glasses")
+    every = {**body, "needs": [need.value for need in Need]}
+    assert (await client.post(url, json=every, headers=auth(made["agent"]))).status_code == 201
+    assert home.checks.started.pop()[-len(Need) :] == tuple(Need)
     unknown = {**body, "needs": ["no_patience"]}
     assert_problem(await client.post(url, json=unknown, headers=auth(made["agent"])), 422, "request_invalid")
     odd = {**body, "kind": "palm_reading"}

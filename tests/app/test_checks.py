@@ -370,6 +370,9 @@ async def test_needs_named_at_the_start_reach_the_draw_and_no_record(desk: Desk)
     who = (desk.session.id, "customer", "visual")
     desk.checks.start(*who, language="ru", by="agent", needs=["no_hands"])
     assert desk.analysis.told[0]["needs"] == ["no_hands"]
+    (begins,) = [e for e in await desk.seen_by("customer") if e["type"] == "check_begins"]
+    assert begins["needs"] == ["no_hands"], "the person's form begins with it"
+    assert "no_hands" not in json.dumps(await desk.seen_by("agent"))
     assert "no_hands" not in json.dumps([body for _, _, body in desk.notebook.written])
 
 

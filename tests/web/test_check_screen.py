@@ -245,6 +245,23 @@ def test_a_person_who_cannot_asks_for_other_commands_by_keyboard(checked: Checke
     wait_until(page, lambda: checked.shown() == 4 * [(1, 0)], "each time it was on the screen", 5)
 
 
+def test_what_was_named_for_the_person_beforehand_holds_until_they_say_otherwise(checked: Checked) -> None:
+    page, form = checked.page, checked.page.locator("#check-needs")
+    checked.script.say({**begins(), "needs": ["no_sight", "no_hands"]})
+    checked.script.say(command("say_words", words=["seven"]))
+    aloud = ["en/check.intro", "en/command.say_words", "en/word.2"]
+    wait_until(page, lambda: checked.sounds.asked == aloud, "the words without asking", 5)
+    page.get_by_role("button", name="I cannot do this").click()
+    expect(form.get_by_label("I cannot bring a hand to my face")).to_be_checked()
+    form.get_by_role("button", name="Back to the command").click()
+    asked = [None, ["no_hands", "no_sight"]]
+    assert [m["needs"] for m in checked.script.answers("needs")] == asked
+    page.get_by_role("button", name="I cannot do this").click()
+    form.get_by_label("I cannot bring a hand to my face").uncheck()
+    form.get_by_role("button", name="Ask for other commands").click()
+    assert [m["needs"] for m in checked.script.answers("needs")] == [*asked, None, ["no_sight"]]
+
+
 def test_the_end_is_told_in_plain_words_and_the_focus_comes_back(checked: Checked) -> None:
     page = checked.page
     page.locator("#leave").focus()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Playwright, expect
 
+from guard.challenge.commands import Need
 from guard.policy.texts import load_texts
 from tests.web.conftest import Server, serving
 from tests.web.test_call import NARROW
@@ -96,11 +97,41 @@ def test_a_check_that_cannot_begin_says_why_and_the_menu_works_by_keyboard(watch
     expect(button).to_be_focused()
     button.press("Enter")
     panel.get_by_role("combobox").select_option("kk")
+    body = {"participant": "customer", "kind": "words", "language": "kk", "needs": []}
     with watching.page.expect_request("**/challenges") as asked:
         panel.get_by_role("button", name="Read words aloud").press("Enter")
-    assert asked.value.post_data_json == {"participant": "customer", "kind": "words", "language": "kk"}
+    assert asked.value.post_data_json == body
     expect(panel.locator(".problem")).to_contain_text("That did not work:")
     expect(button).to_be_focused()
+
+
+def test_what_the_customer_cannot_do_is_named_by_keyboard_and_sent_with_the_check(watching: Checked) -> None:
+    page, panel = watching.page, panel_of(watching)
+    panel.get_by_role("button", name="Run a check").press("Enter")
+    boxes, title = panel.get_by_role("checkbox"), panel.locator("summary")
+    expect(title).to_have_text("The customer cannot …")
+    assert panel.locator("input[name=need]").evaluate_all("(all) => all.map((e) => e.value)") == list(Need)
+    expect(boxes).to_have_count(0)  # collapsed: neither to be seen nor read out
+    panel.get_by_role("combobox").press("Tab")
+    expect(title).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(panel.get_by_role("group", name="The customer says")).to_be_visible()
+    expect(boxes).to_have_count(len(Need))
+    panel.get_by_label("I cannot turn my head far").press("Space")
+    panel.get_by_label("I cannot bring a hand to my face").press("Space")
+    panel.get_by_label("I wear glasses").press("Space")
+    panel.get_by_label("I wear glasses").press("Space")
+    expect(title).to_have_text("The customer cannot … (2)")
+    for tag, name in LANGUAGES.items():  # written anew, with what was ticked
+        page.locator("#languages").get_by_role("button", name=name).click()
+        expect(page.locator("html")).to_have_attribute("lang", tag)
+        expect(panel.locator("input[name=need]:checked:visible")).to_have_count(2)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    with page.expect_request("**/challenges") as asked:
+        panel.get_by_role("button", name="Three commands").press("Enter")
+    body = {"participant": "customer", "kind": "visual", "language": "en"}
+    assert asked.value.post_data_json == {**body, "needs": ["no_hands", "no_turning"]}
+    expect(panel.locator(".problem")).to_contain_text("That did not work:")
 
 
 def test_a_badge_that_does_not_fit_its_code_is_not_to_be_trusted(watching: Checked) -> None:

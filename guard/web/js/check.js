@@ -69,6 +69,7 @@ export class CheckScreen {
   #introduce(message) {
     this.#command = message;
     this.#end = this.#notice = null;
+    this.#needs.named(message.needs ?? []);
     this.#open();
     this.#wait(0);
     this.#turn("check-task");

@@ -2,6 +2,7 @@
 
 import { callApi } from "./access.js";
 import { make } from "./dom.js";
+import { inOrder, needBoxes } from "./needs.js";
 import { learnReasons, reason } from "./reasons.js";
 import { language, onLanguage, t } from "./texts.js";
 
@@ -76,7 +77,8 @@ export class Checks {
     const results = make("ol", { className: "check-results" });
     const element = make("div", { className: "checks", "data-checks": participant }, open, menu, problem, status, results);
     const parts = { element, open, menu, status, problemLine: problem, results };
-    const panel = { participant, id: null, kind: null, running: false, attempts: [], problem: null, filled: null, ...parts };
+    const said = { id: null, kind: null, running: false, attempts: [], problem: null };
+    const panel = { participant, needs: new Set(), ...said, filled: null, ...parts };
     open.addEventListener("click", () => this.#turn(panel, menu.hidden));
     element.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || menu.hidden) return;
@@ -115,14 +117,15 @@ export class Checks {
       button.addEventListener("click", () => this.#start(panel, kind, select.value));
       return button;
     });
+    const needs = drawNeeds(panel.needs, panel.menu.querySelector("details")?.open ?? false);
     panel.filled = language;
-    panel.menu.replaceChildren(make("label", {}, t("checks.language"), select), ...buttons);
+    panel.menu.replaceChildren(make("label", {}, t("checks.language"), select), needs, ...buttons);
   }
 
   async #start(panel, kind, spoken) {
     panel.problem = null;
     const { session } = this.#access;
-    const body = { participant: panel.participant, kind, language: spoken };
+    const body = { participant: panel.participant, kind, language: spoken, needs: inOrder(panel.needs) };
     this.#turn(panel, false);
     panel.open.focus();
     try {
@@ -132,6 +135,18 @@ export class Checks {
     }
     this.#write(panel);
   }
+}
+
+// Collapsed, as most people need nothing of it; how many are ticked is told all the same.
+function drawNeeds(chosen, open) {
+  const title = make("summary");
+  const count = () => {
+    title.textContent = t("checks.needs") + (chosen.size > 0 ? ` (${chosen.size})` : "");
+  };
+  const list = make("details", { className: "check-cannot", open }, title, needBoxes(t("checks.needs_legend"), chosen));
+  list.addEventListener("change", count);
+  count();
+  return list;
 }
 
 function drawResult({ attempt, result, code }) {

@@ -1,4 +1,5 @@
-// "I cannot do this": the person says what makes a command impossible and gets other ones. Nobody fails for it.
+// "I cannot do this": what makes a command impossible, so that others are asked. Nobody fails for it. The person who is
+// checked says it in the form; whoever starts a check may tick the same beforehand.
 
 import { make } from "./dom.js";
 import { onLanguage, t } from "./texts.js";
@@ -11,6 +12,25 @@ const LIKELY = {
   turn_left: "no_turning", turn_right: "no_turning", turn_far_left: "no_turning", turn_far_right: "no_turning",
 };
 
+/** Returns a new fieldset of all needs; `chosen`, a Set, follows what is ticked in it. */
+export function needBoxes(legend, chosen) {
+  const boxes = NEEDS.map((need) => {
+    const box = make("input", { type: "checkbox", name: "need", value: need, checked: chosen.has(need) });
+    return make("label", { className: "need" }, box, make("span", { textContent: t(`need.${need}`) }));
+  });
+  const fieldset = make("fieldset", {}, make("legend", { textContent: legend }), ...boxes);
+  fieldset.addEventListener("change", ({ target }) => {
+    if (target.checked) chosen.add(target.value);
+    else chosen.delete(target.value);
+  });
+  return fieldset;
+}
+
+/** Returns what of the needs a Set has, in the order they are shown in. */
+export function inOrder(chosen) {
+  return NEEDS.filter((need) => chosen.has(need));
+}
+
 export class Needs {
   #form;
   #chosen = new Set();
@@ -20,16 +40,12 @@ export class Needs {
   constructor(form, { chosen, back }, signal) {
     this.#form = form;
     onLanguage(() => form.hidden || this.#draw());
-    form.addEventListener("change", ({ target }) => {
-      if (target.checked) this.#chosen.add(target.value);
-      else this.#chosen.delete(target.value);
-      this.#enable();
-    }, { signal });
+    form.addEventListener("change", () => this.#enable(), { signal });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (event.submitter?.value === "back") return back();
       this.#asked = new Set(this.#chosen);
-      return chosen(NEEDS.filter((need) => this.#chosen.has(need)));
+      return chosen(this.asked());
     }, { signal });
   }
 
@@ -40,7 +56,15 @@ export class Needs {
 
   /** Returns what was asked for last. */
   asked() {
-    return NEEDS.filter((need) => this.#asked.has(need));
+    return inOrder(this.#asked);
+  }
+
+  /** Takes what was named for the person when the check was started: the form begins with it. */
+  named(needs) {
+    for (const need of needs) {
+      this.#chosen.add(need);
+      this.#asked.add(need);
+    }
   }
 
   /** Shows the form; what was chosen before in this call stays chosen. */
@@ -50,16 +74,12 @@ export class Needs {
   }
 
   #draw() {
-    const boxes = NEEDS.map((need) => {
-      const box = make("input", { type: "checkbox", name: "need", value: need, checked: this.#chosen.has(need) });
-      return make("label", { className: "need" }, box, make("span", { textContent: t(`need.${need}`) }));
-    });
     const send = make("button", { type: "submit", value: "send", className: "primary", textContent: t("check.needs_send") });
     const back = make("button", { type: "submit", value: "back", textContent: t("check.needs_back") });
     this.#form.replaceChildren(
       make("h2", { textContent: t("check.needs_title") }),
       make("p", { textContent: t("check.needs_what") }),
-      make("fieldset", {}, make("legend", { textContent: t("check.needs_legend") }), ...boxes),
+      needBoxes(t("check.needs_legend"), this.#chosen),
       make("p", { className: "row" }, send, back),
     );
     this.#enable();
