@@ -62,8 +62,11 @@ def begin(stage: Stage, clips: str, size: ViewportSize = NARROW) -> tuple[Visito
     return customer, agent, agent.page.locator('[data-checks="customer"]')
 
 
-def start(panel: Locator, kind: str) -> None:
+def start(panel: Locator, kind: str, cannot: str = "") -> None:
     panel.get_by_role("button", name="Run a check").click()
+    if cannot:
+        panel.get_by_text("The customer cannot").click()
+        panel.get_by_label(cannot).check()
     panel.get_by_role("button", name=kind).click()
     expect(panel.get_by_role("status").filter(has_text="A check is running")).to_be_visible(timeout=15_000)
 
@@ -131,7 +134,11 @@ def test_somebody_who_does_nothing_fails_an_attempt_and_a_hung_up_check_has_no_r
 ) -> None:
     customer, agent, panel = begin(stage, clips)
     customer.page.evaluate("window.answering = false")
-    start(panel, "Hand and head turn")
+    start(panel, "Hand and head turn", cannot="I cannot bring a hand to my face")
+    asked = customer.page.locator("#check-picture svg")
+    expect(asked).to_be_visible(timeout=20_000)
+    gesture = Gesture(str(asked.get_attribute("data-gesture")))
+    assert gesture in choices(CheckKind.OCCLUSION, [Need.NO_HANDS])
     first = panel.locator("li").first
     expect(first).to_be_visible(timeout=60_000)
     assert first.get_attribute("data-result") in ("fail", "inconclusive"), first.text_content()
