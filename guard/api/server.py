@@ -15,6 +15,8 @@ from guard.api.patience import PatientProtocol
 from guard.api.tls import CertificateFiles
 from guard.errors import ConfigError
 
+KEEP_ALIVE_S = 20
+
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
@@ -63,6 +65,9 @@ class HttpServer:
                 ws_max_size=config.max_message_bytes,
                 ws_ping_interval=10.0,
                 ws_ping_timeout=10.0,
+                # a browser on a slow machine takes up an idle connection later than uvicorn's 5 s, and one
+                # that is closed just then may cost it a module of the page
+                timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=config.grace_s,
                 ssl_certfile=str(tls.certificate) if tls else None,
                 ssl_keyfile=str(tls.key) if tls else None,
