@@ -222,6 +222,8 @@ def test_a_person_who_cannot_asks_for_other_commands_by_keyboard(checked: Checke
     asked = [None, ["no_hands", "glasses"]]
     assert [m["needs"] for m in checked.script.answers("needs")] == asked
     expect(page.locator("#check-command")).to_have_text(TEXTS.get("command.turn_left", "en"))
+    # it is told once it has been painted, and not at all where it is covered before
+    wait_until(page, lambda: checked.shown() == 2 * [(1, 0)], "the second command on the screen", 5)
     page.get_by_role("button", name="I cannot do this").click()
     checked.script.say(over("inconclusive", again=True, attempt=2))
     expect(page.locator("#check-live")).not_to_contain_text("repeat")
@@ -233,6 +235,7 @@ def test_a_person_who_cannot_asks_for_other_commands_by_keyboard(checked: Checke
     checked.script.say(command("look_up", attempt=3))
     expect(page.locator("#check-command")).to_have_text(TEXTS.get("command.look_up", "en"))
     expect(page.locator("#check-progress")).to_have_text("Command 1 of 3. Attempt 3.")
+    wait_until(page, lambda: checked.shown() == 3 * [(1, 0)], "the third command on the screen", 5)
     page.get_by_role("button", name="I cannot do this").click()
     expect(form.get_by_label("I cannot bring a hand to my face")).to_be_checked()
     form.get_by_label("I wear glasses").check()
