@@ -173,8 +173,9 @@ class Drills:
                 self._over(attack, str(message["why"]), message)
 
     def analysis_down(self) -> None:
-        """The analysis process is gone, and what it played with it."""
+        """The analysis process is gone, and what it played; one that is only silent will stop it."""
         for attack in list(self._playing.values()):
+            self._tell(attack, "drill_stop")
             self._over(attack, "analysis_lost")
 
     def _begun(self, attack: _Attack, message: Mapping[str, Any]) -> float:

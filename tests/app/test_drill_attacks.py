@@ -308,6 +308,7 @@ async def test_an_attack_ends_with_the_analysis_process_or_the_call(house: House
     begin(house, session)
     house.drills.analysis_down()
     assert (told(house)[-1]["result"], told(house)[-1]["why"]) == ("not_run", "analysis_lost")
+    assert house.outside.analysis[-1]["type"] == "drill_stop", "it may only be silent"
     drill = played(house, session)
     say(house, session, drill, "suspect")
     house.clock.advance(2.0)
