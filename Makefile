@@ -36,8 +36,12 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Real servers, browsers and clocks one after the other; the rest on every core.
+LIVE := tests/app tests/benchmarks tests/demo tests/web
+
 test: setup apt lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile $(LIVE:%=--ignore=%)
+	$(BIN)/python -m pytest $(LIVE)
 
 bench: setup
 	$(BIN)/python -m benchmarks.relay

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from guard.challenge.commands import Sight
 from guard.media.boxes import bounding_box
+from guard.media.quality import EYES
 from guard.media.warp import warp
 from guard.types import FloatArray, ImageArray
 
@@ -23,7 +24,6 @@ PATCH_PX = 64
 PATCH_EYES_PX = 24.0
 PATCH_MIDDLE = (32.0, 24.0)
 
-_LEFT_EYE, _RIGHT_EYE = [33, 133], [263, 362]
 # outlines by FaceMesh point: the brow between hair and eyebrows, the cheek at image left and at image right
 _SKIN: tuple[tuple[int, ...], ...] = (
     (107, 66, 69, 109, 10, 338, 299, 296, 336, 9),
@@ -105,7 +105,7 @@ def patch_matrix(points: FloatArray) -> FloatArray | None:
     Args:
         points: float32 (468, 3).
     """
-    left, right = (points[eye].mean(axis=0).astype(np.float64) for eye in (_LEFT_EYE, _RIGHT_EYE))
+    left, right = (points[list(eye)].mean(axis=0).astype(np.float64) for eye in EYES)
     across, flat = right - left, float(np.hypot(*(right - left)[:2]))
     if not np.isfinite(across).all() or flat < _MIN_EYES_PX:
         return None

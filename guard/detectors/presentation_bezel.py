@@ -19,7 +19,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from guard.media.surroundings import ABOVE, LEFT, OUTSIDE, PER_EYES, SHAPE, eyes_of
+from guard.media.quality import eyes_of
+from guard.media.surroundings import ABOVE, LEFT, OUTSIDE, PER_EYES, SHAPE
 from guard.types import FaceWindow, FloatArray, ImageArray
 
 # rows and columns of guard.media.surroundings, in distances of the eyes from the middle between them

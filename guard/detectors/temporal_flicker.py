@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from guard.media.quality import EYES
 from guard.types import FloatArray, ImageArray
 
 SIDE = 112
@@ -23,7 +24,6 @@ OVAL = (
 )  # fmt: skip
 # what moves by itself inside a face: centre from these points, half width and height in eye distances
 _HOLES = (((33, 133), 0.42, 0.28), ((362, 263), 0.42, 0.28), ((61, 291, 0, 17), 0.58, 0.42))
-_EYES = ((33, 133), (362, 263))
 # distance from the oval's centre, the oval itself being 1
 _INSIDE, _EDGE, _AROUND = (0.0, 0.84), (0.88, 1.12), (1.16, 1.55)
 _MIN_PIXELS = 250
@@ -138,7 +138,7 @@ def _radius(oval: FloatArray) -> FloatArray:
 
 def _holes(points: FloatArray) -> Mask:
     """Return bool (112, 112): round the eyes and the mouth."""
-    left, right = (points[list(eye)].mean(axis=0) for eye in _EYES)
+    left, right = (points[list(eye)].mean(axis=0) for eye in EYES)
     unit = max(float(np.hypot(*(right - left))), 1.0)
     found = np.zeros((SIDE, SIDE), bool)
     for indices, wide, tall in _HOLES:

@@ -8,7 +8,8 @@ import numpy as np
 
 from guard.types import FaceQuality, FloatArray, ImageArray
 
-_LEFT_EYE, _RIGHT_EYE = (33, 133), (263, 362)
+# corners of the eyes in FaceMesh, image left and image right
+EYES = ((33, 133), (263, 362))
 # pairs of points on the two sides of the face, ear to jaw: image left, image right
 _SIDES = ((234, 454), (127, 356), (93, 323), (132, 361))
 # brow to lower lip, cheek to cheek, in the 224 px crop of guard.media.align: always inside the face
@@ -30,7 +31,7 @@ def face_quality(crop: ImageArray, points: FloatArray, confidence: float) -> Fac
     """
     luma = crop[FACE_ROWS, FACE_COLUMNS].astype(np.float32) @ LUMA
     return FaceQuality(
-        eye_distance_px=eye_distance_px(points),
+        eye_distance_px=eyes_of(points)[2],
         sharpness=fine_detail(luma),
         yaw_deg=yaw_deg(points),
         luma=float(luma.mean()),
@@ -38,11 +39,15 @@ def face_quality(crop: ImageArray, points: FloatArray, confidence: float) -> Fac
     )
 
 
-def eye_distance_px(points: FloatArray) -> float:
-    """Return the distance between the middles of the eyes, in pixels of the picture."""
-    left = points[list(_LEFT_EYE), :2].mean(axis=0)
-    right = points[list(_RIGHT_EYE), :2].mean(axis=0)
-    return float(np.hypot(*(right - left)))
+def eyes_of(points: FloatArray) -> tuple[float, float, float]:
+    """Return the middle between the eyes, x and y, and the distance of their middles, in pixels.
+
+    Args:
+        points: float32 (468, 2 or more), FaceMesh points.
+    """
+    left, right = (points[list(corners), :2].mean(axis=0, dtype=np.float64) for corners in EYES)
+    x, y = (left + right) / 2
+    return float(x), float(y), float(np.hypot(*(right - left)))
 
 
 def yaw_deg(points: FloatArray) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from guard.media.quality import eyes_of
 from guard.types import FloatArray, ImageArray
 
 PER_EYES = 10
@@ -17,19 +18,7 @@ LEFT, ABOVE, RIGHT, BELOW = 6, 6, 6, 7
 
 SHAPE = ((ABOVE + BELOW) * PER_EYES, (LEFT + RIGHT) * PER_EYES)
 OUTSIDE = 0
-_EYES = ((33, 133), (263, 362))
 _LEAST_PX = 4.0
-
-
-def eyes_of(points: FloatArray) -> tuple[float, float, float]:
-    """Return the middle between the eyes, x and y, and the distance of their middles, in pixels.
-
-    Args:
-        points: float32 (468, 2), FaceMesh points.
-    """
-    left, right = (points[list(corners)].mean(axis=0, dtype=np.float64) for corners in _EYES)
-    middle = (left + right) / 2
-    return float(middle[0]), float(middle[1]), float(np.hypot(*(right - left)))
 
 
 def surroundings(image: ImageArray, points: FloatArray) -> ImageArray | None:

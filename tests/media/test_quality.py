@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter
 
 from guard.media.quality import (
     SOFT_BELOW,
-    eye_distance_px,
+    eyes_of,
     face_bin,
     face_quality,
     laplacian_variance,
@@ -59,7 +59,7 @@ def test_the_turn_of_a_head_is_read_whatever_its_roll_and_size(
 
 @given(roll=st.floats(-60, 60), scale=st.floats(0.2, 5))
 def test_the_eye_distance_does_not_depend_on_roll(roll: float, scale: float) -> None:
-    assert eye_distance_px(head(0, roll, scale)) == pytest.approx(42 * scale, rel=1e-3)
+    assert eyes_of(head(0, roll, scale))[2] == pytest.approx(42 * scale, rel=1e-3)
 
 
 def surface() -> NDArray[np.float32]:
