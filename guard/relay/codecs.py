@@ -18,13 +18,15 @@ CLOCK_RATE_HZ: Mapping[str, int] = {OPUS: 48000, VP8: 90000, H264: 90000}
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
 ABS_SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 AUDIO_LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
-ORIENTATION_URI = "urn:3gpp:video-orientation"
 
-# copied from the publisher to every subscriber who asked for them; the other two are written anew
-PASSED_ON = (AUDIO_LEVEL_URI, ORIENTATION_URI)
+# copied from the publisher to every subscriber who asked for it; the other two are written anew
+PASSED_ON = (AUDIO_LEVEL_URI,)
+# No urn:3gpp:video-orientation: with it a phone sends its sensor's pixels as they lie and says beside them
+# how to turn them; analysis and banner would work on faces that lie on their side or stand on their head.
+# Where it was not agreed on, a sender turns the pixels before it encodes them (RFC 7742, section 4).
 EXTENSIONS: Mapping[Kind, tuple[str, ...]] = {
     Kind.AUDIO: (MID_URI, ABS_SEND_TIME_URI, AUDIO_LEVEL_URI),
-    Kind.VIDEO: (MID_URI, ABS_SEND_TIME_URI, ORIENTATION_URI),
+    Kind.VIDEO: (MID_URI, ABS_SEND_TIME_URI),
 }
 
 _KEYFRAME: Mapping[str, Callable[[bytes], bool]] = {VP8: vp8.is_keyframe, H264: h264.is_keyframe}

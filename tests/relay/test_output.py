@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from guard.errors import PeerError
 from guard.media import vp8
 from guard.media.rtp import RtpPacket, parse_rtp, unwrap_rtx
-from guard.relay.codecs import ABS_SEND_TIME_URI, AUDIO_LEVEL_URI, MID_URI, ORIENTATION_URI, Codec
+from guard.relay.codecs import ABS_SEND_TIME_URI, AUDIO_LEVEL_URI, MID_URI, Codec
 from guard.relay.output import Output, OutputStream
 from guard.types import Kind
 
@@ -20,7 +20,7 @@ VIDEO_STREAM = OutputStream(
     ssrc=SSRC,
     rtx_ssrc=RTX_SSRC,
     codecs={"vp8": Codec("vp8", 100, 101, nack=True), "h264": Codec("h264", 102, None, nack=True)},
-    extensions={MID_URI: 4, ABS_SEND_TIME_URI: 5, ORIENTATION_URI: 6},
+    extensions={MID_URI: 4, ABS_SEND_TIME_URI: 5, AUDIO_LEVEL_URI: 6},
 )
 AUDIO_STREAM = OutputStream(
     mid="a",
@@ -38,7 +38,7 @@ class Wire:
     def __init__(self, stream: OutputStream = VIDEO_STREAM, codec: str = "vp8") -> None:
         self.sent: list[RtpPacket] = []
         self.output = Output("b", stream, lambda data: self.sent.append(parse_rtp(data)))
-        self.output.attach(codec, {ORIENTATION_URI: 2, AUDIO_LEVEL_URI: 3})
+        self.output.attach(codec, {AUDIO_LEVEL_URI: 2})
 
     def video(
         self, sequence: int, *, key: bool = False, now: float = 0.0, picture: int | None = None
@@ -114,7 +114,7 @@ def test_elements_that_do_not_fit_the_one_byte_form_stay_behind(odd: bytes) -> N
 
 def test_stream_without_extensions_has_none() -> None:
     wire = Wire(AUDIO_STREAM, "opus")
-    wire.output.write(RtpPacket(111, False, 1, 0, 1, (), ((3, b"\x20"),), b"o"), 0.0)
+    wire.output.write(RtpPacket(111, False, 1, 0, 1, (), ((2, b"\x20"),), b"o"), 0.0)
     wire.output.write(RtpPacket(111, False, 2, 960, 1, (), (), b"o"), 0.0)
     assert [p.extensions for p in wire.sent] == [((9, b"\x20"),), ()]
 

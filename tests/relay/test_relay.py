@@ -12,6 +12,7 @@ from guard.errors import NotFoundError, Overload, PeerError
 from guard.media import vp8
 from guard.media.rtp import RtpPacket, wrap_rtx
 from guard.relay import rtcp
+from guard.relay.codecs import ABS_SEND_TIME_URI, MID_URI
 from guard.relay.config import RelayConfig
 from guard.relay.events import (
     ChannelMessage,
@@ -82,6 +83,16 @@ async def test_two_parties_get_each_others_media_unchanged(house: House) -> None
         TrackKey("s", "a", Kind.AUDIO), TrackKey("s", "a", Kind.VIDEO), TrackKey("s", "b", Kind.VIDEO)
     }  # fmt: skip
     assert house.relay.stats().packets_forwarded == 150
+
+
+async def test_no_offer_makes_a_sender_leave_its_pixels_unturned(house: House) -> None:
+    a, b = house.client("a"), house.client("b")
+    turned = {1: MID_URI, 3: ABS_SEND_TIME_URI, 4: "urn:3gpp:video-orientation"}
+    await a.join([video("1", "sendonly", A_VIDEO, A_RTX, extensions=turned)])
+    await b.join([video("w", "recvonly", extensions=turned)], subscriptions={"w": "a"})
+    for client in (a, b):
+        agreed = {e.id: e.uri for e in client.answer.media[0].rtp.headerExtensions}
+        assert agreed == {1: MID_URI, 3: ABS_SEND_TIME_URI}
 
 
 async def test_subscriber_who_came_first_is_served_once_somebody_publishes(house: House) -> None:
