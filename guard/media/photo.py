@@ -52,6 +52,8 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _opaque(photo: Image.Image) -> Image.Image:
+    if photo.mode.startswith("I"):  # 16-bit gray: Pillow would cut everything above 255 off, to white
+        photo = Image.fromarray((np.asarray(photo, np.int32) >> 8).clip(0, 255).astype(np.uint8))
     photo.thumbnail((KEPT_SIDE_PX, KEPT_SIDE_PX), Image.Resampling.BOX)
     if not photo.has_transparency_data:
         return photo.convert("RGB")

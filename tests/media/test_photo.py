@@ -64,6 +64,12 @@ def test_other_kinds_of_pixels_become_rgb(mode: str) -> None:
     assert found.shape[2] == 3 and found.dtype == np.uint8
 
 
+def test_a_gray_photo_of_16_bits_keeps_its_shades() -> None:
+    shades = np.linspace(0, 65535, 96).astype(np.uint16)
+    found = read_photo(saved(Image.fromarray(np.tile(shades, (80, 1))), "PNG"))
+    assert np.abs(found[40, :, 0].astype(int) - (shades >> 8)).max() <= 1
+
+
 def test_what_is_transparent_becomes_white() -> None:
     clear = Image.new("RGBA", (80, 80), (0, 0, 0, 0))
     assert (read_photo(saved(clear, "PNG")) == 255).all()
