@@ -25,6 +25,7 @@ LOOKS_AT = Signal.FACE_FRAME
 PATCH_PX, STRIDE_PX = 32, 16
 # a change of llr that is coloured fully even where nothing changes more
 _FULL_LLR = 0.2
+_ROUNDING_LLR = 1e-6
 _AGAINST, _FOR = np.array([60.0, 90.0, 255.0]), np.array([255.0, 40.0, 40.0])
 
 
@@ -46,42 +47,71 @@ def examples(
         detector: one that judges single crops and remembers nothing.
     """
     out: list[Example] = []
+    own = [(llr, m.item) for m in measured if (llr := m.llr(detector.signal)) is not None]
     for is_spoof, name in ((False, "genuine"), (True, "spoof")):
-        own = [(llr, m.item) for m in measured if (llr := m.llr(detector.signal)) is not None]
         ranked = sorted((x for x in own if x[1].is_spoof is is_spoof), key=lambda x: (x[0], str(x[1].path)))
-        picked = {ranked[0][1].path: ranked[0], ranked[-1][1].path: ranked[-1]} if ranked else {}
-        for which, (_, item) in zip(("lowest", "highest"), picked.values(), strict=False):
-            found = example(item, detector, faces, config)
+        picked = [(-1, "lowest", ranked[0])] if ranked else []
+        picked += [(1, "highest", ranked[-1])] if len(ranked) > 1 else []
+        for side, which, (file_llr, item) in picked:
+            found = example(Extreme(item, file_llr, side), detector, faces, config)
             if found is not None:
                 png, llr = found
                 about = f"{name}, {item.method}, {which} {detector.signal}: {item.path.name}"
-                out.append(Example(png, f"{about}, this face {llr:+.2f}"))
+                out.append(Example(png, f"{about}, file {file_llr:+.2f}, this face {llr:+.2f}"))
     return out
 
 
+@dataclass(frozen=True, slots=True)
+class Extreme:
+    """A file that was lowest (``side`` -1) or highest (1) by its ``llr``, the mean over its looks."""
+
+    item: Item
+    llr: float
+    side: int
+
+
 def example(
-    item: Item, detector: Detector, faces: FaceModels, config: FaceWindowConfig
+    extreme: Extreme, detector: Detector, faces: FaceModels, config: FaceWindowConfig
 ) -> tuple[bytes, float] | None:
-    """Return a PNG of the face in the middle of a file, and its llr; None where none can be scored.
+    """Return a PNG of the look that stands for a file, and its llr; None where none can be scored.
 
     Raises:
         MediaError: the file cannot be read.
     """
     stage, thinner = FaceWindows(KEY, config, faces), Thinner(LOOKS_FPS)
     windows: list[FaceWindow] = []
-    for frame in frames_of(item):
+    for frame in frames_of(extreme.item):
         if isinstance(frame, VideoFrame) and thinner.keep(frame.time_s):
             windows += [found for found in stage.push(frame) if isinstance(found, FaceWindow)]
-    scored = [window for window in windows if _llrs(detector, [window])[0] is not None]
+    llrs = _llrs(detector, windows)
+    scored = [(window, llr) for window, llr in zip(windows, llrs, strict=True) if llr is not None]
     if not scored:
         return None
-    window = scored[len(scored) // 2]
-    llr = _llrs(detector, [window])[0]
-    assert llr is not None
+    window, llr = scored[typical([(w.face, found) for w, found in scored], extreme.llr, extreme.side)]
     picture = np.concatenate([window.crop, heat_map(detector, window, llr)], axis=1)
     out = io.BytesIO()
     Image.fromarray(picture).save(out, format="PNG", optimize=True)
     return out.getvalue(), llr
+
+
+def typical(looks: Sequence[tuple[int, float]], file_llr: float, side: int) -> int:
+    """Return which look, given as (face, llr), shows a file best: the one nearest to the file's llr.
+
+    Of several faces it is one of the face that the file's llr is of. Only looks at least as low (``side`` -1)
+    or as high (1) as the file are taken, so that the faces drawn stand in the same order as their files; a
+    mean always has such a look.
+    """
+    by_face: dict[int, list[float]] = {}
+    for face, llr in looks:
+        by_face.setdefault(face, []).append(llr)
+    means = {face: float(np.mean(own)) for face, own in by_face.items()}
+    counted = min(means, key=lambda face: (abs(means[face] - file_llr), face))
+
+    def distance(n: int) -> tuple[bool, bool, float]:
+        face, llr = looks[n]
+        return face != counted, side * (llr - file_llr) < -_ROUNDING_LLR, abs(llr - file_llr)
+
+    return min(range(len(looks)), key=distance)
 
 
 def heat_map(detector: Detector, window: FaceWindow, llr: float) -> ImageArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from guard.errors import ConfigError
 from guard.evaluation import plots
 from guard.evaluation.face import run
 from guard.evaluation.face_data import KEY
-from guard.evaluation.face_heat import PATCH_PX, changes, heat_map
+from guard.evaluation.face_heat import PATCH_PX, changes, heat_map, typical
 from guard.types import Abstain, FaceQuality, FaceWindow, Finding, FloatArray, Signal, Window
 
 ASTRONAUT = Path(__file__).parents[1] / "fixtures" / "astronaut.jpg"
@@ -124,6 +125,36 @@ def test_heat_lies_where_hiding_a_patch_lowers_the_score() -> None:
     assert np.abs(change[far]).max() < 1e-6
     picture = heat_map(Spot(), window, 2.5)
     assert picture[80, 80, 0] > picture[80, 80, 2]  # red: it spoke for spoof
+
+
+def test_the_words_under_a_face_have_the_llr_of_its_file_and_its_own(written: Path) -> None:
+    html = (written / "report.html").read_text(encoding="utf-8")
+    found = re.findall(r"<figcaption>[^<]* file ([+-][\d.]+), this face ([+-][\d.]+)</figcaption>", html)
+    assert len(found) == 2
+    assert all(file == face for file, face in found)  # a picture has one look
+
+
+def test_the_look_drawn_is_the_nearest_to_the_llr_of_the_file() -> None:
+    looks = [(0, llr) for llr in (-2.5, -1.4, -1.0, -0.6, 2.5)]  # mean -0.6
+    assert typical(looks, -0.6, 1) == typical(looks, -0.6, -1) == 3
+    assert typical(looks, -0.8, -1) == 2  # not -0.6, which is as near but above the file
+
+
+def test_of_several_faces_the_one_that_counted_is_drawn() -> None:
+    looks = [(0, -1.0), (1, 0.9), (1, 1.1), (0, 0.98)]  # means -0.01 and 1.0
+    assert typical(looks, 1.0, 1) == 2
+    assert typical(looks, 1.0, -1) == 1
+
+
+def test_faces_drawn_stand_in_the_same_order_as_their_files() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        low, high = sorted((rng.normal(size=int(rng.integers(1, 6))) for _ in range(2)), key=np.mean)
+        drawn = [
+            own[typical([(0, float(llr)) for llr in own], float(own.mean()), side)]
+            for own, side in ((low, -1), (high, 1))
+        ]
+        assert drawn[0] <= drawn[1]
 
 
 def test_heat_of_a_detector_that_abstains_from_every_hidden_crop_is_none() -> None:
