@@ -5,8 +5,9 @@
 Reads the held-out pairs of temporal_pairs.py (the same person genuine and forged, through a real codec), runs
 every loaded detector over their windows as a call does, and gives each clip the mean llr of each signal, 0
 where it abstained. Weights are those of a logistic regression that may not be negative (a signal that points
-the wrong way gets 0), fitted on the faces of one half and judged on the other, both ways round. Nothing here
-reads val.
+the wrong way gets 0), fitted on the faces of one half and judged on the other, both ways round. The row "as
+shipped" has the weights of the default configuration instead, the only one that speaks of the product: a sum
+of clip means, without the bounds and waits of guard/fusion. Nothing here reads val.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from data import ROOT
 sys.path.insert(0, str(ROOT))
 from guard.app.parts import load_models
 from guard.evaluation.metrics import auc, bootstrap, cllr, tpr_at_fa
-from guard.types import Abstain, Detector, FaceWindow, Finding, Kind
+from guard.fusion.config import FusionConfig
+from guard.types import Abstain, Detector, FaceWindow, Finding, Kind, Signal
 
 OUT = Path(__file__).resolve().parent.parent / "fusion.md"
 STEPS, RATE, DECAY = 4000, 0.05, 1e-3
@@ -93,14 +95,20 @@ def report(rows: list[dict]) -> str:
     lines = [
         "# How the face signals were weighed (written by recipe/fuse.py)", "",
         f"{len(rows)} clips of {len(set(faces))} held-out faces, half forged; 95 % intervals over faces.", "",
-        "| | coverage | AUC | TPR % at 5 % FA | Cllr bits | weight, fitted on all |",
-        "|---|---|---|---|---|---|",
+        "| | coverage | AUC | TPR % at 5 % FA | Cllr bits | weight, fitted on all | weight as shipped |",
+        "|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     everything = fit(x, spoof)
+    shipped = np.array([FusionConfig().weights.get(Signal(name), 0.0) for name in signals])
     for n, name in enumerate(signals):
-        lines.append(_line(name, x[:, n], spoof, faces, f"{asked[:, n].mean():.2f}", f"{everything[n]:.2f}"))
-    for name, score in (("all, weight 1 each", x.sum(1)), ("weights of the other half", fitted)):
-        lines.append(_line(name, score, spoof, faces, "", ""))
+        about = (f"{asked[:, n].mean():.2f}", f"{everything[n]:.2f}", f"{shipped[n]:.1f}")
+        lines.append(_line(name, x[:, n], spoof, faces, about))
+    sums = {
+        "all, weight 1 each": x.sum(1),
+        "weights of the other half": fitted,
+        "**as shipped**": x @ shipped,
+    }
+    lines += [_line(name, score, spoof, faces, ("", "", "")) for name, score in sums.items()]
     lines += [
         "",
         "AUC by how the clip was forged, weights of the other half:",
@@ -119,12 +127,14 @@ def report(rows: list[dict]) -> str:
 
 
 def _line(
-    name: str, score: np.ndarray, spoof: np.ndarray, faces: list[str], covered: str, weight: str
+    name: str, score: np.ndarray, spoof: np.ndarray, faces: list[str], about: tuple[str, str, str]
 ) -> str:
+    """Return a row; ``about`` is the coverage, the weight fitted on all, and the weight as shipped."""
     area = bootstrap(auc, score, spoof, faces, rounds=300)
     span = f"{area.value:.2f} [{area.low:.2f}, {area.high:.2f}]"
     rate = 100 * tpr_at_fa(score, spoof, max_fa=0.05)
-    return f"| {name} | {covered} | {span} | {rate:.0f} | {cllr(score, spoof):.2f} | {weight} |"
+    covered, fitted, shipped = about
+    return f"| {name} | {covered} | {span} | {rate:.0f} | {cllr(score, spoof):.2f} | {fitted} | {shipped} |"
 
 
 def main() -> None:
