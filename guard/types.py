@@ -336,7 +336,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class SignalState:
-    """Where one signal stands now, with what it rests on; ``details`` are those of its newest Score."""
+    """Where one signal stands now, with what it rests on; ``details`` are those of its newest Score.
+
+    ``reason`` says why there is no llr, or, beside one, why the signal holds back ``bona_fide``.
+    """
 
     llr: float | None
     coverage: float

@@ -2,8 +2,8 @@
 
 Looks at the last four seconds of one face: flicker inside it and at its edge against its surroundings,
 trembling of its points against its outline, and a feed that stands still, runs again or jumps. Learned from
-animated stills, so its llr is kept small by its card: docs/face-signals/temporal.md and
-models/temporal/card.toml.
+animated stills, so its llr is kept small by its card, and a feed that is certainly not live is told as a
+reason instead: docs/face-signals/temporal.md and models/temporal/card.toml.
 """
 
 from __future__ import annotations
@@ -80,10 +80,18 @@ class Temporal:
     def prepare(self, window: Window) -> FloatArray | Abstain:
         """Take the window into the memory of its face; return the model's input, or why there is none.
 
+        Of a picture that certainly stands still, repeats or jumped nothing else is asked: what it is goes
+        before the other reasons, and ``guard.fusion`` holds back ``bona_fide`` for it.
+
         Returns:
             float32 (14,), ``Readings.row``.
         """
         found = self.read(window)
+        if isinstance(window, FaceWindow):
+            face, feed = self._faces.get((window.key, window.face)), self._feeds.get(window.key)
+            not_live = None if face is None or feed is None else face.not_live(feed)
+            if not_live is not None:
+                return Abstain(not_live)
         return found if isinstance(found, Abstain) else found.row()
 
     def read(self, window: Window) -> Readings | Abstain:

@@ -25,6 +25,8 @@ _PATH = [FOLLOWED.index(index) for index in (33, 133, 362, 263, 61, 291, 17, 13,
 _MOTION_LEVEL, _MOTION_PATH = 1.0, 1.0
 # parts of a run that a repetition leaves over: surely one, surely none
 _REPEATED, _UNLIKE = 0.01, 0.03
+# a picture that stood still for so long did so for certain
+FROZEN_S = 4.0
 _SEARCH_EVERY_S = 0.95
 _CUT_LASTS_S = 8.0
 _FLOOR = 1e-3
@@ -131,6 +133,16 @@ class FaceMemory:
             repeated=float(np.clip((_UNLIKE - self._rest) / (_UNLIKE - _REPEATED), 0, 1)),
             cut=float(cut_s is not None and 0 <= now_s - cut_s <= _CUT_LASTS_S),
         )
+
+    def not_live(self, feed: Feed) -> str | None:
+        """Return what the picture certainly is instead of live (docs/reasons.md), or None."""
+        if feed.frozen_s >= FROZEN_S:
+            return "video_frozen"
+        if self._rest <= _REPEATED:
+            return "video_repeats"
+        if feed.cut_s is not None and 0 <= feed.last_s - feed.cut_s <= RUN_S:
+            return "video_cut"
+        return None
 
     def _compare(self, new: Look) -> None:
         if self._looks and not 0 < new.time_s - self._looks[-1].time_s <= _MAX_LOOK_S:

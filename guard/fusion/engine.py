@@ -22,7 +22,9 @@ Rules, all in this file:
    1: SUSPECT until the llr has been below half of amber for ``amber_clear_s``.
    2: BONA_FIDE with enough good evidence and the llr low enough, else UNDECIDED. A
       participant whose face was judged once is never BONA_FIDE on the voice alone: whoever turns
-      the camera off keeps no good mark.
+      the camera off keeps no good mark. Nor is anybody BONA_FIDE whose picture certainly stood still,
+      repeated or jumped within the last minute, whatever voice and face look like: that is no live
+      camera's picture, and no accusation either.
 5. The negative result of an active check is its own outcome: it is no llr that quiet passive signals
    could outweigh, and only a person takes it back. A pass speaks for nothing: a swap that runs live
    follows commands, too.
@@ -168,8 +170,11 @@ class Fusion:
         readings = {s: r for s, r in self._read().items() if s.kind is kind}
         best = max(mine, key=lambda s: (self._config.decides(s), mine[s].scored_s))
         kinds = by_kind(readings, self._config)
+        level = self._level(kinds, readings)
+        if level is State.BONA_FIDE and _not_live(readings) is not None:
+            level = State.UNDECIDED
         return Standing(
-            state=self._level(kinds, readings),
+            state=level,
             llr=kinds.get(kind),
             scored_s=mine[best].scored_s,
             windows=readings[best].windows,
@@ -183,7 +188,7 @@ class Fusion:
 
     def _next(self, kinds: dict[Kind, float], readings: Readings) -> State:
         level = self._level(kinds, readings)
-        if level is State.BONA_FIDE and self._face_lapsed(readings):
+        if level is State.BONA_FIDE and (_not_live(readings) or self._face_lapsed(readings)):
             level = State.UNDECIDED
         if State.SPOOF in (self._state, level):
             self._low_since_s = None
@@ -251,7 +256,9 @@ class Fusion:
         return (*codes, *self._state_reasons(kinds, readings), *self._notices(readings))
 
     def _notices(self, readings: Readings) -> tuple[str, ...]:
-        """Return what a person should know of how much the verdict rests on."""
+        """Return what a person should know of what the verdict rests on."""
+        not_live = _not_live(readings)
+        found = () if not_live is None else (not_live,)
         limit = self._config.low_coverage
         for signal, reading in readings.items():
             if reading.llr is None or not self._config.decides(signal):
@@ -259,8 +266,8 @@ class Fusion:
             of_kind = (e.last_s for s, e in self._signals.items() if s.kind is signal.kind)
             answered = self._signals[signal].answered(max(of_kind))
             if answered is not None and answered < limit:
-                return (reasons.LOW_COVERAGE,)
-        return ()
+                return (*found, reasons.LOW_COVERAGE)
+        return found
 
     def _state_reasons(self, kinds: dict[Kind, float], readings: Readings) -> tuple[str, ...]:
         level = self._level(kinds, readings)
@@ -280,7 +287,14 @@ class Fusion:
                 - {"", reasons.NOT_ASKED}
             )
             return tuple(why) or (reasons.NO_EVIDENCE,)
+        if _not_live(readings) is not None:
+            return ()  # a notice says it, as in every state
         if self._face_lapsed(readings):
             return (reasons.FACE_LAPSED,)
         enough = any(r.enough for s, r in readings.items() if self._config.decides(s))
         return (reasons.WITHIN_NOISE if enough else reasons.TOO_LITTLE_EVIDENCE,)
+
+
+def _not_live(readings: Readings) -> str | None:
+    """Return what a signal found the picture to be instead of live, a code of ``reasons.WITHHOLDING``."""
+    return next((r.withheld for r in readings.values() if r.withheld is not None), None)

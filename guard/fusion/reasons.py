@@ -21,6 +21,10 @@ DETECTOR_DOWN = "detector_down"
 CHECK_FAILED = "check_failed"
 FACE_LAPSED = "face_lapsed"
 LOW_COVERAGE = "low_coverage"
+# of a picture that is certainly not one camera's live one: no accusation, and no good mark (temporal)
+VIDEO_FROZEN = "video_frozen"
+VIDEO_REPEATS = "video_repeats"
+VIDEO_CUT = "video_cut"
 # of a signal, not of a state: nothing of its track was scored or explained for a minute
 LAPSED = "lapsed"
 # of a signal whose score is no number, as of one that could not be scored (docs/reasons.md)
@@ -41,7 +45,13 @@ STATE_REASONS = (
     CHECK_FAILED,
     FACE_LAPSED,
     LOW_COVERAGE,
+    VIDEO_FROZEN,
+    VIDEO_REPEATS,
+    VIDEO_CUT,
 )
+
+# a detector's own reasons that hold back bona_fide for as long as evidence is remembered
+WITHHOLDING = frozenset({VIDEO_FROZEN, VIDEO_REPEATS, VIDEO_CUT})
 
 
 def high(signal: Signal) -> str:

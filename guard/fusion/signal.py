@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from guard.fusion import reasons
 from guard.fusion.config import EvidenceConfig, FusionConfig
@@ -26,6 +26,8 @@ class Reading:
         enough: whether there is so much of it that it may carry bona_fide.
         last_s: media time up to which it reaches.
         windows: good windows since the evidence was (re)started.
+        withheld: why nothing of this kind of track may carry bona_fide, a code of
+            ``reasons.WITHHOLDING`` of the last minute; None where nothing speaks against it.
     """
 
     llr: float | None
@@ -33,6 +35,7 @@ class Reading:
     enough: bool = False
     windows: int = 0
     last_s: float = float("-inf")
+    withheld: str | None = None
 
 
 class SignalEvidence:
@@ -49,6 +52,7 @@ class SignalEvidence:
         self._covered_at_restart_s = 0.0
         self._reason: str | None = None
         self._reason_at_s = float("-inf")
+        self._withheld: tuple[float, str] | None = None
         self._last_s = 0.0
         self._details: Details = {}
         self._details_at_s = float("-inf")
@@ -74,6 +78,9 @@ class SignalEvidence:
             why = score.reason if score.llr is None else reasons.DETECTOR_FAILED
             if score.end_s >= self._reason_at_s:
                 self._reason, self._reason_at_s = why, score.end_s
+            if why in reasons.WITHHOLDING:
+                found = (score.end_s, why)
+                self._withheld = found if self._withheld is None else max(self._withheld, found)
             return
         if score.end_s >= self._details_at_s:
             self._details, self._details_at_s = score.details, score.end_s
@@ -91,6 +98,8 @@ class SignalEvidence:
             windows.expire(at_s)
             if not len(windows) or windows.last_s < newest_s - _FACE_UNSEEN_S:
                 del self._tracks[face]
+        if self._withheld is not None and self._withheld[0] <= at_s - self._fusion.horizons_s[-1]:
+            self._withheld = None
         if not self._tracks:
             self._covered_at_restart_s = self.scored_s
 
@@ -115,21 +124,27 @@ class SignalEvidence:
     def restart(self) -> None:
         """Forget the evidence; what was covered stays reported."""
         self._tracks.clear()
+        self._withheld = None
         self._covered_at_restart_s = self.scored_s
 
     def reading(self) -> Reading:
         """Return what the face (or the voice) with the highest llr says."""
         readings = [self._read(windows) for windows in self._tracks.values()]
         given = [r for r in readings if r.llr is not None]
-        return max(given, key=lambda r: r.llr or 0.0) if given else Reading(None)
+        highest = max(given, key=lambda r: r.llr or 0.0) if given else Reading(None)
+        return replace(highest, withheld=self._why_withheld)
 
     def state(self, llr: float | None, at_s: float) -> SignalState:
         """Return the signal's line of the verdict; ``at_s`` is the track's length so far."""
         length_s = max(at_s, self._last_s)
         coverage = min(1.0, self.scored_s / length_s) if length_s > 0 else 0.0
         if llr is None:
-            return SignalState(None, coverage, self._why(at_s))
-        return SignalState(llr, coverage, None, self._details)
+            return SignalState(None, coverage, self._why_withheld or self._why(at_s))
+        return SignalState(llr, coverage, self._why_withheld, self._details)
+
+    @property
+    def _why_withheld(self) -> str | None:
+        return None if self._withheld is None else self._withheld[1]
 
     def _why(self, at_s: float) -> str:
         if self._tracks:

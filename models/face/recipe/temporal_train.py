@@ -64,9 +64,9 @@ def read(windows: Iterable[FaceWindow]) -> list[tuple[float, np.ndarray]]:
     detector = Temporal(_Unasked(), Logistic(1.0, 0.0, 1.0))
     found: list[tuple[float, np.ndarray]] = []
     for window in windows:
-        row = detector.prepare(window)
-        if not isinstance(row, Abstain) and (not found or window.end_s - found[-1][0] >= _ROW_EVERY_S):
-            found.append((window.end_s, row))
+        seen = detector.read(window)
+        if not isinstance(seen, Abstain) and (not found or window.end_s - found[-1][0] >= _ROW_EVERY_S):
+            found.append((window.end_s, seen.row()))
     return found
 
 
