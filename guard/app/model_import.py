@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from guard.app.model_checks import check_calibration, check_sign
 from guard.app.model_files import in_use, is_packaged
 from guard.app.model_store import install, read_limited, staged, write, writing
 from guard.app.model_trial import GoldenPair, TrialLimits, try_model
@@ -83,7 +84,8 @@ def import_model(request: ImportRequest) -> dict[str, Any]:
         golden = {BUNDLED: bundled_pair(), **({GIVEN: request.golden} if request.golden else {})}
         found = try_model(folder, golden, request.limits)
         decided_by = GIVEN if request.golden else BUNDLED
-        _check_sign(card, found["golden"][decided_by])
+        check_sign(card, found["golden"][decided_by])
+        check_calibration(card, found["golden"][decided_by])
         target = None if root is None or request.dry_run else root / card.name
         if target is not None:
             install(folder, target, force=request.force)
@@ -191,18 +193,6 @@ def _replaced(card: Card, root: Path | None, force: bool) -> dict[str, Any] | No
         now = load_card(place.folder)
         return {"name": now.name, "version": now.version, "sha256": now.sha256, "origin": place.origin}
     return {"name": place.folder.name, "version": None, "sha256": None, "origin": place.origin}
-
-
-def _check_sign(card: Card, golden: Mapping[str, Any]) -> None:
-    genuine, synthetic = golden["bona_fide"], golden["spoof"]
-    if genuine["raw"] < synthetic["raw"]:
-        return
-    raise ModelError(
-        "model_sign",
-        f"{card.name} gives the golden bona fide clip {genuine['raw']:.4f} and the golden spoof clip "
-        f"{synthetic['raw']:.4f}; larger must mean spoof after the card's sign. Correct output.spoof_is or "
-        "output.column, or judge it by a pair of your own (--golden-bona-fide, --golden-spoof)",
-    )
 
 
 def _report(

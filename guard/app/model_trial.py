@@ -13,21 +13,22 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from guard.app.model_checks import SECOND, check_steady
 from guard.codec.files import read_file
 from guard.detectors.card import Card, load_card, read_model
 from guard.detectors.contract import fitted
-from guard.detectors.onnx import OnnxModel
+from guard.detectors.onnx import OnnxModel, Outputs
 from guard.detectors.onnx_file import check_file
 from guard.detectors.voice_spoof import VoiceSpoof
 from guard.errors import GuardError, MediaError, ModelError
-from guard.types import Abstain, AudioFrame, AudioWindow, FloatArray, Kind, TrackKey
+from guard.types import Abstain, AudioFrame, AudioWindow, Finding, FloatArray, Kind, TrackKey
 from guard.windows.audio import AudioWindows
 
 # a lane sheds windows that wait longer than a second
@@ -133,6 +134,7 @@ def trial(folder: Path, pairs: Mapping[str, tuple[Path, Path]]) -> dict[str, Any
             f"{card.name} needs {cpu_ms:.0f} CPU-ms for a window of 4 s; above {MAX_WINDOW_CPU_MS:.0f} "
             "the next window is always late: give a smaller model",
         )
+    listener.check_steady()
     return {"cpu_ms_per_window": round(cpu_ms, 1), "golden": golden}
 
 
@@ -140,43 +142,63 @@ class _Listener:
     """Scores clips as a call would: same windows, same reasons to abstain."""
 
     def __init__(self, card: Card) -> None:
+        self._card = card
         self._detector = VoiceSpoof.from_card(card)
         self._model = fitted(OnnxModel(card))
+        self._heard: list[list[tuple[FloatArray, Outputs]]] = []
         self.cpu_ms: list[float] = []
 
     def clip(self, path: Path) -> dict[str, Any]:
         """Return the mean raw score and llr of a clip's first windows, and how many they are."""
-        raws: list[float] = []
+        heard: list[tuple[FloatArray, Outputs]] = []
         llrs: list[float] = []
         reasons: list[str] = []
         for window in _windows(path):
             row = self._detector.prepare(window)
-            found = row if isinstance(row, Abstain) else self._score(row, window)
+            if isinstance(row, Abstain):
+                reasons.append(row.reason)
+                continue
+            found = self._score(row, window)
             if isinstance(found, Abstain):
                 reasons.append(found.reason)
                 continue
-            raw, llr = found
-            raws.append(raw)
-            llrs.append(llr)
+            heard.append((row, self._model.run(row[None])))
+            llrs.append(found.llr)
             if len(llrs) == _WINDOWS:
                 break
         if not llrs:
             why = ", ".join(sorted(set(reasons))) or "no window with speech"
             raise MediaError("golden_clip", f"{path}: nothing in it can be scored ({why}); give clear speech")
+        self._heard.append(heard)
+        outputs = [one for _, one in heard]
         return {
             "clip": path.name,
             "windows": len(llrs),
-            "raw": round(float(np.mean(raws)), 6),
+            "raw": round(float(np.mean([one.raw[0] for one in outputs])), 6),
             "llr": round(float(np.mean(llrs)), 4),
+            "llr_by": self._llr_by(outputs),
         }
 
-    def _score(self, row: FloatArray, window: AudioWindow) -> tuple[float, float] | Abstain:
+    def check_steady(self) -> None:
+        """Score windows of all clips again, alone and together; raises as ``model_checks.check_steady``."""
+        mixed = [pair for together in zip(*self._heard, strict=False) for pair in together]
+        check_steady(self._card, self._model, [row for row, _ in mixed], [one for _, one in mixed])
+
+    def _llr_by(self, outputs: Sequence[Outputs]) -> dict[str, float]:
+        """Return the mean llr that the card's other calibrations give, by the bin or ``SECOND``."""
+        raw = np.concatenate([one.raw for one in outputs])
+        with np.errstate(over="ignore"):  # a slope of 1e300 ends at the limit, as it should
+            found = {name: one.llr(raw) for name, one in self._card.bins.items()}
+            if self._card.second is not None:
+                parts = np.concatenate([one.more["timeline"][0] for one in outputs])
+                found[SECOND] = self._card.second.llr(parts)
+        return {name: round(float(np.mean(llr)), 4) for name, llr in found.items()}
+
+    def _score(self, row: FloatArray, window: AudioWindow) -> Finding | Abstain:
         started = time.process_time()
         (found,) = self._detector.score(row[None], [window])
         self.cpu_ms.append(1000 * (time.process_time() - started))
-        if isinstance(found, Abstain):
-            return found
-        return float(self._model.raw(row[None])[0]), found.llr
+        return found
 
 
 def _windows(path: Path) -> Iterator[AudioWindow]:

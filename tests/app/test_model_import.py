@@ -50,7 +50,8 @@ def believed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     def pretend(folder: Path, pairs: dict[str, GoldenPair], limits: TrialLimits) -> dict[str, Any]:
         tried.append(folder)
-        clips = {"bona_fide": {"raw": -1.0}, "spoof": {"raw": 1.0}}
+        clips = {"bona_fide": {"raw": -1.0, "llr": -1.0, "llr_by": {}}}
+        clips["spoof"] = {"raw": 1.0, "llr": 1.0, "llr_by": {}}
         return {"cpu_ms_per_window": 1.0, "golden": dict.fromkeys(pairs, clips)}
 
     monkeypatch.setattr(model_import, "try_model", pretend)
