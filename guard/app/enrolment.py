@@ -112,6 +112,7 @@ _WHY_POOR = {
     "face_dark": "the face is too dark",
     "face_turned": "the head is turned away",
     "face_blurred": "the face is blurred",
+    "face_unclear": "it is not clear that this is an upright face",
     "face_cut_off": "part of the face lies outside the picture",
 }
 

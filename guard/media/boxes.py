@@ -27,6 +27,10 @@ class Region:
     side_px: float
     angle: float
 
+    def turned(self, angle: float) -> Region:
+        """Return the same square turned further by ``angle`` radians about its centre."""
+        return Region(self.x_px, self.y_px, self.side_px, self.angle + angle)
+
     def matrix_to(self, size: int) -> FloatArray:
         """Return the float32 (2, 3) matrix from the picture to a ``size`` px square."""
         scale = size / self.side_px

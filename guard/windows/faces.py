@@ -1,7 +1,7 @@
 """Turns the pictures of one video track into aligned, measured faces.
 
 What cannot be judged is not passed on: a face too small, dark, blurred, turned
-away or cut off by the edge is skipped with the reason, and so is a picture without a face.
+away, unclear or cut off by the edge is skipped with the reason, and so is a picture without a face.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ FACE_DARK = "face_dark"
 FACE_BLURRED = "face_blurred"
 FACE_TURNED = "face_turned"
 FACE_CUT_OFF = "face_cut_off"
+FACE_UNCLEAR = "face_unclear"
 
 Looked = Callable[[VideoFrame, Mapping[int, Mesh]], None]
 """Told of every picture that was looked at, with the faces found in it by FaceTrack number."""
@@ -42,6 +43,7 @@ class FaceWindowConfig:
         min_sharpness: share of fine detail in the face, in percent; below it nothing can be judged.
         max_yaw_deg: turn of the head to either side.
         min_luma: mean brightness of the face, of 255.
+        min_confidence: FaceMesh's own probability that there is a face where it drew one.
         max_outside_ratio: part of the face's points that may lie outside the picture.
         track: finding and following.
     """
@@ -52,6 +54,8 @@ class FaceWindowConfig:
     min_sharpness: float = 2.0
     max_yaw_deg: float = 35.0
     min_luma: float = 30.0
+    # a face that stands on its head and could not be turned mostly has less (docs/face.md)
+    min_confidence: float = 0.999
     max_outside_ratio: float = 0.1
     track: FaceTrackConfig = field(default_factory=FaceTrackConfig)
 
@@ -64,6 +68,8 @@ class FaceWindowConfig:
             raise ValueError("min_eye_distance_px, min_sharpness and min_luma must not be negative")
         if not 0 < self.max_yaw_deg <= 90:
             raise ValueError("max_yaw_deg must be above 0 and at most 90")
+        if not 0 <= self.min_confidence < 1:
+            raise ValueError("min_confidence must be at least 0 and below 1")
         if not 0 <= self.max_outside_ratio <= 1:
             raise ValueError("max_outside_ratio must lie between 0 and 1")
 
@@ -79,6 +85,8 @@ class FaceWindowConfig:
             return FACE_TURNED
         if quality.sharpness < self.min_sharpness:
             return FACE_BLURRED
+        if quality.confidence < self.min_confidence:
+            return FACE_UNCLEAR
         return None
 
 
