@@ -37,19 +37,23 @@ class TemporalConfig:
         min_pairs: of looks that stand side by side, in the last four seconds.
         min_triples: of glimpses that stand side by side, in the last four seconds.
         min_eye_distance_px: between the middles of the eyes, in the picture.
+        min_sharpness: share of fine detail in the face, in percent.
         max_speed: of the head, eye distances per second, above which motion hides the rest.
     """
 
     min_pairs: int = 7
     min_triples: int = 15
     min_eye_distance_px: float = 32.0
+    min_sharpness: float = 5.0
     max_speed: float = 3.0
 
     def __post_init__(self) -> None:
         if self.min_pairs < 2 or self.min_triples < 2:
             raise ValueError("min_pairs and min_triples must be at least 2")
-        if self.min_eye_distance_px < 0 or self.max_speed <= 0:
-            raise ValueError("min_eye_distance_px must not be negative, max_speed must be above 0")
+        if min(self.min_eye_distance_px, self.min_sharpness) < 0 or self.max_speed <= 0:
+            raise ValueError(
+                "min_eye_distance_px and min_sharpness must not be negative, max_speed must be above 0"
+            )
 
 
 class Temporal:
@@ -107,6 +111,8 @@ class Temporal:
         config = self._config
         if window.quality.eye_distance_px < config.min_eye_distance_px:
             return Abstain("face_too_small")
+        if window.quality.sharpness < config.min_sharpness:
+            return Abstain("face_blurred")
         trembling = face.jitter(window.end_s)
         if face.pairs(window.end_s) < config.min_pairs:
             return Abstain("too_few_looks")

@@ -73,10 +73,12 @@ def test_too_few_pictures_between_the_looks_are_not_judged() -> None:
     assert read(bare)[-1] == Abstain("too_few_pictures")
 
 
-def test_a_small_face_and_a_fast_one_are_not_judged() -> None:
+def test_a_small_face_a_blurred_one_and_a_fast_one_are_not_judged() -> None:
     items = windows(crops(12))
     small = replace(items[-1], quality=replace(items[-1].quality, eye_distance_px=31.0))
     assert read([*items[:-1], small])[-1] == Abstain("face_too_small")
+    blurred = replace(items[-1], quality=replace(items[-1].quality, sharpness=4.9))
+    assert read([*items[:-1], blurred])[-1] == Abstain("face_blurred")
     own = detector(TemporalConfig(max_speed=0.1))
     assert [own.read(window) for window in items][-1] == Abstain("moving_fast")
 
@@ -90,7 +92,7 @@ def test_other_windows_are_refused() -> None:
 
 
 def test_limits_that_make_no_sense_are_refused() -> None:
-    for wrong in ({"min_pairs": 1}, {"min_triples": 0}, {"min_eye_distance_px": -1.0}, {"max_speed": 0.0}):
+    for wrong in ({"min_pairs": 1}, {"min_triples": 0}, {"min_sharpness": -1.0}, {"max_speed": 0.0}):
         with pytest.raises(ValueError):
             TemporalConfig(**wrong)
 
