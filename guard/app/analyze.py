@@ -13,12 +13,14 @@ import numpy as np
 from guard.app.enrolment import describe_photo, describe_voice
 from guard.app.parts import Built, Models, PipelineConfig, build_pipeline
 from guard.codec.files import MEDIA_EXTENSIONS, FileInfo, read_file
+from guard.detectors.face_identity import FaceIdentity
 from guard.errors import GuardError, MediaError
 from guard.fusion.engine import Standing
 from guard.fusion.seconds import Seconds, Stretch
 from guard.inference.content import telling
 from guard.media.resample import Resampler
-from guard.types import AudioFrame, Kind, Score, Signal, State, Verdict, VideoFrame
+from guard.types import AudioFrame, FloatArray, Kind, Score, Signal, State, Verdict, VideoFrame
+from guard.windows.face_models import FaceModels
 from guard.windows.vad import FRAME_S, FRAME_SAMPLES, SpeechDetector
 
 SESSION, PARTICIPANT = "file", "file"
@@ -287,12 +289,22 @@ def expect_face(path: Path, models: Models) -> None:
     """
     if models.identity is None:
         raise models.errors[Signal.FACE_IDENTITY]
+    vector = face_in(path, models.identity.detector, models.faces)
+    models.identity.detector.enrol(SESSION, PARTICIPANT, vector)
+
+
+def face_in(path: Path, detector: FaceIdentity, faces: FaceModels) -> FloatArray:
+    """Return the vector, float32 (D,) of length 1, of the one face in the photo at ``path``.
+
+    Raises:
+        MediaError: ``file_not_found``, or one of ``describe_photo``.
+        ModelError: a model failed.
+    """
     content = _reference(path, "photo_too_large", "send a smaller one")
     try:
-        vector = describe_photo(content, models.identity.detector, models.faces)
+        return describe_photo(content, detector, faces)
     except MediaError as error:
         raise MediaError(error.code, f"{path}: {error.message}") from error
-    models.identity.detector.enrol(SESSION, PARTICIPANT, vector)
 
 
 def _reference(path: Path, too_large: str, advice: str) -> bytes:

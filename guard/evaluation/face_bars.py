@@ -31,7 +31,7 @@ def bars(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not paired and report["macro_auc"] is not None:
         scene = report["scene"]["auc"]["value"]
         words = f"face_frame macro AUC, methods of 5 or more videos (scene alone: {scene:.2f})"
-        out.append(_bar("clean", words, MACRO_AUC, {"value": report["macro_auc"]}))
+        out.append(_bar("clean", words, MACRO_AUC, report["macro_auc_interval"]))
     if report["alarms"] is not None:
         out += _alarms(report["alarms"]["clean"])
     share = report["cost"]["core_share"]

@@ -62,6 +62,29 @@ def bootstrap_figures(scores: Scores, rounds: int, *, seed: int = 0) -> dict[str
     }
 
 
+def mean_auc(spoofs: Sequence[FloatVector], bona_llr: FloatVector, rounds: int, *, seed: int = 0) -> Interval:
+    """Return the mean of the AUC of several kinds of spoof, each (N,) with N > 0, against all genuine videos.
+
+    A draw takes as many videos of each kind as there are, so no kind is ever missing from it, and the same
+    genuine videos for all kinds.
+    """
+    rng = np.random.default_rng(seed)
+    drawn_bona = _multinomial(rng, len(bona_llr), rounds)
+    values, drawn = [], np.zeros(rounds)
+    for llr in spoofs:
+        above = (llr[:, None] > bona_llr) + 0.5 * (llr[:, None] == bona_llr)
+        values.append(float(above.mean()))
+        drawn += np.einsum(
+            "rs,sb,rb->r", _multinomial(rng, len(llr), rounds), above, drawn_bona, optimize=True
+        )
+    return percentile_interval(float(np.mean(values)), (drawn / len(spoofs)).tolist())
+
+
+def _multinomial(rng: np.random.Generator, count: int, rounds: int) -> Weights:
+    """Return float64 (R, N): the share of each of N videos in R draws of N with replacement."""
+    return np.asarray(rng.multinomial(count, np.full(count, 1 / count), size=rounds) / count)
+
+
 def as_json(found: Mapping[str, Interval]) -> dict[str, dict[str, float]]:
     """Return intervals as reports hold them, with four places."""
     return {

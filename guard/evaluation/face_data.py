@@ -23,13 +23,17 @@ KEY = TrackKey(SESSION, "file", Kind.VIDEO)
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of a manifest; ``video`` and ``pair`` are empty where the manifest names none."""
+    """One line of a manifest; ``video`` and ``pair`` are empty where the manifest names none.
+
+    ``reference`` is a photo of the person who should be seen, with which ``face_identity`` compares.
+    """
 
     path: Path
     is_spoof: bool
     method: str
     video: str
     pair: str
+    reference: Path | None = None
 
     @property
     def is_still(self) -> bool:
@@ -94,10 +98,12 @@ def _too_large(path: Path) -> MediaError:
 
 def _item(folder: Path, row: Mapping[str, str]) -> Item:
     method = row.get("method") or row.get("system") or ""
+    reference = row.get("reference", "")
     return Item(
         path=folder / inside(folder, row["path"]),
         is_spoof=LABELS[row["label"]],
         method=method or row.get("source") or "unnamed",
         video=row.get("video_id", ""),
         pair=row.get("pair", ""),
+        reference=folder / inside(folder, reference) if reference else None,
     )

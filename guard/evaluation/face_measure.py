@@ -6,11 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-from guard.app.analyze import PARTICIPANT, SESSION
+from guard.app.analyze import PARTICIPANT, SESSION, face_in
 from guard.app.parts import Models, PipelineConfig, build_pipeline
 from guard.evaluation.face_conditions import STILL_FPS, Condition, Sender
 from guard.evaluation.face_data import Item, frames_of
@@ -18,7 +19,18 @@ from guard.evaluation.face_fusion import Fused, fuse
 from guard.evaluation.face_scene import Scene, features
 from guard.evaluation.face_watch import Masked, Watched
 from guard.media.timeline import Thinner
-from guard.types import AudioFrame, FaceWindow, Kind, Score, Signal, State, Verdict, VideoFrame, Window
+from guard.types import (
+    AudioFrame,
+    FaceWindow,
+    FloatArray,
+    Kind,
+    Score,
+    Signal,
+    State,
+    Verdict,
+    VideoFrame,
+    Window,
+)
 from guard.windows.faces import NO_FACE
 
 LOOKS_FPS = 15.0
@@ -53,6 +65,7 @@ class Measured:
         scene: what the crops hold besides the face; None likewise.
         fps: pictures a second of the file itself.
         kbit_s: sent under this condition; None where nothing is coded.
+        has_sound: whether the file has any.
     """
 
     item: Item
@@ -66,6 +79,7 @@ class Measured:
     cost: Cost
     fps: float
     kbit_s: float | None
+    has_sound: bool = False
 
     def llr(self, signal: Signal) -> float | None:
         """Return the signal's mean llr over its looks; of several faces the highest counts.
@@ -104,6 +118,7 @@ class Bench:
         self._watched = [kind(detector, self._listen if n == 0 else None) for n, detector in enumerate(video)]
         self._models = replace(models, detectors=tuple(self._watched))
         self._config = config
+        self._photos: dict[Path, FloatArray] = {}
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -111,15 +126,18 @@ class Bench:
         return tuple(detector.signal for detector in self._watched)
 
     def measure(self, item: Item, condition: Condition, fps: float = STILL_FPS) -> Measured:
-        """Run one file through the pipeline.
+        """Run one file through the pipeline, with the photo of its person enrolled where there is one.
+
+        The photo is compared as it is, whatever the condition does to the file.
 
         Args:
             fps: pictures a second of the file, for the rate control; it is found out in a clean run.
 
         Raises:
-            MediaError: the file cannot be read or coded.
+            MediaError: the file or its photo cannot be read, or the file not be coded.
             ModelError: a face model failed.
         """
+        self._enrol(item)
         before = {w.signal: w.cpu_s for w in self._watched}
         self._run = run = _Run(Sender(condition, item.path.name, fps), item)
         built = build_pipeline(self._models, self._config, run.on_verdict)
@@ -138,6 +156,18 @@ class Bench:
         spent = {w.signal: w.cpu_s - before[w.signal] for w in self._watched}
         return run.measured(spent, self._config)
 
+    def _enrol(self, item: Item) -> None:
+        """Enrol the photo of a file; without one, or without a model to describe it, nobody is enrolled."""
+        identity = self._models.identity
+        if identity is None:
+            return
+        identity.detector.withdraw(SESSION, PARTICIPANT)
+        if item.reference is None:
+            return
+        if item.reference not in self._photos:
+            self._photos[item.reference] = face_in(item.reference, identity.detector, self._models.faces)
+        identity.detector.enrol(SESSION, PARTICIPANT, self._photos[item.reference])
+
     def _elsewhere_s(self) -> float:
         """Return the process seconds so far that are the detectors' own or only this evaluation's."""
         return sum(watched.cpu_s + watched.shown_s for watched in self._watched)
@@ -152,6 +182,7 @@ class _Run:
 
     def __init__(self, sender: Sender, item: Item) -> None:
         self.faces_s = 0.0
+        self._has_sound = False
         self._sender, self._item = sender, item
         self._thinner = Thinner(LOOKS_FPS)
         self._scores: list[Score] = []
@@ -177,6 +208,7 @@ class _Run:
     def arrives(self, frame: AudioFrame | VideoFrame) -> AudioFrame | VideoFrame | None:
         """Return the frame as it reaches the pipeline; None where it is lost or left out."""
         if isinstance(frame, AudioFrame):
+            self._has_sound = True
             return frame
         self._times_s.append(frame.time_s)
         arrived = self._sender.still(frame) if self._item.is_still else self._sender.push(frame)
@@ -203,4 +235,5 @@ class _Run:
             cost=Cost(self.faces_s, spent, len(self._eyes_px), len(times_s) / fps),
             fps=fps,
             kbit_s=self._sender.kbit_s,
+            has_sound=self._has_sound,
         )

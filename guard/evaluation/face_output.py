@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guard.evaluation.face_figures import FUSED, llr_of, videos_of
 from guard.evaluation.face_heat import Example
 from guard.evaluation.face_measure import Measured
 from guard.evaluation.face_page import Folder, page
+from guard.evaluation.face_videos import FUSED, llr_of, videos_of
 from guard.evaluation.figures import Scores
 from guard.evaluation.report import write_files
 

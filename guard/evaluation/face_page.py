@@ -17,7 +17,8 @@ _DEFINITIONS = {
     "llr of a signal": "Mean over the scored looks of a file, natural logarithm, above 0 for spoof; of a "
     "video the mean over its files.",
     "abstained": "A video on which a signal abstained counts with llr 0 for AUC and EER and is neither a "
-    "detection nor a false alarm where a threshold decides. Figures on covered videos stand beside.",
+    "detection nor a false alarm where a threshold decides. The line below, covered only, leaves such videos "
+    "out; there is none where every video is covered, because it would be the same.",
     "AUC looks": "Over single scored looks; the bootstrap still draws whole videos.",
     "TPR at 5 % FA": "Share of all spoof videos above the lowest threshold that at most 5 % of all genuine "
     "ones exceed.",
@@ -71,10 +72,13 @@ def _folder(folder: Folder) -> list[str]:
             "" if own["kbit_s"] is None else f"<p>{own['kbit_s']:.0f} kbit/s sent, median of the files.</p>"
         )
         parts.append(section(own["label"], sent + _table(t.SIGNAL_HEADS, t.signal_rows(own))))
-        parts.append(_table(t.ABLATION_HEADS, t.ablation_rows(own)))
+        parts.append("<p>Looks without a score:</p>" + _table(t.REASON_HEADS, t.reason_rows(own)))
+        parts.append("<p>Fusion ablation:</p>" + _table(t.ABLATION_HEADS, t.ablation_rows(own)))
+        sizes = _table(t.SIZE_HEADS, t.size_rows(own))
+        parts.append(f"<p>By distance between the eyes, as it arrives:</p>{sizes}")
+        methods = _table(t.METHOD_HEADS, t.method_rows(own))
+        parts.append(f"<details><summary>By method</summary>{methods}</details>")
     parts += [
-        section("By method, clean", _table(*t.method_table(report))),
-        section("By distance between the eyes, clean", _table(t.SIZE_HEADS, t.size_rows(report))),
         section("At the shipped thresholds", _alarms(report)),
         section("Without the face", _table(t.SCENE_HEADS, t.scene_rows(report))),
         section("Cost", _table(t.COST_HEADS, t.cost_rows(report))),

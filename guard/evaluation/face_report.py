@@ -10,28 +10,37 @@ import numpy as np
 from guard.app.parts import PipelineConfig
 from guard.evaluation.face_bars import bars
 from guard.evaluation.face_conditions import CONDITIONS
-from guard.evaluation.face_figures import (
+from guard.evaluation.face_figures import pairs, signal_block
+from guard.evaluation.face_fusion import alone, without
+from guard.evaluation.face_groups import FINE_SIZES_PX, SIZES_PX, sizes
+from guard.evaluation.face_measure import Measured
+from guard.evaluation.face_scene import FOLDS, judge
+from guard.evaluation.face_videos import (
     FUSED,
     LlrOf,
     intervals_of,
     llr_of,
-    pairs,
     rounded,
-    signal_block,
-    sizes,
     videos_of,
     visible,
 )
-from guard.evaluation.face_fusion import alone, without
-from guard.evaluation.face_measure import Measured
-from guard.evaluation.face_scene import FOLDS, judge
 from guard.evaluation.figures import PART_ROUNDS, ROUNDS
 from guard.evaluation.metrics import BoolVector, FloatVector
 from guard.fusion.config import FusionConfig
 from guard.types import Signal, State
 
 # keys that have always been the frame detector's, on the clean files
-_FRAME_KEYS = ("auc", "eer", "tpr_at_5fa", "tpr_at_1fa", "covered_only", "methods", "macro_auc", "pairs")
+_FRAME_KEYS = (
+    "auc",
+    "eer",
+    "tpr_at_5fa",
+    "tpr_at_1fa",
+    "covered_only",
+    "methods",
+    "macro_auc",
+    "macro_auc_interval",
+    "pairs",
+)
 
 
 def report_of(
@@ -54,6 +63,7 @@ def report_of(
     cost = cost_of(clean, names)
     report = {
         "files": len(clean),
+        "references": sum(m.item.reference is not None for m in clean),
         "videos": sum(frame["videos"].values()),
         "coverage": frame["coverage"],
         "abstained": frame["abstained"],
@@ -62,7 +72,7 @@ def report_of(
         **{key: frame[key] for key in _FRAME_KEYS},
         "bootstrap": {"level": 0.95, "rounds": ROUNDS, "rounds_of_parts": PART_ROUNDS, "unit": "video"},
         "conditions": blocks,
-        "sizes": {name: sizes(clean, name) for name in (FUSED, *names)},
+        "sizes": {name: sizes(clean, name, SIZES_PX) for name in (FUSED, *names)},
         "scene": scene(clean, masked, names),
         "alarms": {name: own["alarms"] for name, own in blocks.items()} if _clips(clean) else None,
         "cost": cost,
@@ -82,6 +92,7 @@ def _condition(
         "label": next(c.label for c in CONDITIONS if c.name == name),
         "kbit_s": rounded(float(np.median(sent))) if sent else None,
         "signals": {own: signal_block(measured, own, seen_s) for own in (FUSED, *names)},
+        "sizes": {own: sizes(measured, own, FINE_SIZES_PX, with_unseen=True) for own in (FUSED, *names)},
         "ablation": ablation(measured, names, config.fusion),
         "alarms": alarms(measured, config.fusion) if _clips(measured) else None,
     }

@@ -31,40 +31,76 @@ def show(report: Mapping[str, Any]) -> None:
     """Print everything about one folder; 95 % intervals over videos in brackets."""
     console = Console(width=max(170, Console().width))
     for own in report["conditions"].values():
-        console.print(rows_table(f"{report['folder']}, {own['label']}", SIGNAL_HEADS, signal_rows(own)))
-        console.print(rows_table("fusion ablation", ABLATION_HEADS, ablation_rows(own)))
+        label = own["label"]
+        console.print(rows_table(f"{report['folder']}, {label}", SIGNAL_HEADS, signal_rows(own)))
+        console.print(rows_table(f"{label}: looks without a score", REASON_HEADS, reason_rows(own)))
+        console.print(rows_table(f"{label}: fusion ablation", ABLATION_HEADS, ablation_rows(own)))
+        console.print(rows_table(f"{label}: by distance between the eyes", SIZE_HEADS, size_rows(own)))
     console.print(rows_table("bars", BAR_HEADS, bar_rows(report)))
-    console.print(rows_table("clean, by method", *method_table(report)))
-    console.print(rows_table("clean, by distance between the eyes", SIZE_HEADS, size_rows(report)))
+    console.print(rows_table("clean, by method", METHOD_HEADS, method_rows(report["conditions"]["clean"])))
     if report["alarms"]:
         console.print(rows_table("at the shipped thresholds", ALARM_HEADS, alarm_rows(report)))
     console.print(rows_table("without the face", SCENE_HEADS, scene_rows(report)))
     console.print(rows_table("cost", COST_HEADS, cost_rows(report)))
 
 
-SIGNAL_HEADS = ["signal", *TITLES.values(), "AUC covered", "AUC looks", "coverage", "3 s visible", "pairs"]
+SIGNAL_HEADS = ["signal", *TITLES.values(), "AUC looks", "coverage", "3 s visible", "pairs"]
+REASON_HEADS = ["signal", "looks scored", "not scored", "because"]
+METHOD_HEADS = ["signal", "method", "videos", "coverage", *TITLES.values()]
 BAR_HEADS = ["condition", "figure", "found", "bar"]
 SCENE_HEADS = ["what", "coverage", "AUC"]
 COST_HEADS = ["part", "CPU-ms per face", "cores per participant"]
 ABLATION_HEADS = ["signals", *TITLES.values(), "coverage", "pairs"]
-SIZE_HEADS = ["signal", "eyes", "videos", "coverage", "AUC", "EER"]
+SIZE_HEADS = ["signal", "eyes", "genuine", "spoof", "coverage", *TITLES.values()]
 ALARM_HEADS = ["condition", "genuine amber", "genuine red", "of", "spoof amber", "spoof red", "of"]
 
 
+NEEDS = {
+    "call_page": "needs the call page: no file tells",
+    "sound": "needs sound: no file has any",
+    "photo": "needs a photo (column reference) or longer files",
+    "video": "needs moving pictures",
+}
+"""What ``needs`` of a report means, in words."""
+
+
 def signal_rows(condition: Mapping[str, Any]) -> list[list[str]]:
-    """Return a row a signal under one condition."""
-    return [
-        [
-            name if not own.get("early_files") else f"{name} ({own['early_files']} files early)",
-            *(figure(own[key]) if own["coverage"] else "-" for key in TITLES),
-            figure((own["covered_only"] or {}).get("auc")),
-            figure((own["looks"] or {}).get("auc")),
-            f"{own['coverage']:.2f}",
-            figure(own["coverage_visible"]),
-            _pairs(own["pairs"]),
-        ]
-        for name, own in condition["signals"].items()
-    ]
+    """Return a row a signal under one condition, and one of covered videos only where some are not."""
+    rows = []
+    for name, own in condition["signals"].items():
+        words = name if not own.get("early_files") else f"{name} ({own['early_files']} files early)"
+        videos = sum(own["videos"].values())
+        covered = videos - own["abstained_videos"]
+        figures = [figure(own[key]) for key in TITLES] if covered else [_why_nothing(own), *("-" * 3)]
+        share = f"{own['coverage']:.2f} ({covered} of {videos})"
+        seen, looks = figure(own["coverage_visible"]), figure((own["looks"] or {}).get("auc"))
+        rows.append([words, *figures, looks, share, seen, _pairs(own["pairs"])])
+        if own["covered_only"] and covered < videos:
+            only = [figure(own["covered_only"][key]) for key in TITLES]
+            rows.append([f"{name}, covered only", *only, "", f"1 ({covered})", "", ""])
+    return rows
+
+
+def reason_rows(condition: Mapping[str, Any]) -> list[list[str]]:
+    """Return a row a signal: how many looks it scored, how many not, and why, the commonest reason first."""
+    rows = []
+    for name, own in condition["signals"].items():
+        reasons = own.get("abstained")
+        if reasons is None:  # the fused llr is of files
+            continue
+        ordered = sorted(reasons.items(), key=lambda reason: (-reason[1], reason[0]))
+        because = ", ".join(f"{reason} {count}" for reason, count in ordered)
+        about = f"{NEEDS[own['needs']]}: {because}" if own["needs"] else because
+        rows.append([name, str(own["looks_scored"]), str(sum(reasons.values())), about])
+    return rows
+
+
+def _why_nothing(own: Mapping[str, Any]) -> str:
+    """Return why a signal scored nothing at all."""
+    if own.get("needs"):
+        return NEEDS[own["needs"]]
+    reasons = own.get("abstained") or {}
+    return f"abstained: {max(reasons, key=lambda name: (reasons[name], name))}" if reasons else "-"
 
 
 def ablation_rows(condition: Mapping[str, Any]) -> list[list[str]]:
@@ -86,29 +122,40 @@ def bar_rows(report: Mapping[str, Any]) -> list[list[str]]:
     return [[labels[b["condition"]], b["figure"], figure(b), verdict(b)] for b in report["bars"]]
 
 
-def method_table(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Return heads and rows of the AUC of every forgery method by signal, and their macro AUC."""
-    signals = report["conditions"]["clean"]["signals"]
-    methods = next(iter(signals.values()))["methods"]
-    rows = [
-        [method, str(own["videos"]), *(f"{s['methods'][method]['auc']:.3f}" for s in signals.values())]
-        for method, own in methods.items()
-    ]
-    macro = ["-" if s["macro_auc"] is None else f"{s['macro_auc']:.3f}" for s in signals.values()]
-    return ["AUC of", "videos", *signals], [*rows, ["macro, methods of 5 or more videos", "", *macro]]
+def method_rows(condition: Mapping[str, Any]) -> list[list[str]]:
+    """Return a row a signal that scored anything and a forgery method, and its macro AUC."""
+    rows = []
+    for name, own in condition["signals"].items():
+        if not own["coverage"]:
+            continue
+        rows += [
+            [
+                name,
+                method,
+                str(m["videos"]),
+                f"{m['coverage']:.2f}",
+                *(figure(m["figures"][k]) for k in TITLES),
+            ]
+            for method, m in own["methods"].items()
+        ]
+        macro = figure(own["macro_auc_interval"])
+        rows.append([name, "macro, methods of 5 or more videos", "", "", macro, *("-" * 3)])
+    return rows
 
 
-def size_rows(report: Mapping[str, Any]) -> list[list[str]]:
-    """Return a row a signal and bin of eye distances."""
+def size_rows(condition: Mapping[str, Any]) -> list[list[str]]:
+    """Return a row a bin of eye distances: of the fused llr, and of each signal that scored anything."""
     return [
         [
             name,
             size,
-            str(own["videos"]),
+            str(own["videos"] - own["spoof"]),
+            str(own["spoof"]),
             f"{own['coverage']:.2f}",
-            *(figure(own.get(k)) if own["coverage"] else "-" for k in ("auc", "eer")),
+            *(figure(own.get(k)) if own["coverage"] else "-" for k in TITLES),
         ]
-        for name, sizes in report["sizes"].items()
+        for name, sizes in condition["sizes"].items()
+        if name == "fused" or condition["signals"][name]["coverage"]
         for size, own in sizes.items()
     ]
 

@@ -17,10 +17,11 @@ from guard.config import load_settings
 from guard.errors import ConfigError
 from guard.evaluation.face import run
 from guard.evaluation.face_data import KEY, Item, read_manifest
-from guard.evaluation.face_figures import signal_block, visible
+from guard.evaluation.face_figures import signal_block
 from guard.evaluation.face_fusion import fuse
 from guard.evaluation.face_measure import Cost, Measured
 from guard.evaluation.face_report import report_of
+from guard.evaluation.face_videos import visible
 from guard.types import Score, Signal, State
 
 ASTRONAUT = Path(__file__).parents[1] / "fixtures" / "astronaut.jpg"
@@ -133,11 +134,46 @@ def test_macro_auc_takes_methods_of_five_or_more_videos() -> None:
     rows += [measured(1.0, spoof=True, method="large", video=f"l{i}") for i in range(5)]
     rows += [measured(-2.0, spoof=True, method="small", video="s")]
     block = frame_block(rows)
-    assert block["methods"] == {
-        "large": {"videos": 5, "auc": 1.0},
-        "small": {"videos": 1, "auc": 0.0},
-    }
-    assert block["macro_auc"] == 1.0
+    large, small = block["methods"]["large"], block["methods"]["small"]
+    assert (large["videos"], large["auc"], small["videos"], small["auc"]) == (5, 1.0, 1, 0.0)
+    assert block["macro_auc"] == block["macro_auc_interval"]["value"] == 1.0
+
+
+def test_a_method_has_its_coverage_and_all_figures_with_intervals() -> None:
+    rows = [measured(float(n), spoof=False) for n in range(-6, 2)]
+    rows += [measured(llr, spoof=True, method="half seen") for llr in (None, None, 0.5, 3.0)]
+    found = frame_block(rows)["methods"]["half seen"]
+    assert (found["videos"], found["coverage"]) == (4, 0.5)
+    figures = found["figures"]
+    assert figures["auc"]["value"] == found["auc"]
+    assert figures["auc"]["low"] < found["auc"] < figures["auc"]["high"]
+    assert figures["tpr_at_5fa"]["value"] == 0.25  # what was not scored is no detection
+    assert set(figures) == {"auc", "eer", "tpr_at_5fa", "tpr_at_1fa"}
+
+
+def test_methods_of_a_signal_that_scored_nothing_have_no_figures_and_the_cause_is_named() -> None:
+    rows = [measured(1.0, spoof=True), measured(-1.0, spoof=False)]
+    for name, cause in (("virtual_camera", "call_page"), ("lip_sync", "sound"), ("face_identity", "photo")):
+        block = signal_block(rows, name, visible(rows), rounds=50)
+        assert block["needs"] == cause
+        assert block["methods"]["m"]["figures"] is None
+    assert frame_block(rows)["needs"] is None
+    heard = [replace(m, has_sound=True) for m in rows]
+    assert signal_block(heard, "lip_sync", visible(heard), rounds=50)["needs"] is None
+
+
+def test_sizes_have_every_figure_in_every_condition_and_videos_without_a_face_are_not_lost(
+    config: PipelineConfig,
+) -> None:
+    clean = [measured(2.0, spoof=True), measured(-2.0, spoof=False), measured(-1.0, spoof=False)]
+    small = [replace(m, eye_px=eye_px) for m, eye_px in zip(clean, (35.0, 35.0, None), strict=True)]
+    report = report_of({"clean": clean, "half_size": small}, [], config)
+    assert set(report["sizes"]["face_frame"]) == {"48 to 64 px"}
+    found = report["conditions"]["half_size"]["sizes"]["face_frame"]
+    assert list(found) == ["32 to 40 px", "no face"]
+    assert found["32 to 40 px"]["tpr_at_5fa"]["value"] == 1.0
+    assert (found["32 to 40 px"]["videos"], found["32 to 40 px"]["spoof"]) == (2, 1)
+    assert (found["no face"]["videos"], "auc" in found["no face"]) == (1, False)
 
 
 def test_pairs_compare_the_same_clip_before_and_after_the_swap() -> None:
@@ -279,7 +315,14 @@ def test_report_for_people_names_methods_signals_and_bars(
     write_manifest(tmp_path, "path,label,method", "real.png,real,camera", "fake.png,fake,copyist")
     assert run([tmp_path], as_json=False, quick=True) == 0
     printed = capfd.readouterr().out
-    for words in ("copyist", "fused", "face_frame alone", "0.500", "without the face"):
+    needed = (
+        "needs the call page",
+        "no_device_report 2",
+        "needs sound",
+        "needs a photo",
+        "no_reference_yet 2",
+    )
+    for words in ("copyist", "fused", "face_frame alone", "0.500", "without the face", *needed):
         assert words in printed, words
 
 

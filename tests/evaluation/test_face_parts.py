@@ -13,7 +13,7 @@ from PIL import Image
 from guard.codec.call_video import CallVideo, fit_in
 from guard.errors import MediaError
 from guard.evaluation import metrics
-from guard.evaluation.face_bootstrap import bootstrap_figures, draw_weights, error_rates
+from guard.evaluation.face_bootstrap import bootstrap_figures, draw_weights, error_rates, mean_auc
 from guard.evaluation.face_conditions import CONDITIONS, Condition, Sender
 from guard.evaluation.face_data import KEY
 from guard.evaluation.face_fusion import alone, fuse, without
@@ -90,6 +90,18 @@ def test_bootstrap_agrees_with_the_one_of_the_voice_report() -> None:
         assert found[name].low == pytest.approx(slow.low, abs=0.03)
         assert found[name].high == pytest.approx(slow.high, abs=0.03)
     assert found["tpr_at_5fa"].value == metrics.tpr_at_fa(llr, is_spoof, 0.05)
+
+
+def test_the_mean_auc_of_methods_is_the_plain_mean_and_its_interval_holds_it() -> None:
+    rng = np.random.default_rng(4)
+    bona = np.round(rng.normal(size=60), 1)  # rounded: with ties
+    kinds = [np.round(rng.normal(size=size) + shift, 1) for size, shift in ((8, 1.0), (40, 0.0))]
+    found = mean_auc(kinds, bona, 400)
+    single = [metrics.auc(np.concatenate([own, bona]), np.arange(len(own) + 60) < len(own)) for own in kinds]
+    assert found.value == pytest.approx(np.mean(single))
+    assert found.low < found.value < found.high
+    more = mean_auc([np.tile(own, 9) for own in kinds], np.tile(bona, 9), 400)
+    assert more.high - more.low < 0.5 * (found.high - found.low)  # nine times the videos
 
 
 def test_certain_detection_has_the_interval_of_as_many_trials_as_videos() -> None:
