@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from guard.detectors.card_table import as_table, number_at, read_card, shape_at, table_at, text_at
+from guard.detectors.card_keys import DETECTOR, check_keys
+from guard.detectors.card_table import as_table, nearest, number_at, read_card, shape_at, table_at, text_at
 from guard.detectors.gates import CONTENT, Gates, read_gates
 from guard.errors import ModelError
 from guard.fusion.calibration import BinnedLogistic, Logistic
@@ -24,6 +25,8 @@ DTYPES = ("float32", "uint8")
 LEVELS = ("as_is", "rms_0.05", "peak_1")
 SHORTER = ("repeat", "zeros")
 LONGER = ("cut", "average")
+# the calibration of the frame of a screen around a face; only presentation reads it
+FRAME_BIN = "frame"
 # half seconds of a window that a model may score one by one
 PARTS = 8
 # what an output beside the score holds, by its name; other names are not read
@@ -137,6 +140,7 @@ def read_checked(path: Path, sha256: str) -> bytes:
 
 
 def _card(folder: Path, table: Mapping[str, Any]) -> Card:
+    check_keys(table, DETECTOR)
     file, sha256 = text_at(table, "file"), text_at(table, "sha256")
     if Path(file).name != file:
         raise ValueError(f"file {file!r} must lie in the card's own folder")
@@ -160,7 +164,7 @@ def _card(folder: Path, table: Mapping[str, Any]) -> Card:
         measured=dict(table_at(table, "measured")),
         outputs=_outputs(as_table(table.get("outputs", {}), "outputs")),
         gates=read_gates(as_table(table.get("gates", {}), "gates")),
-        bins=_bins(calibration, BINS if signal.kind is Kind.AUDIO else FACE_BINS),
+        bins=_bins(calibration, BINS if signal.kind is Kind.AUDIO else (*FACE_BINS, FRAME_BIN)),
         second=None if second is None else _logistic(as_table(second, "calibration.second")),
     )
     _check_outputs(card)
@@ -192,6 +196,9 @@ def _outputs(table: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 def _check_outputs(card: Card) -> None:
     """Refuse outputs of another form than their names promise, and what reads an absent one."""
     for name, shape in card.outputs.items():
+        meant = nearest(name, KNOWN_OUTPUTS)
+        if meant not in (None, name):
+            raise ValueError(f"outputs.{name} would not be read; did you mean {meant}?")
         if shape != KNOWN_OUTPUTS.get(name, shape):
             raise ValueError(f"outputs.{name} must be {list(KNOWN_OUTPUTS[name])}, not {list(shape)}")
     absent = sorted(card.gates.outputs - set(card.outputs))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -88,6 +89,25 @@ def shape_at(table: Mapping[str, Any], key: str, name: str, *, may_be_empty: boo
     if not value and not may_be_empty:
         raise ValueError(f"{name} must list at least one positive integer")
     return tuple(value)
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str], place: str) -> None:
+    """Refuse names that are not known: a misspelt key would be as if it were not there.
+
+    Raises:
+        ValueError: names the first of them, and the known one nearest to it.
+    """
+    names = sorted(known)
+    for name in given:
+        if name not in names:
+            hint = nearest(name, names)
+            meant = f"did you mean {hint}?" if hint else f"known are {', '.join(names)}"
+            raise ValueError(f"{f'{place} has' if place else 'a card has'} no key {name!r}; {meant}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is spelt most like another, if any is."""
+    return next(iter(get_close_matches(name, list(known), n=1)), None)
 
 
 class _WrongValue(ValueError):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from guard.detectors.card_table import number_at
+from guard.detectors.card_table import number_at, refuse_unknown
 from guard.types import FloatArray
 
 # order of the ``content`` output
@@ -81,7 +81,5 @@ def read_gates(table: Mapping[str, Any]) -> Gates:
     Raises:
         ValueError: a key is unknown, or a limit is no number or makes no sense.
     """
-    unknown = sorted(set(table) - {field.name for field in fields(Gates)})
-    if unknown:
-        raise ValueError(f"gates has no {', '.join(unknown)}")
+    refuse_unknown(table, (field.name for field in fields(Gates)), "gates")
     return Gates(**{name: number_at(table, name) for name in table})

@@ -15,6 +15,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from guard.detectors.card import read_checked
+from guard.detectors.card_keys import NETWORK, check_keys
 from guard.detectors.card_table import as_table, number_at, read_card, shape_at, table_at, text_at
 from guard.errors import ModelError
 from guard.types import FloatArray
@@ -134,6 +135,7 @@ class TfliteModel:
 
 
 def _card(folder: Path, table: Mapping[str, Any]) -> NetworkCard:
+    check_keys(table, NETWORK)
     file, sha256 = text_at(table, "file"), text_at(table, "sha256")
     if Path(file).name != file:
         raise ValueError(f"file {file!r} must lie in the card's own folder")

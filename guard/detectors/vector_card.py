@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guard.detectors.card import read_checked
+from guard.detectors.card_keys import check_keys, vector
 from guard.detectors.card_table import number_at, read_card, shape_at, table_at, text_at
 from guard.fusion.calibration import Logistic
 from guard.types import FloatArray
@@ -94,6 +95,7 @@ def read_vector_model(card: VectorCard) -> bytes:
 
 
 def _card(folder: Path, table: Mapping[str, Any], calibrations: Sequence[str]) -> VectorCard:
+    check_keys(table, vector(calibrations))
     file = text_at(table, "file")
     if Path(file).name != file:
         raise ValueError(f"file {file!r} must lie in the card's own folder")
