@@ -29,7 +29,7 @@ def verdict(bar: Mapping[str, Any]) -> str:
 
 def show(report: Mapping[str, Any]) -> None:
     """Print everything about one folder; 95 % intervals over videos in brackets."""
-    console = Console(width=max(170, Console().width))
+    console = Console(width=max(190, Console().width))
     for own in report["conditions"].values():
         label = own["label"]
         console.print(rows_table(f"{report['folder']}, {label}", SIGNAL_HEADS, signal_rows(own)))
@@ -56,9 +56,9 @@ ALARM_HEADS = ["condition", "genuine amber", "genuine red", "of", "spoof amber",
 
 
 NEEDS = {
-    "call_page": "needs the call page: no file tells",
-    "sound": "needs sound: no file has any",
-    "photo": "needs a photo (column reference) or longer files",
+    "call_page": "needs the call page",
+    "sound": "needs sound",
+    "photo": "needs a photo",
     "video": "needs moving pictures",
 }
 """What ``needs`` of a report means, in words."""
@@ -74,7 +74,7 @@ def signal_rows(condition: Mapping[str, Any]) -> list[list[str]]:
         figures = [figure(own[key]) for key in TITLES] if covered else [_why_nothing(own), *("-" * 3)]
         share = f"{own['coverage']:.2f} ({covered} of {videos})"
         seen, looks = figure(own["coverage_visible"]), figure((own["looks"] or {}).get("auc"))
-        rows.append([words, *figures, looks, share, seen, _pairs(own["pairs"])])
+        rows.append([words, *figures, looks, share, seen, _pairs(own["pairs"]) if covered else "-"])
         if own["covered_only"] and covered < videos:
             only = [figure(own["covered_only"][key]) for key in TITLES]
             rows.append([f"{name}, covered only", *only, "", f"1 ({covered})", "", ""])
