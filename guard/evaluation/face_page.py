@@ -19,9 +19,9 @@ _DEFINITIONS = {
     "abstained": "A video on which a signal abstained counts with llr 0 for AUC and EER and is neither a "
     "detection nor a false alarm where a threshold decides. The line below, covered only, leaves such videos "
     "out; there is none where every video is covered, because it would be the same.",
-    "needs": "What a signal asks for and no file of the folder can give: what the call page says of its camera, "
-    "sound, moving pictures, or a photo of the person (column reference of the manifest; without one the "
-    "face is compared with itself from 5 s on).",
+    "needs": "What a signal asks for and no file of the folder can give: what the call page says of its "
+    "camera, sound, moving pictures, or a photo of the person (column reference of the manifest; without "
+    "one the face is compared with itself from 5 s on).",
     "AUC looks": "Over single scored looks; the bootstrap still draws whole videos.",
     "TPR at 5 % FA": "Share of all spoof videos above the lowest threshold that at most 5 % of all genuine "
     "ones exceed.",
