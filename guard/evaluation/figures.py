@@ -42,6 +42,8 @@ BARS: dict[str, dict[str, float]] = {
 """What the figures of a condition must reach; ``MAX_GAP_BITS`` holds for all of them."""
 MAX_GAP_BITS = 0.1
 SHARES = frozenset({"coverage", "above_0", "above_threshold", "tpr_at_5_fa", "tpr_at_1_fa"})
+# a class of one source: no draw of sources differs from another
+MIN_SOURCES = 2
 _AT_MOST = frozenset({"eer", "cllr_gap_bits"})
 
 
@@ -109,25 +111,37 @@ def summary(scores: Scores, *, rounds: int | None = None) -> dict[str, Any]:
     }
 
 
+Figure = dict[str, float | None]
+"""``value``, and ``low`` and ``high`` of its 95 % interval; both are None where there is no telling."""
+
+
 def intervals(
     scores: Scores, metrics: Mapping[str, Callable[[Scores], float]], *, rounds: int | None = None
-) -> dict[str, dict[str, float]]:
+) -> dict[str, Figure]:
     """Return every figure with its 95 % interval over the same bootstrap draws.
 
-    Where no draw differs (a share of 0 or 1) the draws say nothing of sources not met: a share's interval
-    is then Wilson's, with as many trials as there are sources.
+    Where no draw differs (a share of 0 or 1) the draws say nothing of sources not met: the interval of a
+    share or an EER is then Wilson's, with as many trials as there are sources, and other figures have
+    none. Nor has any figure where a class that is there has fewer than ``MIN_SOURCES``.
     """
+    fewest = _fewest_sources(scores)
+    if fewest < MIN_SOURCES:
+        return {n: {"value": metric(scores), "low": None, "high": None} for n, metric in metrics.items()}
     drawn: dict[str, list[float]] = {name: [] for name in metrics}
     for rows in draws(scores.unit, scores.is_spoof, rounds=rounds or ROUNDS):
         sample = scores.rows(rows)
         for name, metric in metrics.items():
             drawn[name].append(metric(sample))
-    found = {name: percentile_interval(metric(scores), drawn[name]) for name, metric in metrics.items()}
-    for name, interval in found.items():
-        if name in SHARES and interval.low == interval.high:
-            trials = _sources(scores, spoof_only=name.startswith("tpr"))
-            found[name] = wilson_interval(interval.value, trials)
-    return {n: {"value": i.value, "low": i.low, "high": i.high} for n, i in found.items()}
+    found: dict[str, Figure] = {}
+    for name, metric in metrics.items():
+        interval = percentile_interval(metric(scores), drawn[name])
+        if interval.low == interval.high and (name in SHARES or name == "eer"):
+            trials = fewest if name == "eer" else _sources(scores, spoof_only=name.startswith("tpr"))
+            interval = wilson_interval(interval.value, trials)
+        is_told = interval.low < interval.high
+        low, high = (interval.low, interval.high) if is_told else (None, None)
+        found[name] = {"value": interval.value, "low": low, "high": high}
+    return found
 
 
 def both_classes(scores: Scores) -> bool:
@@ -196,14 +210,17 @@ def languages(clips: Sequence[Clip], results: Mapping[str, Scores], threshold: f
 
 
 def bars(conditions: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return every bar with the figure beside it; ``met`` is about the figure, not its interval."""
+    """Return every bar with the figure beside it.
+
+    ``met`` is about the figure, not its interval; a figure without an interval meets no bar.
+    """
     out: list[dict[str, Any]] = []
     for condition, own in BARS.items():
         for figure, bar in {**own, "cllr_gap_bits": MAX_GAP_BITS}.items():
             found = conditions[condition][figure]
-            value = None if found is None else found["value"]
+            value, low, high = (None if found is None else found[key] for key in ("value", "low", "high"))
             at_most = figure in _AT_MOST
-            met = value is not None and (value <= bar if at_most else value >= bar)
+            reached = value is not None and (value <= bar if at_most else value >= bar)
             out.append(
                 {
                     "condition": condition,
@@ -211,9 +228,9 @@ def bars(conditions: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "bar": bar,
                     "at_most": at_most,
                     "value": value,
-                    "low": None if found is None else found["low"],
-                    "high": None if found is None else found["high"],
-                    "met": met,
+                    "low": low,
+                    "high": high,
+                    "met": reached and low is not None,
                 }
             )
     return out
@@ -231,6 +248,12 @@ def _coverage_of(scores: Scores, rounds: int | None) -> dict[str, Any] | None:
 
 def _sources(scores: Scores, *, spoof_only: bool) -> int:
     return len({u for u, s in zip(scores.unit, scores.is_spoof.tolist(), strict=True) if s or not spoof_only})
+
+
+def _fewest_sources(scores: Scores) -> int:
+    """Return the number of sources of the class that has fewer, of those that are there."""
+    pairs = set(zip(scores.is_spoof.tolist(), scores.unit, strict=True))
+    return min(Counter(is_spoof for is_spoof, _ in pairs).values())
 
 
 def _alarm_share(scores: Scores, threshold: float) -> float:

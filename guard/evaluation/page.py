@@ -65,7 +65,7 @@ def page(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
         f"<h1>{escape(title)}</h1>",
         f"<p>{report['clips']} clips, {report['failed']} could not be read; {kind}. Model file sha256 "
         f"<code>{escape(model['sha256'])}</code>. Percent where the head says so; 95 % intervals below each "
-        "figure.</p>",
+        "figure; none where a class has fewer than two sources (engines, speakers).</p>",
         section("Bars", _bars(report["bars"], report["conditions"])),
         section("Detection error trade-off", image(pictures["det"], "DET curves of all conditions")),
         section("By codec", _conditions(_group(report, "codec"))),
@@ -217,13 +217,15 @@ def _head(name: str) -> str:
     return escape(TITLES[name] + (", %" if name in PERCENT else ""))
 
 
-def _cell(name: str, figure: Mapping[str, float] | None) -> str:
+def _cell(name: str, figure: Mapping[str, Any] | None) -> str:
     if figure is None:
         return "–"
-    if name in PERCENT:
-        value, low, high = (100 * figure[key] for key in ("value", "low", "high"))
-        return f"{value:.1f}<small>{low:.0f} to {high:.0f}</small>"
-    return f"{figure['value']:.2f}<small>{figure['low']:.2f} to {figure['high']:.2f}</small>"
+    factor, places = (100, 1) if name in PERCENT else (1, 2)
+    value = f"{factor * figure['value']:.{places}f}"
+    if figure["low"] is None:
+        return f"{value}<small>no interval</small>"
+    low, high = (f"{factor * figure[key]:.{0 if factor > 1 else 2}f}" for key in ("low", "high"))
+    return f"{value}<small>{low} to {high}</small>"
 
 
 def image(png: bytes, words: str) -> str:

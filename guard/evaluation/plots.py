@@ -128,10 +128,10 @@ def alarms(rows: Mapping[str, Mapping[str, Any]]) -> bytes:
         ("above_0", -0.16, _GENUINE, "llr above 0"),
         ("above_threshold", 0.16, _SPOOF, "llr above the threshold of 5 % on clean clips"),
     ):
-        values = np.array([[row[figure_name][k] for k in ("value", "low", "high")] for row in rows.values()])
-        percent = 100 * values
+        found = [[row[figure_name][k] for k in ("value", "low", "high")] for row in rows.values()]
+        percent = 100 * np.array(found, np.float64)  # nan where there is no interval
         low, high = percent[:, 0] - percent[:, 1], percent[:, 2] - percent[:, 0]
-        errors = np.maximum(np.stack([low, high]), 0.0)
+        errors = np.nan_to_num(np.maximum(np.stack([low, high]), 0.0))
         axes.errorbar(
             percent[:, 0], places + shift, xerr=errors, fmt="o", color=colour, markersize=4, label=label
         )

@@ -33,13 +33,16 @@ PERCENT = frozenset(
 )
 
 
-def cell(name: str, figure: Mapping[str, float] | None) -> str:
-    """Return a figure with its interval as text; percent where it is a share."""
+def cell(name: str, figure: Mapping[str, Any] | None) -> str:
+    """Return a figure with its interval as text, ``[-]`` where it has none; percent where it is a share."""
     if figure is None:
         return "-"
-    if name in PERCENT:
-        return f"{100 * figure['value']:.1f} [{100 * figure['low']:.0f}, {100 * figure['high']:.0f}]"
-    return f"{figure['value']:.2f} [{figure['low']:.2f}, {figure['high']:.2f}]"
+    factor, places = (100, 1) if name in PERCENT else (1, 2)
+    value = f"{factor * figure['value']:.{places}f}"
+    if figure["low"] is None:
+        return f"{value} [-]"
+    places = 0 if name in PERCENT else 2
+    return f"{value} [{factor * figure['low']:.{places}f}, {factor * figure['high']:.{places}f}]"
 
 
 def verdict(bar: Mapping[str, Any]) -> str:
@@ -48,6 +51,8 @@ def verdict(bar: Mapping[str, Any]) -> str:
     wanted = f"{'at most' if bar['at_most'] else 'at least'} {factor * bar['bar']:.{places}f}{unit}"
     if bar["value"] is None:
         return f"{wanted}: no clip to measure"
+    if bar["low"] is None:
+        return f"{wanted}: cannot be told, a class has fewer than two sources"
     if bar["met"]:
         return f"{wanted}: met"
     return f"{wanted}: missed by {factor * abs(bar['value'] - bar['bar']):.{places}f}"
@@ -58,6 +63,7 @@ def show(report: Mapping[str, Any]) -> None:
     console = Console(width=max(120, Console().width))
     model = report["model"]
     title = f"{model['name']} {model['version']}, {report['clips']} clips, 95 % intervals over sources"
+    title += " ([-] where a class has fewer than two)"
     groups = {"codec": title, "snr": "pink noise"}
     for group, words in groups.items():
         own = {n: c for n, c in report["conditions"].items() if c["group"] == group}

@@ -90,6 +90,17 @@ def test_a_report_becomes_the_cards_figures_and_is_compared_with_those_before(
     assert measured.of_model(kept, sha256) == kept.read_text(encoding="utf-8")
 
 
+def test_a_figure_without_an_interval_stands_alone_on_the_card(measured: ModuleType, tmp_path: Path) -> None:
+    model, kept, sha256 = made(tmp_path)
+    lone = report(measured, sha256, 0.25)
+    for condition in lone["conditions"].values():
+        condition["eer"] = {"value": 0.25, "low": None, "high": None}
+    measured.main(lone, model, kept)
+    assert tomllib.loads(kept.read_text(encoding="utf-8"))["measured"]["val"]["clean_eer"] == [0.25]
+    said = measured.main(report(measured, sha256, 0.25), model, kept)
+    assert said == "EER on clean clips 0.250, before 0.250 without an interval: nothing to hold it to"
+
+
 def test_a_report_of_another_file_or_a_quick_one_changes_nothing(
     measured: ModuleType, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from guard.evaluation.figures import (
     scores_of,
     summary,
 )
+from guard.evaluation.tables import cell, verdict
 
 NONE = np.zeros(0, np.float32)
 
@@ -83,6 +84,51 @@ def test_share_of_0_keeps_an_interval_that_says_how_few_sources_there_were() -> 
     assert few["value"] == many["value"] == 0
     assert few["high"] == pytest.approx(0.434, abs=1e-3)  # 3.841 / (5 + 3.841)
     assert many["high"] == pytest.approx(0.037, abs=1e-3)
+
+
+def one_source(genuine: int, spoof: int) -> Scores:
+    """Return scores of two clips of each of so many sources of either class, all told apart."""
+    units = [f"g{n // 2}" for n in range(2 * genuine)] + [f"s{n // 2}" for n in range(2 * spoof)]
+    own = [clip(unit, spoof=unit.startswith("s")) for unit in units]
+    return scores_of(
+        own, [2.0 + n if c.item.is_spoof else -2.0 - n for n, c in enumerate(own)], [None] * len(own)
+    )
+
+
+@pytest.mark.parametrize(("genuine", "spoof"), [(1, 1), (1, 6), (6, 1)])
+def test_a_class_of_one_source_has_no_interval(genuine: int, spoof: int) -> None:
+    found = summary(one_source(genuine, spoof), rounds=20)
+    for name in ("eer", "min_dcf", "cllr_bits", "tpr_at_5_fa", "coverage_interval", "coverage_speech"):
+        assert (found[name]["low"], found[name]["high"]) == (None, None)
+    assert found["eer"]["value"] == 0
+    assert found["covered_only"]["eer"]["low"] is None
+
+
+def test_no_interval_is_of_zero_width() -> None:
+    found = summary(one_source(6, 4), rounds=50)
+    assert (found["eer"]["value"], found["eer"]["low"]) == (0, 0)
+    assert found["eer"]["high"] == pytest.approx(0.490, abs=1e-3)  # of 4 sources: 3.841 / (4 + 3.841)
+    assert found["min_dcf"] == {"value": 0, "low": None, "high": None}
+    assert found["cllr_bits"]["low"] < found["cllr_bits"]["high"]
+
+
+def test_one_genuine_speaker_has_shares_of_false_alarms_without_an_interval() -> None:
+    genuine = one_source(1, 1).rows(np.array([0, 1]))
+    found = false_alarms(genuine, 0.0)
+    assert found["above_0"] == {"value": 0, "low": None, "high": None}
+    assert found["mean_llr"]["low"] is None
+
+
+def test_a_figure_without_an_interval_meets_no_bar_and_is_shown_without_one() -> None:
+    report = {name: summary(one_source(1, 6), rounds=20) for name in BARS}
+    found = bars(report)
+    assert {bar["figure"] for bar in found} > {"eer", "tpr_at_5_fa", "cllr_gap_bits"}
+    assert not any(bar["met"] for bar in found)
+    assert all("cannot be told" in verdict(bar) for bar in found)
+    assert cell("eer", report["clean"]["eer"]) == "0.0 [-]"
+    assert cell("min_dcf", report["clean"]["min_dcf"]) == "0.00 [-]"
+    both = summary(one_source(6, 6), rounds=20)
+    assert cell("eer", both["eer"]) == "0.0 [0, 39]"
 
 
 def test_clean_threshold_lets_5_percent_of_the_genuine_clips_pass_it() -> None:

@@ -122,7 +122,9 @@ def test_quick_report_of_the_shipped_model_has_the_keys_of_version_1(
     for figures in report["conditions"].values():
         assert isinstance(figures["coverage"], float)
         for name in ("eer", "min_dcf", "cllr_bits", "cllr_min_bits", "tpr_at_5_fa", "tpr_at_1_fa"):
-            assert figures[name]["low"] <= figures[name]["high"]
+            # one engine tells nothing of others
+            assert figures[name] == {"value": figures[name]["value"], "low": None, "high": None}
+    assert not any(bar["met"] for bar in report["bars"])
     engine = report["systems"]["Engine"]
     assert engine["is_spoof"] is True
     assert set(engine["mean_llr"]) == set(engine["above_0"]) == set(CHANNELS)
@@ -167,6 +169,21 @@ class Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+
+
+def test_one_engine_has_a_page_and_tables_without_intervals(
+    tmp_path: Path, instant: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    rows = four(tmp_path)
+    assert run([manifest(tmp_path, [rows[0], rows[2]])], False, out=out, quick=True) == 0
+    printed = capsys.readouterr().out
+    assert "[-]" in printed
+    assert "cannot be told" in printed
+    assert "[0, 0]" not in printed
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "no interval" in page
+    assert "0 to 0" not in page
 
 
 def test_out_folder_holds_a_page_of_its_own_pictures_and_scores(tmp_path: Path, instant: None) -> None:

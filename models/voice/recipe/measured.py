@@ -52,7 +52,10 @@ def of_model(path: Path, sha256: str) -> str:
 
 
 def as_toml(report: Mapping[str, Any]) -> str:
-    """Return ``[measured.val]`` out of a report of ``guard eval voice``."""
+    """Return ``[measured.val]`` out of a report of ``guard eval voice``.
+
+    A figure without an interval (a class of one source) is a list of itself alone.
+    """
     model = report["model"]
     lines = [
         "[measured.val]",
@@ -64,7 +67,8 @@ def as_toml(report: Mapping[str, Any]) -> str:
     for name in CONDITIONS:
         of = report["conditions"][name]
         for figure in FIGURES:
-            values = ", ".join(f"{of[figure][key]:.3f}" for key in ("value", "low", "high"))
+            told = [of[figure][key] for key in ("value", "low", "high") if of[figure][key] is not None]
+            values = ", ".join(f"{value:.3f}" for value in told)
             lines.append(f"{name}_{figure} = [{values}]")
         lines.append(f"{name}_coverage = {of['coverage']:.3f}")
         lines.append(f"{name}_coverage_speech = {of['coverage_speech']['value']:.3f}")
@@ -77,7 +81,10 @@ def compared(before: str, report: Mapping[str, Any]) -> str:
     known = tomllib.loads(before).get("measured", {}).get("val", {}).get("clean_eer")
     if known is None:
         return f"EER on clean clips {eer:.3f}; nothing was measured before"
-    value, low, high = known
+    value, *interval = known
+    if not interval:
+        return f"EER on clean clips {eer:.3f}, before {value:.3f} without an interval: nothing to hold it to"
+    low, high = interval
     verdict = "reproduced" if low <= eer <= high else "NOT reproduced"
     return f"EER on clean clips {eer:.3f}, before {value:.3f} [{low:.3f}, {high:.3f}]: {verdict}"
 
