@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from guard.detectors.card import Card
+from guard.detectors.card import FRAME_BIN, Card
 from guard.detectors.face_limits import FaceLimits
 from guard.detectors.onnx import OnnxModel, Scorer
-from guard.detectors.presentation_bezel import FrameMemory
+from guard.detectors.presentation_bezel import FRAME, FrameMemory
 from guard.detectors.presentation_features import LEFT_PX, SIDE_PX, TOP_PX, features
 from guard.fusion.calibration import Logistic
 from guard.types import Abstain, FaceWindow, Finding, FloatArray, Signal, TrackKey, Window
@@ -23,18 +23,32 @@ MAX_FACES = 256
 
 
 class Presentation:
-    """Scores single aligned faces; a ``types.Detector``."""
+    """Scores single aligned faces; a ``types.Detector``.
 
-    def __init__(self, model: Scorer, calibration: Logistic, config: FaceLimits | None = None) -> None:
+    Args:
+        model: of the face's numbers.
+        calibration: of the model.
+        config: which faces are looked at.
+        frame: calibration of the frame around the face.
+    """
+
+    def __init__(
+        self,
+        model: Scorer,
+        calibration: Logistic,
+        config: FaceLimits | None = None,
+        frame: Logistic = FRAME,
+    ) -> None:
         self._model = model
         self._calibration = calibration
         self._config = config or FaceLimits()
+        self._frame = frame
         self._frames: OrderedDict[tuple[TrackKey, int], FrameMemory] = OrderedDict()
 
     @classmethod
     def from_card(cls, card: Card) -> Presentation:
         """Load the card's model; raises ModelError as ``OnnxModel`` does."""
-        return cls(OnnxModel(card), card.calibration)
+        return cls(OnnxModel(card), card.calibration, frame=card.bins.get(FRAME_BIN, FRAME))
 
     @property
     def signal(self) -> Signal:
@@ -84,7 +98,7 @@ class Presentation:
         details: dict[str, float | bool] = {"bezel": round(found.strength, 3)}
         if found.with_face is not None:
             details["bezel_with_face"] = found.with_face
-        both = max(llr, 0.0) + max(found.llr, 0.0)
+        both = max(llr, 0.0) + max(found.llr(self._frame), 0.0)
         return Finding(min(both, self._calibration.limit_llr), (), details)
 
     def _memory(self, window: FaceWindow) -> FrameMemory:

@@ -19,6 +19,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from guard.fusion.calibration import Logistic
 from guard.media.quality import eyes_of
 from guard.media.surroundings import ABOVE, LEFT, OUTSIDE, PER_EYES, SHAPE
 from guard.types import FaceWindow, FloatArray, ImageArray
@@ -39,9 +40,11 @@ _KEPT_S, _STEP_S, _MIN_LOOKS = 8.0, 0.35, 5
 _MOVED, _WITH = 0.25, 0.35
 # steps of 255 by which the room may change between two looks and still be said to stay
 _STILL, _MIN_ROOM = 6.0, 40
-# what a frame counts that moved with the face, or of which that is not known, or that stayed; and the
-# calibration, llr = _A * raw + _B, as models/face/recipe/presentation_bezel.py prints it
-_WITH_FACE, _UNKNOWN, _STAYED, _A, _B = 1.6, 0.8, 0.3, 4.3013, -2.3835
+# what a frame counts that moved with the face, or of which that is not known, or that stayed
+_WITH_FACE, _UNKNOWN, _STAYED = 1.6, 0.8, 0.3
+# calibration for cards that state none: models/face/recipe/presentation_bezel.py on UTKFace; the limit that
+# counts is that of the sum with the net's llr
+FRAME = Logistic(4.3013, -2.3835, limit_llr=10.0)
 # bars that a sender lays around a picture of another shape are dark and flat (so is a room without light)
 _BAR_LEVEL, _BAR_SPREAD = 24, 8
 
@@ -95,10 +98,9 @@ class Standing:
             return self.strength * _UNKNOWN
         return self.strength * (_WITH_FACE if self.with_face else _STAYED)
 
-    @property
-    def llr(self) -> float:
+    def llr(self, calibration: Logistic = FRAME) -> float:
         """Natural log-likelihood ratio, positive means spoof; of simulated scenes."""
-        return _A * self.raw + _B
+        return float(calibration.llr(np.array([self.raw], np.float32))[0])
 
 
 @dataclass(frozen=True, slots=True)

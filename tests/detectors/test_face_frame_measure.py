@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import shutil
+import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -98,10 +102,30 @@ def test_llr_that_says_nothing_costs_one_bit(measure: ModuleType) -> None:
     assert measure.cllr(np.full(5, -4.0), np.full(7, 4.0)) < 0.05
 
 
-def test_the_evaluation_is_noted_in_the_card_that_ships() -> None:
-    module = loaded("note_evaluation")
-    try:
-        assert Path(models_dir()).resolve() / "face_frame" / "card.toml" == module.CARD
-        assert module.CARD.is_file()
-    finally:
-        del sys.modules[module.__name__]
+REPORT = {
+    "folder": "/data/val_clips", "videos": 44, "coverage": 1.0, "macro_auc": None, "pairs": None,
+    "cpu_ms_per_face": 1.5, "methods": {"swap": {"auc": 0.5}},
+    **{key: {"value": 0.5, "low": 0.4, "high": 0.6} for key in ("auc", "eer", "tpr_at_5fa")},
+}  # fmt: skip
+
+
+def noted(card: Path, reports: str) -> subprocess.CompletedProcess[str]:
+    script = RECIPE / "note_evaluation.py"
+    command = [sys.executable, str(script), "--card", str(card)]
+    return subprocess.run(command, input=reports, capture_output=True, text=True, check=False)
+
+
+def test_an_evaluation_is_noted_in_the_card_of_the_model_it_measured_and_in_no_other(tmp_path: Path) -> None:
+    card = tmp_path / "card.toml"
+    shutil.copy(models_dir() / "lip_sync" / "card.toml", card)
+    before = card.read_text()
+    sha256 = tomllib.loads(before)["sha256"]
+    refused = noted(tmp_path, json.dumps(REPORT | {"models": {"face_frame": "0" * 64}}))
+    assert refused.returncode == 1 and "another model file" in refused.stderr
+    empty = noted(tmp_path, "")
+    assert empty.returncode == 1 and "gave no report" in empty.stderr
+    assert card.read_text() == before
+    assert noted(tmp_path, json.dumps(REPORT | {"models": {"face_frame": sha256}})).returncode == 0
+    written = tomllib.loads(card.read_text())
+    assert written["measured"]["eval"][0]["auc"] == [0.5, 0.4, 0.6]
+    assert written["measured"]["eval"][0]["folder"] == "val_clips"

@@ -21,7 +21,7 @@ from guard.detectors.onnx import OnnxModel
 from guard.resources import models_dir
 from guard.types import AudioWindow
 
-MODULES = ("lip_sync", "lip_sync_seen", "lip_sync_simulate", "data")
+MODULES = ("lip_sync", "lip_sync_seen", "lip_sync_simulate", "data", "about", "calibrate")
 RECIPE = models_dir() / "face" / "recipe"
 
 

@@ -143,8 +143,8 @@ def test_what_stands_behind_a_person_is_less_of_a_frame_than_the_phone_that_show
     assert of_phone > max(0.6, of_room + 0.1)
     assert of_room < 0.1 or behind is shelf
     # shelves beyond the shoulders look most like a frame: nothing is claimed of them without movement
-    assert Standing(of_room, None).llr < 0
-    assert Standing(of_room, with_face=False).llr < 0
+    assert Standing(of_room, None).llr() < 0
+    assert Standing(of_room, with_face=False).llr() < 0
 
 
 def test_bars_around_a_picture_of_another_shape_are_no_frame() -> None:
@@ -204,13 +204,13 @@ def test_a_phone_that_is_held_moves_with_the_face_it_shows() -> None:
     assert held is not None and held.with_face is True
     still = moved(lambda x: phone(picture_on_the_wall, x), reach=0.1)
     assert still is not None and still.with_face is None
-    assert held.llr > still.llr
+    assert held.llr() > still.llr()
 
 
 def test_a_door_stays_while_the_person_moves() -> None:
     found = moved(lambda x: genuine(door, x, at=320))
     assert found is not None and found.with_face is not True
-    assert found.llr < 0
+    assert found.llr() < 0
 
 
 def test_a_camera_that_moves_shows_nothing_about_what_moves_with_the_face() -> None:

@@ -1,6 +1,6 @@
-"""Writes a run's learning curve as models/face/learning_curve.csv and docs/images/face_learning_curve.png.
+"""Writes a run's learning curve as learning_curve.csv and learning_curve.png into a folder.
 
-python curve.py --folder CHECKPOINTS
+python curve.py --folder CHECKPOINTS --out WORK
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from data import ROOT
 from forge import HELD_OUT, TRAINED
 from PIL import Image, ImageDraw
 
@@ -30,14 +29,16 @@ def main() -> None:
     """Write both files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where train.py left curve.jsonl")
-    folder = parser.parse_args().folder
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    folder = args.folder
     rows = [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
     rows = list({row["step"]: row for row in rows}.values())
     names = ["step", "loss", *(f"{f}.{m}" for f in ("seen", "unseen") for m in (*TRAINED, *HELD_OUT))]
     lines = [",".join(names), *(",".join(str(row[name]) for name in names) for row in rows)]
     head = "# mean loss since the row before; AUC of single frames on held-out faces, by cameras and forgery"
-    (ROOT / "models" / "face" / "learning_curve.csv").write_text("\n".join([head, *lines]) + "\n")
-    _draw(rows).quantize(32).save(ROOT / "docs" / "images" / "face_learning_curve.png", optimize=True)
+    (args.out / "learning_curve.csv").write_text("\n".join([head, *lines]) + "\n")
+    _draw(rows).quantize(32).save(args.out / "learning_curve.png", optimize=True)
 
 
 def _draw(rows: list[dict[str, float]]) -> Image.Image:

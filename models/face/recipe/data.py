@@ -1,8 +1,10 @@
 """Real faces for the face frame detector: where they are, which are refused, how they are split.
 
 The folder comes from ``GUARD_DATA`` and nowhere else. An organisation that retrains on its own
-faces lays them out the same way: ``face/real_train/*.jpg`` and a ``landmarks.npz`` with ``names``,
-``lm`` (N, P, 2) in picture pixels and ``sub_idx``, the FaceMesh index of each of the P points.
+faces lays them out the same way: ``face/real_train/*.jpg`` (square), ``landmarks.npz`` with ``names``,
+``lm`` (N, P, 2) in picture pixels and ``sub_idx``, the FaceMesh index of each of the P points, and
+``about.toml`` (about.py). Several pictures of one person are named ``PERSON__ANYTHING.jpg``, so that
+all of them lie on one side of every split. recipe/check.py says what is wrong with a folder.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import hashlib
 import os
 import sys
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,15 +44,26 @@ class Faces:
 def data_folder() -> Path:
     """Return the folder that ``GUARD_DATA`` names, or stop with what to set."""
     value = os.environ.get("GUARD_DATA", "")
-    folder = Path(value) / "face" / "real_train"
-    if not value or not (folder / "landmarks.npz").is_file():
-        where = (
-            f"GUARD_DATA={value!r} has no face/real_train/landmarks.npz" if value else "GUARD_DATA is not set"
-        )
+    if not value:
+        sys.exit("GUARD_DATA is not set: set it to the folder that holds face/real_train")
+    folder = Path(value).absolute() / "face" / "real_train"
+    if not (folder / "landmarks.npz").is_file():
         sys.exit(
-            f"{where}: set it to the folder that holds face/real_train (see models/face_frame/card.toml)"
+            f"GUARD_DATA={value!r} has no face/real_train/landmarks.npz: set it to the folder that holds "
+            "face/real_train, pictures and landmarks.npz (docs/face.md, recipe/data.py)"
         )
     return folder
+
+
+def names_of(folder: Path) -> list[str]:
+    """Return the file names of the faces, in the order of landmarks.npz."""
+    with np.load(folder / "landmarks.npz") as table:
+        return [str(name) for name in table["names"]]
+
+
+def person_of(name: str) -> str:
+    """Return whom a picture shows, as far as its name tells: what stands before ``__``, or all of it."""
+    return name.split("__", 1)[0]
 
 
 def denied(path: Path = ROOT / "models" / "denylist.toml") -> set[str]:
@@ -71,7 +85,7 @@ def _collect(value: object, found: set[str]) -> None:
         found.add(value)
 
 
-def refuse_denied(folder: Path, names: list[str], deny: set[str]) -> None:
+def refuse_denied(folder: Path, names: Iterable[str], deny: set[str]) -> None:
     """Stop when a picture is on the deny-list, by file name or by content.
 
     Raises:
@@ -86,8 +100,8 @@ def refuse_denied(folder: Path, names: list[str], deny: set[str]) -> None:
 
 
 def is_held_out(name: str) -> bool:
-    """Return whether a picture is kept for calibration: one in eight, by a hash of its name."""
-    return hashlib.sha256(name.encode()).digest()[0] < 32
+    """Return whether a picture is kept for calibration: one person in eight, by a hash of the name."""
+    return hashlib.sha256(person_of(name).encode()).digest()[0] < 32
 
 
 def load(held_out: bool) -> Faces:

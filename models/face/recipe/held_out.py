@@ -1,6 +1,6 @@
-"""Write what simulated held-out clips scored beside the shipped models, for guard simulate and policy price.
+"""Write what simulated held-out clips scored beside the models, for guard simulate and policy price.
 
-    python held_out.py --folder WORK      after fuse.py; reads WORK/fuse.json
+    python held_out.py --scores CHECKPOINTS/fuse.json --models WORK      after fuse.py
 
 The clips are SIMULATED calls: held-out faces, animated, half of them forged, through a real codec
 (temporal_pairs.py). A genuine group is one face, a forged one is one forged clip, because a call shows one
@@ -14,9 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tomllib
 from pathlib import Path
-
-from data import ROOT
 
 SIGNALS = ("face_frame", "face_ring")
 COMMAND = "make -C models/face fuse"
@@ -51,13 +50,17 @@ def groups_of(rows: list[dict], signal: str) -> list[dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="where fuse.py put fuse.json")
+    parser.add_argument("--scores", type=Path, required=True, help="what fuse.py wrote")
+    parser.add_argument("--models", type=Path, required=True, help="folder of the models that were scored")
     args = parser.parse_args()
-    scored = args.folder / "fuse.json"
+    scored = args.scores
     if not scored.is_file():
         sys.exit(f"{scored} is missing: run fuse.py first")
     found = json.loads(scored.read_text())
     for signal in SIGNALS:
+        card = tomllib.loads((args.models / signal / "card.toml").read_text(encoding="utf-8"))
+        if card["sha256"] != found["models"][signal]:
+            sys.exit(f"{scored} was made with another {signal} than that of {args.models}: run fuse.py again")
         table = {
             "v": 1,
             "signal": signal,
@@ -66,7 +69,7 @@ def main() -> None:
             "made_of": MADE_OF,
             "groups": groups_of(found["rows"], signal),
         }
-        out = ROOT / "models" / signal / "held_out.json"
+        out = args.models / signal / "held_out.json"
         out.write_text(json.dumps(table, separators=(",", ":")) + "\n")
         windows = sum(len(clip) for group in table["groups"] for clip in group["clips"])
         print(f"{signal}: {len(table['groups'])} groups, {windows} windows, {out.stat().st_size} bytes")

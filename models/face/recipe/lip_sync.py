@@ -1,14 +1,15 @@
 """Makes the lip-sync model: simulated calls, a logistic regression, its calibration, card and figures.
 
-    GUARD_DATA=... python lip_sync.py --folder WORK [--calls 120] [--out models/lip_sync]
+    GUARD_DATA=... python lip_sync.py --folder CHECKPOINTS/lip_sync --out WORK/lip_sync [--calls 40]
 
-Runs with guard's own environment (and ``onnx`` from its development tools). WORK keeps the features of every
-simulated call: an interrupted run goes on where it stopped.
+Runs with guard's own environment (and ``onnx`` from its development tools). CHECKPOINTS keeps the features of
+every simulated call: an interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import hashlib
 import os
 import sys
@@ -17,7 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from data import ROOT, denied
+from about import toml_text
+from calibrate import fit_or_nothing, note_of
+from data import denied
 from lip_sync_seen import answers
 from lip_sync_simulate import CASES, SPLITS, Voice, load_voices, make_call
 from onnx import TensorProto, helper, numpy_helper
@@ -25,7 +28,7 @@ from onnx import TensorProto, helper, numpy_helper
 from guard.detectors.lip_sync import LipSync
 from guard.detectors.lip_sync_features import NAMES
 from guard.detectors.onnx import Batch
-from guard.fusion.calibration import Logistic, fit_logistic
+from guard.fusion.calibration import Logistic
 from guard.types import FloatArray
 
 SEED = 20261122
@@ -90,24 +93,26 @@ def main() -> None:
     """Write the model and its card."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where simulated calls are kept")
-    parser.add_argument("--calls", type=int, default=120, help="training calls of each case")
-    parser.add_argument("--out", type=Path, default=ROOT / "models" / "lip_sync")
+    parser.add_argument("--calls", type=int, default=40, help="training calls of each case")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model and its card")
     args = parser.parse_args()
     named = os.environ.get("GUARD_DATA", "")
     if not (Path(named) / "voice" / "train" / "manifest.csv").is_file():
         sys.exit(f"GUARD_DATA={named!r}: set it to the folder that holds voice/train/manifest.csv")
     voices = load_voices(Path(named), denied())
     splits = {
-        split: gather(voices, split, round(args.calls * SHARES[split]), args.folder) for split in SPLITS
+        split: gather(voices, split, max(2, round(args.calls * SHARES[split])), args.folder)
+        for split in SPLITS
     }
     model = fit(splits["train"])
     held = splits["calibrate"]
-    a, b = fit_logistic(model.raw(held.features), held.is_spoof, weight=held.weights().astype(np.float32))
+    weight = held.weights().astype(np.float32)
+    a, b = fit_or_nothing("lip_sync", model.raw(held.features), held.is_spoof, weight)
     args.out.mkdir(parents=True, exist_ok=True)
     export(model, args.out / "model.onnx")
     figures = measure(splits["measure"], model, Logistic(a, b, LIMIT_LLR))
     counts = [[sum(v.split == s for v in voices) for s in SPLITS], [len(set(splits[s].call)) for s in SPLITS]]
-    card = _card(args.out / "model.onnx", model, (a, b), counts) + figures
+    card = _card(args.out / "model.onnx", model, (a, b), counts, licences(Path(named))) + figures
     (args.out / "card.toml").write_text(card, encoding="utf-8")
     print(card)
 
@@ -238,13 +243,27 @@ def _interval(spoof: np.ndarray, genuine: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _card(path: Path, model: Regression, ab: tuple[float, float], counts: list[list[int]]) -> str:
+def licences(data: Path) -> str:
+    """Return the licences of the genuine voices as their list states them."""
+    with (data / "voice" / "train" / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["label"] == "bonafide"]
+    return ", ".join(sorted({row["licence"].strip() or "not stated" for row in rows}))
+
+
+def _card(
+    path: Path, model: Regression, ab: tuple[float, float], counts: list[list[int]], voices: str
+) -> str:
     template = (Path(__file__).parent / "lip_sync.card.template.toml").read_text(encoding="utf-8")
     names = "[" + ", ".join(f'"{name}"' for name in NAMES) + "]"
     return template.format(
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         a=ab[0],
+        nothing=note_of(ab[0]),
         b=ab[1],
+        licence=toml_text(f"Apache-2.0 (ten numbers); licences of the voices they were fitted on: {voices}"),
+        about_voices=toml_text(
+            f"genuine clips of voice/train ({voices}); every mouth is simulated from them"
+        ),
         voices=counts[0],
         calls=counts[1],
         features=names,

@@ -1,16 +1,16 @@
 """Writes what ``guard eval face FOLDER... --json`` measured into the model's card.
 
-guard eval face FOLDER... --json | python note_evaluation.py
+guard eval face FOLDER... --models-dir WORK --json | python note_evaluation.py --card WORK/face_frame
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tomllib
 from pathlib import Path
 
-CARD = Path(__file__).resolve().parents[2] / "face_frame" / "card.toml"
 _HEAD = "\n[[measured.eval]]\n"
 
 
@@ -18,16 +18,21 @@ def main() -> None:
     """Replace the card's evaluation by the reports on stdin.
 
     Raises:
-        SystemExit: a report was made with another model file.
+        SystemExit: there is no report, or one was made with another model file.
     """
-    text = CARD.read_text(encoding="utf-8").split(_HEAD)[0]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--card", type=Path, required=True, help="folder of the model that was measured")
+    card = parser.parse_args().card / "card.toml"
+    text = card.read_text(encoding="utf-8").split(_HEAD)[0]
     sha256 = tomllib.loads(text)["sha256"]
-    for line in sys.stdin:
-        report = json.loads(line)
+    reports = [json.loads(line) for line in sys.stdin]
+    if not reports:
+        sys.exit("guard eval face gave no report: see what it said above; the card stays as it was")
+    for report in reports:
         if report["models"]["face_frame"] != sha256:
             sys.exit("the report was made with another model file than the card's: run guard eval face again")
         text += _HEAD + _block(report)
-    CARD.write_text(text, encoding="utf-8")
+    card.write_text(text, encoding="utf-8")
 
 
 def _block(report: dict) -> str:

@@ -1,9 +1,10 @@
 """Draws the training pairs once, into files that training and every ablation read again.
 
-    GUARD_DATA=... python pool.py --folder CHECKPOINTS [--pairs N]
+    GUARD_DATA=... python pool.py --folder CHECKPOINTS [--pairs N] [--autoencoder-steps N]
 
 Each shard depends on the seed and its number alone, so a run cut off goes on with the next one, and
-several processes may fill one folder (``--first`` and ``--step``).
+several processes may fill one folder (``--first`` and ``--step``), once the autoencoders are there
+(``--pairs 0`` trains these alone).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from chain import SEEN
 from data import load
 from forge import TRAINED, Forger
 from pairs import draw_pairs
-from rebuild import load_rebuilder
+from rebuild import STEPS, load_rebuilder
 
 SEED = 20261122
 SHARD_PAIRS = 256
@@ -36,16 +37,20 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=24_576)
     parser.add_argument("--first", type=int, default=0, help="the first shard this process draws")
     parser.add_argument("--step", type=int, default=1, help="and every so many after it")
+    parser.add_argument("--autoencoder-steps", type=int, default=STEPS, help="of each that is not there yet")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     (args.folder / "pool").mkdir(parents=True, exist_ok=True)
+    shards = range(args.first, -(-args.pairs // SHARD_PAIRS), args.step)
+    lacking = [shard for shard in shards if not (args.folder / "pool" / f"{shard:04d}.npy").is_file()]
+    if args.pairs and not lacking:
+        return
     faces = load(held_out=False)
-    forger = Forger(faces, load_rebuilder(args.folder / AUTOENCODERS, faces, SEED))
-    for shard in range(args.first, -(-args.pairs // SHARD_PAIRS), args.step):
+    rebuilder = load_rebuilder(args.folder / AUTOENCODERS, faces, SEED, args.autoencoder_steps)
+    forger = Forger(faces, rebuilder)
+    for shard in lacking:
         path = args.folder / "pool" / f"{shard:04d}.npy"
-        if path.is_file():
-            continue
         rng = np.random.default_rng((SEED, shard))
         methods = [str(method) for method in rng.choice(TRAINED, SHARD_PAIRS, p=SHARES)]
         drawn = draw_pairs(forger, faces, methods, rng, SEEN)

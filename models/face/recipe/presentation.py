@@ -1,7 +1,7 @@
 """Trains, chooses, calibrates and exports the model of the signal ``presentation``.
 
     GUARD_DATA=... python presentation_rows.py --folder WORK
-    python presentation.py --folder WORK [--out models/presentation]
+    python presentation.py --folder WORK --out WORK/presentation
 
 Everything is chosen by faces kept out of training, on displays and cameras that training never drew.
 """
@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from about import about, toml_text, write_licence
+from calibrate import fit_or_nothing, note_of
 from data import ROOT
 from measure import rank_auc
 from onnx import TensorProto, helper, numpy_helper
@@ -27,8 +29,7 @@ from presentation_rows import Rows, read_rows
 sys.path.insert(0, str(ROOT))
 from guard.detectors.face_limits import FaceLimits
 from guard.detectors.presentation_features import LEFT_PX, NAMES, TOP_PX, features
-from guard.fusion.calibration import fit_logistic
-from guard.media.quality import laplacian_variance
+from guard.media.quality import fine_detail
 from guard.types import FaceQuality
 
 # simulated displays support no more for a single frame; fusion makes of a whole call at most twice as much
@@ -57,7 +58,7 @@ class Table:
 def judged(face: np.ndarray, eyes_px: float) -> bool:
     """Tell whether the detector would score this face (turned heads apart: the chips have none)."""
     luma = face[_ROWS, _COLUMNS].astype(np.float32) @ _LUMA
-    quality = FaceQuality(float(eyes_px), laplacian_variance(luma), 0.0, float(luma.mean()), 1.0)
+    quality = FaceQuality(float(eyes_px), fine_detail(luma), 0.0, float(luma.mean()), 1.0)
     return FaceLimits().reason_against(quality) is None
 
 
@@ -164,9 +165,9 @@ def calibrate(score: np.ndarray, held: Table) -> tuple[float, float]:
     unseen = np.isin(held.kinds, HELD_OUT)
     weight = np.ones(len(score), np.float32)
     for rows in (held.is_spoof & unseen, held.is_spoof & ~unseen):
-        weight[rows] = 0.5 / rows.sum()
+        weight[rows] = 0.5 / max(1, rows.sum())
     weight[~held.is_spoof] = 1 / (~held.is_spoof).sum()
-    return fit_logistic(score, held.is_spoof, weight=weight)
+    return fit_or_nothing("presentation", score, held.is_spoof, weight)
 
 
 def export(net: Net, path: Path) -> None:
@@ -206,6 +207,8 @@ def figures(score: np.ndarray, held: Table) -> str:
     for family in ("seen", "unseen"):
         for kind in (*TRAINED, *HELD_OUT):
             spoofs = held.is_spoof & (held.kinds == kind) & (held.family == family)
+            if not spoofs.any():  # in a small run not every display is drawn
+                continue
             auc, low, high = interval(score, held, spoofs)
             lines.append(f"{kind}_{family} = [{auc:.3f}, {low:.3f}, {high:.3f}, {int(spoofs.sum())}]")
     for name, kinds in (("trained", TRAINED), ("held_out", HELD_OUT)):
@@ -221,7 +224,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, required=True, help="where presentation_rows.py left its pairs"
     )
-    parser.add_argument("--out", type=Path, default=ROOT / "models" / "presentation")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model and its card")
     args = parser.parse_args()
     torch.set_num_threads(1)
     fit, held = (table_of(read_rows(args.folder, split)) for split in ("train", "held"))
@@ -230,18 +233,26 @@ def main() -> None:
     a, b = calibrate(score, held)
     export(net, args.out / "model.onnx")
     template = (Path(__file__).parent / "presentation.card.template.toml").read_text(encoding="utf-8")
+    faces = about()
+    train_on = (
+        f"{faces.card_faces}; filmed directly and from displays, both by simulation "
+        f"(recipe/presentation_display.py); {len(fit.x)} pictures"
+    )
     card = template.format(
+        licence=toml_text(faces.card_licence("presentation")),
+        train=toml_text(train_on),
         sha256=hashlib.sha256((args.out / "model.onnx").read_bytes()).hexdigest(),
         a=a,
         b=b,
         limit_llr=LIMIT_LLR,
+        nothing=note_of(a),
         numbers=len(NAMES),
-        fit=len(fit.x),
         held=len(held.x),
         tried="\n".join(f"{name} = {value}" for name, value in tried.items()),
         figures=figures(score, held),
     )
     (args.out / "card.toml").write_text(card, encoding="utf-8")
+    write_licence(args.out, faces.card_licence("presentation"))
     print(card)
 
 

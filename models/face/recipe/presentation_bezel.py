@@ -1,9 +1,10 @@
 """Calibrates and measures the frame of a screen around a face (guard.detectors.presentation_bezel).
 
-    GUARD_DATA=... python presentation_bezel.py [--calls 60]
+    GUARD_DATA=... python presentation_bezel.py [--calls 60] [--card WORK/presentation]
 
-Prints the two numbers of the calibration, and for every room and screen how often a frame is read and
-claimed. Calibrated on some rooms and screens, measured on all, with other faces and draws.
+Prints the two numbers of the calibration and, where a card is named, writes them into it; then for every room
+and screen how often a frame is read and claimed. Calibrated on some rooms and screens, measured on all, with
+other faces and draws.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
+from calibrate import NOTHING, fit_or_nothing, note_of
 from data import ROOT, Faces, load
 from presentation_scene import HELD_ROOMS, HELD_SCREENS, ROOMS, SCREENS, Scene, person, screen
 
 sys.path.insert(0, str(ROOT))
 from guard.detectors.presentation_bezel import FrameMemory, Standing
-from guard.fusion.calibration import fit_logistic
 from guard.media.surroundings import surroundings
 from guard.types import FaceQuality, FaceWindow, Glimpse, Kind, TrackKey
 from guard.windows.glimpses import thumbnail
@@ -27,6 +29,7 @@ from guard.windows.glimpses import thumbnail
 LOOKS, STEP_S = 8, 0.8
 # share of the calibration's rooms in which anything is claimed
 CLAIMED = 0.02
+BLOCK = "\n[[calibration.bins]]\n"
 _QUALITY = FaceQuality(60.0, 100.0, 0.0, 120.0, 1.0)
 _EMPTY = np.zeros((0, 0, 3), np.uint8)
 
@@ -65,18 +68,34 @@ def calibrate(faces: Faces, calls: int) -> tuple[float, float]:
     """
     read = [(k in SCREENS, s.raw) for k, s in drawn(faces, (*ROOMS, *SCREENS), calls, 1) if s is not None]
     is_spoof, raw = np.array([y for y, _ in read]), np.array([raw for _, raw in read], np.float32)
-    a, _ = fit_logistic(raw, is_spoof)
+    a, b = fit_or_nothing("presentation, frame of a screen", raw, is_spoof)
+    if a == NOTHING:
+        return a, b
     return a, -a * float(np.quantile(raw[~is_spoof], 1 - CLAIMED))
+
+
+def write(path: Path, a: float, b: float, calls: int) -> None:
+    """Put the line of the frame into a card, in place of one that was there."""
+    text = path.read_text(encoding="utf-8")
+    if BLOCK in text:
+        head, rest = text.split(BLOCK, 1)
+        text = head + rest[rest.index("\n[") :]
+    where = f"{calls} drawn calls of each room and screen, faces of training{note_of(a)}"
+    block = f'{BLOCK}name = "frame"\na = {a:.6f}\nb = {b:.6f}\nlimit_llr = 10.0\non = "{where}"\n'
+    path.write_text(text.replace("\n[data]\n", f"{block}\n[data]\n", 1), encoding="utf-8")
 
 
 def main() -> None:
     """Calibrate on training faces, measure on faces kept back."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=60, help="of each room and screen")
+    parser.add_argument("--card", type=Path, help="folder of the model whose card takes both numbers")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     a, b = calibrate(load(held_out=False), args.calls)
-    print(f"_A, _B = {a:.4f}, {b:.4f}", flush=True)
+    print(f"a, b = {a:.4f}, {b:.4f}", flush=True)
+    if args.card:
+        write(args.card / "card.toml", a, b, args.calls)
     rows: dict[str, list[Standing | None]] = {}
     for kind, standing in drawn(
         load(held_out=True), (*ROOMS, *HELD_ROOMS, *SCREENS, *HELD_SCREENS), args.calls, 2

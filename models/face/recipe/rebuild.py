@@ -27,8 +27,8 @@ from torch import nn
 KINDS = ("deconv", "shuffle")
 HELD_OUT_KIND = "nearest"
 _FACTORS = {4: 8, 8: 24}  # how much a network shrinks each side: channels it keeps there
-_STEPS = 450
-_CRITIC_STEPS = 120
+STEPS = 450
+_CRITIC_SHARE_OF_STEPS = 120 / 450
 _CRITIC_BATCH = 8
 _CRITIC_SHARE = 0.04  # of the critic in the twin's loss
 _BATCH = 16
@@ -100,8 +100,14 @@ def _keep_colours(out: np.ndarray, given: np.ndarray) -> np.ndarray:
     return np.clip(np.round(out + coarse), 0, 255).astype(np.uint8)
 
 
-def load_rebuilder(path: Path, faces: Faces | None, seed: int) -> Rebuilder:
+def load_rebuilder(path: Path, faces: Faces | None, seed: int, steps: int = STEPS) -> Rebuilder:
     """Return the autoencoders of ``path``; those it lacks are trained on ``faces`` first and added.
+
+    Args:
+        path: of the file that holds them.
+        faces: to train on.
+        seed: of the training.
+        steps: of each; its twin's against the critic are in proportion.
 
     Raises:
         SystemExit: some are lacking and there are no faces to train them on.
@@ -113,8 +119,8 @@ def load_rebuilder(path: Path, faces: Faces | None, seed: int) -> Rebuilder:
     networks: dict[str, list[Autoencoder]] = {}
     for kind, factor in itertools.product((*KINDS, HELD_OUT_KIND), _FACTORS):
         name = f"{kind}_{factor}"
-        plain = _network(name, stored, functools.partial(_fit, kind, factor, stack, seed), path)
-        critic = functools.partial(_against_critic, plain, stack, seed)
+        plain = _network(name, stored, functools.partial(_fit, kind, factor, stack, seed, steps=steps), path)
+        critic = functools.partial(_against_critic, plain, stack, seed, round(steps * _CRITIC_SHARE_OF_STEPS))
         twin = _network(f"{name}_critic", stored, critic, path)
         networks.setdefault(kind, []).extend([plain, twin])
     return Rebuilder(networks)
@@ -130,15 +136,15 @@ def _network(name: str, stored: dict, fit: Callable[[], Autoencoder], path: Path
     return network.eval().requires_grad_(False)
 
 
-def _fit(kind: str, factor: int, stack: np.ndarray, seed: int) -> Autoencoder:
+def _fit(kind: str, factor: int, stack: np.ndarray, seed: int, *, steps: int) -> Autoencoder:
     """Return a network trained for the smallest difference of pixels and of their slopes."""
     torch.manual_seed(seed)
     rng = np.random.default_rng((seed, factor))
     network = Autoencoder(kind, factor)
     optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
-    rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
+    rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     loss = torch.zeros(())
-    for _ in range(_STEPS):
+    for _ in range(steps):
         wanted = _crops(stack, rng)
         difference = network(wanted) - wanted
         slopes = difference.diff(dim=2).abs().mean() + difference.diff(dim=3).abs().mean()
@@ -151,7 +157,7 @@ def _fit(kind: str, factor: int, stack: np.ndarray, seed: int) -> Autoencoder:
     return network
 
 
-def _against_critic(plain: Autoencoder, stack: np.ndarray, seed: int) -> Autoencoder:
+def _against_critic(plain: Autoencoder, stack: np.ndarray, seed: int, steps: int) -> Autoencoder:
     """Return a copy of ``plain`` trained on against a critic that tells its patches from real ones."""
     torch.manual_seed(seed + 1)
     rng = np.random.default_rng((seed, 1))
@@ -162,7 +168,7 @@ def _against_critic(plain: Autoencoder, stack: np.ndarray, seed: int) -> Autoenc
     )
     optimiser = torch.optim.Adam(network.parameters(), lr=4e-4, betas=(0.5, 0.99))
     judge = torch.optim.Adam(critic.parameters(), lr=1e-3, betas=(0.5, 0.99))
-    for _ in range(_CRITIC_STEPS):
+    for _ in range(max(1, steps)):
         wanted = _crops(stack, rng, _CRITIC_BATCH)
         made = network(wanted)
         told = (1 - critic(wanted)).relu().mean() + (1 + critic(made.detach())).relu().mean()

@@ -1,6 +1,6 @@
 """Chooses, calibrates, measures and writes the model of the face-against-frame signal.
 
-    python ring_export.py --folder CHECKPOINTS [--out models/face_ring] [--ablate]
+    GUARD_DATA=... python ring_export.py --folder CHECKPOINTS --out WORK/face_ring [--ablate]
 
 ``--folder`` is where ring_pairs.py wrote. Held-out faces are halved by a hash of their name: one half
 chooses and calibrates, the other is only reported. Every choice is made by forgeries left out of
@@ -20,14 +20,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from data import ROOT
+from about import about, toml_text, write_licence
+from calibrate import fit_or_nothing, note_of
+from data import ROOT, person_of
 from forge import HELD_OUT, TRAINED, WHOLE
 from ring_model import KINDS, Kind, Model, fit, write_onnx
 
 sys.path.insert(0, str(ROOT))
 from guard.detectors.card import load_card
 from guard.detectors.onnx import OnnxModel
-from guard.fusion.calibration import fit_logistic
 from guard.media.contrasts import COUNT, NAMES, contrasts
 from guard.media.ring import Patches
 
@@ -70,7 +71,7 @@ def main() -> None:
     """Write the model and its card, or print the ablation."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=ROOT / "models" / "face_ring")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model and its card")
     parser.add_argument("--ablate", action="store_true")
     parser.add_argument(
         "--judge", choices=("seen", "unseen"), help="family of ring_pairs.py's held-out pairs"
@@ -81,7 +82,7 @@ def main() -> None:
         judge(read(args.folder, args.judge), args.out)
         return
     train, held = read(args.folder, "train"), read(args.folder, "seen")
-    chooses = np.array([hashlib.sha256(f"ring/{name}".encode()).digest()[0] < 128 for name in held.name])
+    chooses = np.array([_chooses(name) for name in held.name])
     choosing, reported = held.of(chooses), held.of(~chooses)
     if args.ablate:
         ablate(train, choosing)
@@ -96,7 +97,13 @@ def main() -> None:
     counts = {"pairs": len(part.real), "faces": len(set(part.name)), "held": len(reported.real)}
     text = card(args.out / "model.onnx", kind, (a, b), counts, figures)
     (args.out / "card.toml").write_text(text, encoding="utf-8")
+    write_licence(args.out, about().card_licence("ring"))
     print(json.dumps(figures, indent=1))
+
+
+def _chooses(name: str) -> bool:
+    """Return whether a held-out face chooses and calibrates; else it is reported."""
+    return hashlib.sha256(f"ring/{person_of(name)}".encode()).digest()[0] < 128
 
 
 def read(folder: Path, split: str) -> Rows:
@@ -200,7 +207,7 @@ def calibrate(models: dict[str, Model], choosing: Rows) -> tuple[float, float]:
         fake.append(models[method](own.fake))
     scores = np.concatenate([*real, *fake]).astype(np.float32)
     is_spoof = np.arange(len(scores)) >= sum(map(len, real))
-    return fit_logistic(scores, is_spoof)
+    return fit_or_nothing("face_ring", scores, is_spoof)
 
 
 def report(models: dict[str, Model], rows: Rows) -> dict[str, dict[str, list[float]]]:
@@ -256,16 +263,24 @@ def card(
     for title, table in figures.items():
         rows = "\n".join(f'"{k}" = [{v[0]:.3f}, {v[1]:.3f}, {v[2]:.3f}, {v[3]}]' for k, v in table.items())
         tables.append(f"[measured.{title}]\n{rows}")
+    faces = about()
+    train = (
+        f"{faces.card_faces}; {counts['faces']} of them, {counts['pairs']} pairs of the pool of the frame "
+        "detector's recipe; no forgery of others"
+    )
     return template.format(
+        licence=toml_text(faces.card_licence("ring")),
+        train=toml_text(train),
+        held=counts["held"],
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         kind=kind.name,
         count=COUNT,
         a=ab[0],
         b=ab[1],
         limit_llr=LIMIT_LLR,
+        nothing=note_of(ab[0]),
         methods=", ".join(f'"{method}"' for method in PARTS),
         tables="\n\n".join(tables),
-        **counts,
     )
 
 

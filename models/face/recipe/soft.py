@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from calibrate import fit_or_nothing, note_of
+from data import person_of
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
@@ -25,7 +27,7 @@ from guard.codec.call_video import CallVideo
 from guard.detectors.card import Card, load_card
 from guard.detectors.face_frame import LEFT_PX, TOP_PX
 from guard.detectors.onnx import OnnxModel
-from guard.fusion.calibration import BinnedLogistic, Logistic, fit_logistic
+from guard.fusion.calibration import BinnedLogistic, Logistic
 from guard.media.quality import FACE_COLUMNS, FACE_ROWS, LUMA, SOFT_BELOW, fine_detail
 
 CARD = Path(__file__).resolve().parents[2] / "face_frame"
@@ -93,7 +95,7 @@ def measured(model: OnnxModel, folder: Path) -> Rows:
                 if sigma:
                     soft = ImageFilter.GaussianBlur(sigma)
                     faces = coded([np.asarray(Image.fromarray(face).filter(soft)) for face in faces])
-                fitted = [zlib.crc32(str(n).encode()) % 2 == 0 for n in pairs["names"][chosen]]
+                fitted = [zlib.crc32(person_of(str(n)).encode()) % 2 == 0 for n in pairs["names"][chosen]]
                 columns.append(
                     (
                         scores(model, faces),
@@ -118,7 +120,7 @@ def fit(rows: Rows, at_least: float) -> tuple[float, float, int]:
     for part in (spoof & unseen, spoof & ~unseen):
         weight[part] = 0.5 / max(1, int(part.sum()))
     weight[~spoof] = 1.0 / max(1, int((~spoof).sum()))
-    a, b = fit_logistic(rows.raw[soft], spoof, weight=weight)
+    a, b = fit_or_nothing("face_frame, soft faces", rows.raw[soft], spoof, weight)
     return a, b, int(soft.sum())
 
 
@@ -161,6 +163,7 @@ def write(card: Card, a: float, b: float, count: int) -> None:
         text = head + rest[rest.index("\n[") :]
     where = (
         f"{count} faces of which fine detail is under {SOFT_BELOW:g} %, most of them blurred; recipe/soft.py"
+        f"{note_of(a)}"
     )
     block = f'{BLOCK}name = "soft"\na = {a:.6f}\nb = {b:.6f}\non = "{where}"\n'
     path.write_text(text.replace("\n[data]\n", f"{block}\n[data]\n", 1), encoding="utf-8")

@@ -1,6 +1,6 @@
 """Trains, calibrates and measures the temporal model on the pairs of temporal_pairs.py; writes its card.
 
-    GUARD_DATA=... python temporal_train.py --folder WORK [--out models/temporal]
+    GUARD_DATA=... python temporal_train.py --folder CHECKPOINTS --out WORK/temporal
 
 Logistic regression on the pairs of training faces. Of the held-out faces (by a hash of their name) one half
 calibrates, the other measures; half of their pairs have forgeries and kinds of change in time that training
@@ -21,7 +21,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
-from data import ROOT
+from about import about, toml_text, write_licence
+from calibrate import fit_or_nothing, note_of
+from data import ROOT, person_of
 from onnx import TensorProto, helper, numpy_helper
 from temporal_clips import smooth
 from temporal_fakes import EVENTS, UNSEEN_KINDS, UNSEEN_METHODS
@@ -29,7 +31,7 @@ from temporal_fakes import EVENTS, UNSEEN_KINDS, UNSEEN_METHODS
 sys.path.insert(0, str(ROOT))
 from guard.detectors.temporal import Temporal
 from guard.detectors.temporal_memory import SIZE, Readings
-from guard.fusion.calibration import Logistic, fit_logistic
+from guard.fusion.calibration import Logistic
 from guard.types import Abstain, FaceWindow
 
 SEED = 20261123
@@ -124,7 +126,7 @@ def load_rows(folder: Path, split: str) -> Rows:
 
 def measures(face: str) -> bool:
     """Return whether a held-out face measures; else it calibrates."""
-    return hashlib.sha256(f"temporal {face}".encode()).digest()[0] < 128
+    return hashlib.sha256(f"temporal {person_of(face)}".encode()).digest()[0] < 128
 
 
 def weights_of(rows: Rows) -> np.ndarray:
@@ -219,7 +221,7 @@ def main() -> None:
     """Train, calibrate and measure; write the model and its card."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where temporal_pairs.py left its pairs")
-    parser.add_argument("--out", type=Path, default=ROOT / "models" / "temporal")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model and its card")
     args = parser.parse_args()
     trained, held = load_rows(args.folder, "train"), load_rows(args.folder, "held")
     of_measuring = np.array([measures(face) for face in held.face])
@@ -233,19 +235,26 @@ def main() -> None:
     pairs = {
         split: len(list((args.folder / "temporal").glob(f"{split}_*.pairs"))) for split in ("train", "held")
     }
+    faces = about()
     values = {
+        "licence": toml_text(faces.card_licence("temporal")),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "a": f"{a:.6f}",
         "b": f"{b:.6f}",
         "limit_llr": LIMIT_LLR,
+        "nothing": note_of(a),
         "size": SIZE,
-        "train_pairs": pairs["train"],
+        "train": toml_text(
+            f"{pairs['train']} pairs of clips (genuine, forged) of 4 to 9 s, animated from stills and coded "
+            f"with real VP8 or H.264; no footage and no forgery of others. Stills: {faces.card_faces}"
+        ),
         "held_pairs": pairs["held"],
         "weights": "\n".join(f"{name} = {w:.3f}" for name, w in zip(NAMES, model.weight, strict=True)),
         "figures": "\n".join(figures),
     }
     template = (Path(__file__).parent / "temporal.card.template.toml").read_text(encoding="utf-8")
     (args.out / "card.toml").write_text(template.format(**values), encoding="utf-8")
+    write_licence(args.out, faces.card_licence("temporal"))
     print("\n".join([f"a {a:.3f} b {b:.3f}", values["weights"], *figures]))
 
 
@@ -259,8 +268,9 @@ def calibrate(model: Model, rows: Rows) -> tuple[float, float]:
     """Return (a, b); half of the spoof weight lies on what training never saw."""
     new = unseen(rows)
     old = rows.is_spoof & ~new
-    weight = np.where(new, 0.5 / new.sum(), np.where(old, 0.5 / old.sum(), 1 / (~rows.is_spoof).sum()))
-    return fit_logistic(model.raw(rows.x), rows.is_spoof, weight=weight.astype(np.float32))
+    share = [0.5 / max(mask.sum(), 1) for mask in (new, old)]
+    weight = np.where(new, share[0], np.where(old, share[1], 1 / max((~rows.is_spoof).sum(), 1)))
+    return fit_or_nothing("temporal", model.raw(rows.x), rows.is_spoof, weight.astype(np.float32))
 
 
 def measure(trained: Rows, model: Model, calibration: Logistic, rows: Rows) -> list[str]:

@@ -81,13 +81,14 @@ def main() -> None:
     )
     parser.add_argument("--branch", type=int, default=0, help="another order of the pool, no curve")
     parser.add_argument("--every", type=int, default=200, help="steps between checkpoints")
+    parser.add_argument("--held-pairs", type=int, default=30, help="of each forgery, for the curve")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     out_folder = args.out or args.folder
     out_folder.mkdir(parents=True, exist_ok=True)
     families = () if args.branch else ("seen", "unseen")  # a branch's own curve is nobody's business
-    held = {name: held_out_pairs(args.folder, name, 30) for name in families}
+    held = {name: held_out_pairs(args.folder, name, args.held_pairs) for name in families}
     started = time.monotonic()
 
     def note(step: int, loss: float, net: FaceNet) -> None:
