@@ -25,8 +25,6 @@ _PATH = [FOLLOWED.index(index) for index in (33, 133, 362, 263, 61, 291, 17, 13,
 _MOTION_LEVEL, _MOTION_PATH = 1.0, 1.0
 # parts of a run that a repetition leaves over: surely one, surely none
 _REPEATED, _UNLIKE = 0.01, 0.03
-# a picture that stood still for so long did so for certain
-FROZEN_S = 4.0
 _SEARCH_EVERY_S = 0.95
 _CUT_LASTS_S = 8.0
 _FLOOR = 1e-3
@@ -83,6 +81,7 @@ class FaceMemory:
         self._path = Run(MAX_KEPT)
         self._searched_s = float("-inf")
         self._rest = float("inf")
+        self._frozen = False
 
     def add(self, window: FaceWindow, feed: Feed) -> None:
         """Take the next look at the face; its glimpses go to the track's feed as well."""
@@ -136,7 +135,7 @@ class FaceMemory:
 
     def not_live(self, feed: Feed) -> str | None:
         """Return what the picture certainly is instead of live (docs/reasons.md), or None."""
-        if feed.frozen_s >= FROZEN_S:
+        if self._frozen:
             return "video_frozen"
         if self._rest <= _REPEATED:
             return "video_repeats"
@@ -163,9 +162,11 @@ class FaceMemory:
         return None if inside is None or around is None else (inside, around)
 
     def _search(self, feed: Feed) -> None:
-        """Look for a repetition about once a second: a minute of memory takes milliseconds to search."""
+        """Look for a standstill and a repetition about once a second: it takes milliseconds."""
         if feed.last_s - self._searched_s >= _SEARCH_EVERY_S:
             self._searched_s = feed.last_s
+            still = feed.still.measure()
+            self._frozen = still is not None and still.frozen
             self._rest = repeated(feed.pictures.rest_of(_MOTION_LEVEL), self._path.rest_of(_MOTION_PATH))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guard.detectors.temporal_points import eye_distance
+from guard.detectors.temporal_still import Still
 from guard.types import FloatArray, Glimpse, ImageArray
 
 # pictures further apart than this are not neighbours: something was lost between them
@@ -48,6 +49,7 @@ class Feed:
         self._first_same: tuple[float, ImageArray, FloatArray | None] | None = None
         self._likeness: deque[tuple[float, float, FloatArray | None]] = deque(maxlen=_BEFORE + _AFTER + 1)
         self.pictures = Run(MAX_KEPT)
+        self.still = Still()
         self.cut_s: float | None = None
 
     @property
@@ -70,6 +72,7 @@ class Feed:
         self._follow_stillness(glimpse, points)
         self._follow_likeness(glimpse, flat, points)
         self.pictures.add(glimpse.time_s, flat)
+        self.still.add(glimpse, points)
         self._last = (glimpse, flat)
 
     def _follow_stillness(self, glimpse: Glimpse, points: FloatArray | None) -> None:

@@ -12,6 +12,7 @@ from guard.detectors.card import load_card
 from guard.detectors.onnx import Batch
 from guard.detectors.temporal import Temporal, TemporalConfig
 from guard.detectors.temporal_memory import SIZE, Readings
+from guard.fusion import reasons
 from guard.fusion.calibration import Logistic
 from guard.inference.lanes import run_detector
 from guard.resources import models_dir
@@ -25,7 +26,7 @@ from guard.types import (
     ImageArray,
     Signal,
 )
-from tests.detectors.temporal_scenes import KEY, MESH, of, texture, windows
+from tests.detectors.temporal_scenes import KEY, MESH, little, of, texture, windows
 
 
 class Sum:
@@ -162,6 +163,82 @@ def test_a_row_has_a_number_for_every_reading() -> None:
     assert found.row().shape == (SIZE,) == (len(astuple(found)),)
     assert found.row().dtype == np.float32
     assert np.abs(found.row()).max() <= 12
+
+
+def stilled(items: list[FaceWindow]) -> list[FaceWindow]:
+    """Return the windows of a feed that goes on and shows the first picture."""
+    first = items[0].glimpses[0]
+    return [
+        replace(
+            w, glimpses=tuple(replace(g, points=first.points, thumbnail=first.thumbnail) for g in w.glimpses)
+        )
+        for w in items
+    ]
+
+
+def jumped(items: list[FaceWindow]) -> list[FaceWindow]:
+    """Return the windows of a feed that is another one from the middle on."""
+    for at in range(len(items) // 2, len(items)):
+        moved = [
+            replace(g, points=None if g.points is None else g.points + 80, thumbnail=little(77))
+            for g in items[at].glimpses
+        ]
+        items[at] = replace(items[at], glimpses=tuple(moved))
+    return items
+
+
+def repeated(items: list[FaceWindow], period: int) -> list[FaceWindow]:
+    """Return the windows of a feed that shows its first ``period`` windows again and again."""
+    out = []
+    for at, window in enumerate(items):
+        source = items[at % period].glimpses
+        own = [replace(old, time_s=g.time_s) for old, g in zip(source, window.glimpses, strict=True)]
+        out.append(replace(window, glimpses=tuple(own)))
+    return out
+
+
+def told_by_reading(items: list[FaceWindow]) -> set[str]:
+    return {one.reason for one in read(items) if isinstance(one, Abstain)}
+
+
+NOT_LIVE = {
+    reasons.VIDEO_FROZEN: stilled(windows(crops(1) * 40)),
+    reasons.VIDEO_REPEATS: repeated(windows(crops(1) * 75), 22),
+    reasons.VIDEO_CUT: jumped(windows(crops(1) * 40)),
+}
+
+
+@pytest.mark.parametrize("why", sorted(NOT_LIVE))
+def test_a_feed_that_is_not_live_is_told_as_the_reason_to_abstain(why: str) -> None:
+    own = detector()
+    found = [own.prepare(window) for window in NOT_LIVE[why]]
+    told = [one.reason for one in found if isinstance(one, Abstain)]
+    assert why in told
+    assert set(told) & reasons.WITHHOLDING == {why}
+    assert any(not isinstance(one, Abstain) for one in found), "before it could be told"
+    assert not any(one in reasons.WITHHOLDING for one in told_by_reading(NOT_LIVE[why])), (
+        "the recipe learns from what the model is given, also of these"
+    )
+
+
+def test_it_goes_before_the_other_reasons_and_lasts_as_long_as_it_is_so() -> None:
+    own = detector()
+    small = [
+        replace(w, quality=replace(w.quality, eye_distance_px=20.0)) for w in NOT_LIVE[reasons.VIDEO_FROZEN]
+    ]
+    assert [own.prepare(window) for window in small][-1] == Abstain(reasons.VIDEO_FROZEN)
+    long = jumped(windows(crops(1) * 60))
+    cut = [(w.end_s, own.prepare(of(w, "q"))) for w in long]
+    told = [end_s for end_s, one in cut if isinstance(one, Abstain) and one.reason == reasons.VIDEO_CUT]
+    jump_s = long[30].glimpses[0].time_s
+    assert jump_s < told[0] < jump_s + 0.5
+    assert told[-1] == pytest.approx(jump_s + 4.0, abs=0.2)
+    live = [own.prepare(of(window, "r")) for window in windows(crops(60))]
+    assert not any(isinstance(one, Abstain) and one.reason in reasons.WITHHOLDING for one in live)
+
+
+def test_every_reason_that_withholds_is_one_that_this_signal_gives() -> None:
+    assert set(NOT_LIVE) == reasons.WITHHOLDING
 
 
 def test_a_batch_scores_as_its_rows_do_alone() -> None:
