@@ -5,13 +5,14 @@ The rules:
 - A window is the last 4 s of an unbroken stretch and holds at least 2 s of speech, of
   which concealment is no part, and at most a quarter of concealed audio. Pauses up to 0.2 s
   within speech are speech: in noise, and in soft syllables, the VAD leaves many such holes.
-- Sound that the VAD takes for speech but that keeps its level (hum, tones, hiss) is none:
-  the 20 ms levels of speech spread by 5 dB and more, by 2 dB in noise as loud as itself.
+- Sound that the VAD takes for speech but that keeps its level while it lasts (hum, ringing, hiss), or that is
+  one or two pure lines (digits, Morse, sirens), is none: see ``guard.windows.unvoiced``.
 - At the start of a stretch, and after silence, it leaves as soon as 2 s of speech are
   in it; then one follows each hop: 2 s, or 1 s within the first 12 s of the track and
   for 30 s after ``suspicion``.
 - Where the stretch is still shorter than 4 s, the window is padded: it begins at the
   first speech, and what there is from there on is repeated until the 4 s are full.
+- A constant offset is taken out of each window: it is the sound card's.
 - A gap in media time ends the stretch; windows never reach over it.
 - What gives no window is told as a WindowSkip, so that windows and skips together cover
   the track.
@@ -26,13 +27,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from guard.media.channel import NOISE_FLOOR, snr_db
+from guard.media.channel import snr_db
 from guard.types import AudioFrame, AudioQuality, AudioWindow, FloatArray, TrackKey, WindowSkip
 from guard.windows.ticks import TICKS_PER_S, Tick, TickCutter
+from guard.windows.unvoiced import NEAR_DB, WIDE_DB, levels_db, spread_db, tone_db
 from guard.windows.vad import FRAME_S, FRAME_SAMPLES
 
 WINDOW_TICKS = 4 * TICKS_PER_S
 WINDOW_SAMPLES = WINDOW_TICKS * FRAME_SAMPLES
+# ten steps of 16-bit samples: a constant offset is the sound card's, and no model here was trained on one. But
+# speech itself has a mean of some 3e-5 over 4 s, which must not be laid under its pauses
+_LEAST_OFFSET = 3e-4
 # the hangover of ITU-T P.56: a pause up to 0.2 s (a stop, the end of a word) is part of speech
 _BRIDGED_TICKS = round(0.2 * TICKS_PER_S)
 
@@ -49,7 +54,10 @@ class AudioWindowConfig:
         min_speech_s: speech a window must hold.
         min_rest_s: new audio that earns the end of a stretch a window of its own.
         max_concealed_ratio: concealed share above which a window is skipped.
-        min_spread_db: standard deviation of the speech ticks' levels below which it is no speech.
+        min_spread_db: standard deviation of the levels of the speech ticks within 20 dB of the loudest below
+            which it is no speech.
+        min_near_spread_db: the same within 8 dB, where steady noise lies under the sound.
+        max_tone_db: how far the two strongest lines may stand above the rest, at the median of loud ticks.
         max_jitter_s: steps in media time up to this are rounding, no gap.
         vad_mode: strictness of the voice activity detector, 0 to 3.
     """
@@ -61,7 +69,9 @@ class AudioWindowConfig:
     min_speech_s: float = 2.0
     min_rest_s: float = 0.5
     max_concealed_ratio: float = 0.25
-    min_spread_db: float = 1.5
+    min_spread_db: float = 2.0
+    min_near_spread_db: float = 1.25
+    max_tone_db: float = 19.0
     max_jitter_s: float = 0.005
     vad_mode: int = 2
 
@@ -77,6 +87,8 @@ class AudioWindowConfig:
             "dense_after_suspicion_s",
             "min_rest_s",
             "min_spread_db",
+            "min_near_spread_db",
+            "max_tone_db",
             "max_jitter_s",
         ):
             if getattr(self, name) < 0:
@@ -182,8 +194,20 @@ class AudioWindows:
             return "concealed"
         if _speech_ticks(self._ticks) < self._min_speech:
             return "too_little_speech"
-        if _spread_db(self._ticks) < self._config.min_spread_db:
+        return self._unvoiced()
+
+    def _unvoiced(self) -> str | None:
+        """Return what the sound of the last 4 s is if no voice; ``unvoiced`` says how it is told."""
+        speech = [tick for tick in self._ticks if tick.speech]
+        levels = levels_db([tick.power for tick in speech])
+        config = self._config
+        if (
+            spread_db(levels, WIDE_DB) < config.min_spread_db
+            or spread_db(levels, NEAR_DB) < config.min_near_spread_db
+        ):
             return "steady_sound"
+        if tone_db(levels, [tick.line_db for tick in speech]) > config.max_tone_db:
+            return "tones"
         return None
 
     def _skip(self, reason: str) -> WindowSkip:
@@ -208,8 +232,9 @@ class AudioWindows:
 
 
 def _padded(samples: FloatArray) -> FloatArray:
-    """Return float32 (64000,): the samples repeated from their beginning until it is full."""
-    return np.resize(samples, WINDOW_SAMPLES)
+    """Return float32 (64000,): the samples without offset, repeated from their beginning until it is full."""
+    offset = np.float32(samples.mean(dtype=np.float64))
+    return np.resize(samples - offset if abs(offset) > _LEAST_OFFSET else samples, WINDOW_SAMPLES)
 
 
 def _quality(ticks: list[Tick]) -> AudioQuality:
@@ -235,9 +260,3 @@ def _speech_ticks(ticks: Iterable[Tick]) -> int:
             # what was lost and invented is no pause
             pause = _BRIDGED_TICKS + 1 if tick.concealed_ratio else pause + 1
     return count
-
-
-def _spread_db(ticks: Iterable[Tick]) -> float:
-    """Return the standard deviation of the levels of the speech ticks."""
-    powers = np.array([tick.power for tick in ticks if tick.speech])
-    return float(np.std(10.0 * np.log10(powers + NOISE_FLOOR)))

@@ -8,6 +8,7 @@ import numpy as np
 
 from guard.media.resample import ANALYSIS_RATE_HZ, Resampler
 from guard.types import FloatArray
+from guard.windows.unvoiced import line_db
 from guard.windows.vad import FRAME_SAMPLES, SpeechDetector
 
 TICKS_PER_S = ANALYSIS_RATE_HZ // FRAME_SAMPLES
@@ -23,7 +24,8 @@ class Tick:
         speech: whether the VAD hears speech in it that was not invented by concealment.
         concealed_ratio: share of it that was invented to bridge a loss.
         clipping_ratio: share of the samples, before resampling, that stand at full scale.
-        power: mean square.
+        power: mean square about the mean: a constant offset of the microphone is not heard.
+        line_db: how far one or two pure lines stand above the rest (``unvoiced``); 0 without speech.
     """
 
     samples: FloatArray
@@ -31,6 +33,7 @@ class Tick:
     concealed_ratio: float
     clipping_ratio: float
     power: float
+    line_db: float
 
 
 class TickCutter:
@@ -100,10 +103,12 @@ class TickCutter:
         concealed_ratio = self._concealed.pop(self._cut, 0) / size
         clipping_ratio = self._clipped.pop(self._cut, 0) / size
         self._cut += 1
+        speech = self._vad.is_speech(samples) and concealed_ratio < 0.5
         return Tick(
             samples=samples.copy(),
-            speech=self._vad.is_speech(samples) and concealed_ratio < 0.5,
+            speech=speech,
             concealed_ratio=concealed_ratio,
             clipping_ratio=clipping_ratio,
-            power=float(np.mean(np.square(samples, dtype=np.float64))),
+            power=float(np.var(samples, dtype=np.float64)),
+            line_db=line_db(samples) if speech else 0.0,
         )

@@ -5,9 +5,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guard.evaluation.channels import opus
 from guard.types import AudioFrame, AudioWindow, FloatArray, Kind, TrackKey, WindowSkip
 from guard.windows.audio import AudioWindowConfig, AudioWindows
 
@@ -125,6 +127,71 @@ def test_hum_and_hiss_are_no_speech_however_loud() -> None:
         assert "steady_sound" in {skip.reason for skip in skipped(outputs)}
 
 
+def beeps(lines_hz: tuple[float, ...], on_s: float, off_s: float, rate_hz: int = 16_000) -> FloatArray:
+    t = np.arange(12 * rate_hz) / rate_hz
+    tone = sum(np.sin(2 * np.pi * hz * t) for hz in lines_hz)
+    return np.asarray(0.15 * tone * (t % (on_s + off_s) < on_s), np.float32)
+
+
+def digits(on_s: float, off_s: float) -> FloatArray:
+    """Digits of ITU-T Q.23 at levels that differ, as out of a telephone's keys."""
+    rng, parts = np.random.default_rng(3), list[FloatArray]()
+    for _ in range(round(12 / (on_s + off_s))):
+        pair = (rng.choice([697.0, 770.0, 852.0, 941.0]), rng.choice([1209.0, 1336.0, 1477.0]))
+        sound = beeps((float(pair[0]), float(pair[1])), on_s, 1.0)[: round(on_s * 16_000)]
+        parts += [sound * np.float32(rng.uniform(0.15, 1.0)), silence(off_s)]
+    return np.concatenate(parts)
+
+
+@pytest.mark.parametrize(
+    ("sound", "reason"),
+    [
+        (beeps((400.0,), 0.375, 0.375), "steady_sound"),
+        (beeps((425.0,), 0.5, 0.5), "steady_sound"),
+        (beeps((480.0, 620.0), 0.5, 0.5), "steady_sound"),
+        (beeps((440.0, 480.0), 2.0, 4.0), "steady_sound"),
+        (beeps((1200.0,), 0.5, 0.5), "steady_sound"),
+        (digits(0.16, 0.06), "tones"),
+        (digits(0.25, 0.15), "tones"),
+    ],
+    ids=["busy UK", "busy EU", "busy US", "ringing US", "reversing lorry", "digits fast", "digits slow"],
+)
+def test_telephone_tones_are_no_speech(sound: FloatArray, reason: str) -> None:
+    quiet = np.random.default_rng(0).normal(0, 2e-4, len(sound)).astype(np.float32)
+    through_opus = as_heard(sound + quiet)
+    for heard in (sound, sound + quiet, through_opus):
+        outputs = run(heard)
+        assert not emitted(outputs)
+    assert reason in {skip.reason for skip in skipped(run(sound))}
+
+
+def as_heard(samples: FloatArray) -> FloatArray:
+    """The samples after Opus."""
+    frames = opus(samples, 16_000, "tone")
+    return np.asarray(soxr.resample(np.concatenate([f.samples for f in frames]), 48_000, 16_000), np.float32)
+
+
+def test_steady_noise_under_a_tone_makes_it_no_voice() -> None:
+    tone = beeps((425.0,), 0.5, 0.5)
+    noise = np.random.default_rng(0).normal(0, 0.15 * 0.7 / 10**0.5, len(tone)).astype(np.float32)
+    assert not emitted(run(tone + noise))
+
+
+def test_speech_over_a_tone_is_a_voice() -> None:
+    tone = beeps((425.0,), 0.5, 0.5)
+    assert emitted(run(voice(12.0) + 0.1 * tone))
+    assert emitted(run(np.concatenate([tone, voice(6.0)])))[0].end_s > 12.0
+
+
+def test_a_constant_offset_changes_nothing() -> None:
+    """0.3 of full scale, as cheap sound cards add: the same windows, qualities and samples."""
+    samples = voice(9.0) + np.random.default_rng(0).normal(0, 1e-3, 9 * 16_000).astype(np.float32)
+    for plain, shifted in zip(emitted(run(samples)), emitted(run(samples + np.float32(0.3))), strict=True):
+        assert (plain.start_s, plain.end_s) == (shifted.start_s, shifted.end_s)
+        np.testing.assert_allclose(plain.samples, shifted.samples, atol=1e-4)
+        assert plain.quality.snr_db == pytest.approx(shifted.quality.snr_db, abs=1e-3)
+
+
 def test_a_gap_in_media_time_is_told_and_never_stitched() -> None:
     windows = AudioWindows(KEY)
     outputs = windows.push(frame(voice(3.0)))
@@ -164,9 +231,9 @@ def test_short_pauses_are_part_of_speech_and_long_ones_are_not() -> None:
 
 def test_a_lost_packet_is_no_pause() -> None:
     def outputs(concealed: bool) -> list[Output]:
-        windows, out = AudioWindows(KEY), list[Output]()
+        windows, out, spoken = AudioWindows(KEY), list[Output](), voice(4.0)
         for n in range(40):
-            out += windows.push(frame(voice(0.1), 0.12 * n))
+            out += windows.push(frame(spoken[1_600 * n :][:1_600], 0.12 * n))
             out += windows.push(frame(silence(0.02), 0.12 * n + 0.1, concealed=concealed and n % 2 == 0))
         return out
 
@@ -243,15 +310,16 @@ def test_noise_shows_in_the_snr_without_any_pause() -> None:
     noise = np.random.default_rng(1).normal(0, 0.05, 9 * 16_000).astype(np.float32)
     speech = voice(9.0)
     truth = 10 * np.log10(np.mean(speech**2) / np.mean(noise**2))
-    snr = emitted(run(speech + noise))[-1].quality.snr_db
+    # this vowel in noise as loud is as even as a hum
+    snr = emitted(run(speech + noise, AudioWindowConfig(min_spread_db=0.0)))[-1].quality.snr_db
     assert snr == pytest.approx(truth, abs=3)
 
 
 def test_samples_at_full_scale_count_as_clipped() -> None:
     clean = emitted(run(voice(5.0, 16_000)))[-1]
-    clipped = emitted(run(np.clip(voice(5.0) * 8, -1.0, 1.0)))[-1]
+    clipped = emitted(run(np.clip(voice(5.0) * 4, -1.0, 1.0)))[-1]
     assert clean.quality.clipping_ratio == 0.0
-    assert clipped.quality.clipping_ratio == pytest.approx(0.062, abs=0.01)
+    assert clipped.quality.clipping_ratio == pytest.approx(0.019, abs=0.003)
 
 
 def test_the_end_of_a_track_gives_its_last_window() -> None:
