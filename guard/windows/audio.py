@@ -35,7 +35,7 @@ from guard.windows.vad import FRAME_S, FRAME_SAMPLES
 
 WINDOW_TICKS = 4 * TICKS_PER_S
 WINDOW_SAMPLES = WINDOW_TICKS * FRAME_SAMPLES
-# ten steps of 16-bit samples: a constant offset is the sound card's, and no model here was trained on one. But
+# ten steps of 16-bit samples: an offset is the sound card's, and no model here was trained on one. But
 # speech itself has a mean of some 3e-5 over 4 s, which must not be laid under its pauses
 _LEAST_OFFSET = 3e-4
 # the hangover of ITU-T P.56: a pause up to 0.2 s (a stop, the end of a word) is part of speech
