@@ -14,13 +14,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from guard.codec.files import read_file
 from guard.detectors.card import load_card
 from guard.media.align import STABLE_INDICES
 from guard.media.ring import BROWS, OVAL
-from guard.resources import models_dir
+from guard.resources import clips_dir, models_dir
+from guard.types import VideoFrame
 
 RECIPE = models_dir() / "face" / "recipe"
-MODULES = ("about", "calibrate", "check", "costs", "data", "lip_sync_simulate")
+MODULES = ("about", "calibrate", "check", "costs", "data", "faces", "lip_sync_simulate")
 SIDE_PX = 100
 
 
@@ -239,3 +241,41 @@ def test_costs_of_a_step_that_was_cut_off_are_added_and_taken_in_proportion(
     assert lines[2] == "| pool | 256 | 1.0 | 2560 | 10.0 |"
     assert lines[3] == "| curve |  | 0.1 |  | 0.1 |"
     assert lines[4].startswith("| together | | 1.1 | | 10 = 0.2 CPU-hours")
+
+
+def test_photographs_become_chips_that_the_check_takes_and_others_are_named(
+    recipe: dict[str, ModuleType],
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = next(f for f in read_file(clips_dir() / "customer_genuine.webm") if isinstance(f, VideoFrame))
+    photos = data / "photos"
+    photos.mkdir()
+    whole = Image.fromarray(first.image)
+    for angle in (-10, 0, 15):
+        whole.rotate(angle, Image.Resampling.BICUBIC).save(photos / f"somebody__{angle}.png")
+    whole.resize((160, 90)).save(photos / "far.png")
+    whole.crop((0, 160, 640, 360)).save(photos / "cut.png")
+    Image.new("RGB", (300, 300)).save(photos / "nobody.png")
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    monkeypatch.setattr(sys, "argv", ["faces.py", str(photos)])
+    with pytest.raises(SystemExit, match="nothing is written over"):
+        recipe["faces"].main()
+    monkeypatch.setenv("GUARD_DATA", str(data / "new"))
+    recipe["faces"].main()
+    said = capsys.readouterr().out
+    assert "3 faces in" in said and "4 photographs left out" in said
+    assert all(f"left out: {name}" in said for name in ("far.png", "cut.png", "nobody.png", "broken.jpg"))
+    monkeypatch.setattr(recipe["check"], "MIN_FACES", 3)
+    monkeypatch.setattr(recipe["check"], "MIN_HELD_OUT", 0)
+    check(recipe, data / "work", monkeypatch)
+    chosen = recipe["faces"].POINTS.index
+    for face in (*recipe["data"].load(held_out=False).faces, *recipe["data"].load(held_out=True).faces):
+        eyes = [face.points[[chosen(i) for i in pair]].mean(axis=0) for pair in ((33, 133), (362, 263))]
+        assert eyes[0] == pytest.approx((100 - 40.5, 59), abs=0.5)
+        assert eyes[1] == pytest.approx((100 + 40.5, 59), abs=0.5)
+        pupils = face.image[50:68, 45:75].mean(), face.image[100:140, 60:80].mean()
+        assert (
+            pupils[0] < pupils[1]
+        )  # the eye is darker than the cheek below it: the picture was cut as the points
