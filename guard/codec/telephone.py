@@ -38,7 +38,7 @@ def through_telephone(samples: FloatArray, rate_hz: int, name: str) -> tuple[Flo
     """Return what comes out of the codec, and its rate.
 
     Args:
-        samples: float32 (N,), mono in [-1, 1]; louder is cut off as a converter does.
+        samples: float32 (N,), mono in [-1, 1], 20 ms or more; louder is cut off as a converter does.
         rate_hz: their rate.
         name: a key of ``CODECS`` (ITU-T G.711, ITU-T G.722, 3GPP TS 26.071).
 

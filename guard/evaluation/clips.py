@@ -17,6 +17,8 @@ from guard.windows.ticks import TICKS_PER_S, TickCutter
 
 # of one clip: ten minutes at 48 kHz, 115 MB
 MAX_SAMPLES = 10 * 60 * 48_000
+# a tick of the voice detector, and a frame of every codec measured under
+MIN_CLIP_S = 1 / TICKS_PER_S
 _JOIN_FADE_S = 0.01
 # so that the last tick of speech is complete behind the resampler's rounding
 _CUT_REST_S = 0.04
@@ -107,7 +109,7 @@ def read_clip(item: Item) -> Clip:
 
     Raises:
         MediaError: the file cannot be read, ``media_no_audio``, ``clip_damaged``, ``clip_rates``,
-            ``clip_too_long``, ``samples_not_finite``.
+            ``clip_too_long``, ``clip_too_short``, ``samples_not_finite``.
     """
     reader = read_file(item.path, max_fps=None)
     frames: list[AudioFrame] = []
@@ -129,6 +131,11 @@ def read_clip(item: Item) -> Clip:
         raise MediaError("samples_not_finite", f"{item.path} has samples that are no numbers; make it again")
     samples = np.concatenate([frame.samples for frame in frames])
     rate_hz = frames[0].rate_hz
+    if len(samples) < MIN_CLIP_S * rate_hz:
+        raise MediaError(
+            "clip_too_short",
+            f"{item.path} has {len(samples)} samples, under {MIN_CLIP_S:g} s; take it out of the manifest",
+        )
     return Clip(item, samples, rate_hz, float(speech_ends_s(samples, rate_hz).size / TICKS_PER_S))
 
 

@@ -25,7 +25,7 @@ from guard.evaluation.face_measure import Bench, Measured
 from guard.evaluation.face_output import Done, write_folder
 from guard.evaluation.face_report import report_of
 from guard.evaluation.face_tables import show
-from guard.evaluation.progress import Progress, say, steps
+from guard.evaluation.progress import Progress, say, say_failure, steps
 from guard.evaluation.report import prepare_folder
 from guard.types import Kind, Signal
 
@@ -98,7 +98,7 @@ def _measured(
     say(f"{folder}: {len(items)} files")
     results = measure_all(items, models, config, quick=quick, progress=say)
     for error in results.errors:
-        say(f"{error['path']}: {error['message']} [{error['code']}]")
+        say_failure(error)
     report = {"v": 1, "folder": str(folder), "models": face_models(models), "quick": quick}
     report |= report_of(results.conditions, results.masked, config)
     return report | {"errors": results.errors}, results

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 Progress = Callable[[str], None]
 _TELL_EVERY_S = 10.0
@@ -13,6 +13,12 @@ _TELL_EVERY_S = 10.0
 def say(line: str) -> None:
     """Write one line to stderr."""
     sys.stderr.write(line + "\n")
+
+
+def say_failure(error: Mapping[str, str]) -> None:
+    """Say which file could not be read and why: its ``path`` once, its ``message`` and ``code``."""
+    path, message = error["path"], error["message"]
+    say(f"{message if message.startswith(path) else f'{path}: {message}'} [{error['code']}]")
 
 
 def steps(progress: Progress, number: int, of: int, label: str) -> Callable[[], None]:

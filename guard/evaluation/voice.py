@@ -26,7 +26,7 @@ from guard.evaluation.channels import KEY, Channel, clean
 from guard.evaluation.clips import Clip, check_classes, read_clips, read_manifests, with_speech
 from guard.evaluation.conditions import BARRED, full
 from guard.evaluation.figures import Scores, scores_of
-from guard.evaluation.progress import Progress, say, steps
+from guard.evaluation.progress import Progress, say, say_failure, steps
 from guard.inference.lanes import run_detector
 from guard.types import AudioWindow, Detector, FloatArray, Signal
 from guard.windows.audio import AudioWindows
@@ -66,7 +66,7 @@ def run(
     card, detector = _loaded(models_dir)
     clips, errors = read_clips(items)
     for error in errors:
-        sys.stderr.write(f"{error['path']}: {error['message']} [{error['code']}]\n")
+        say_failure(error)
     check_classes([clip.item for clip in clips])
     report, results = measure_all(clips, detector, quick=quick, progress=say)
     model = {"name": card.name, "version": card.version, "sha256": card.sha256}

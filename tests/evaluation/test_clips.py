@@ -17,12 +17,15 @@ from guard.evaluation.clips import (
     Clip,
     Item,
     joined,
+    read_clip,
     read_clips,
     read_manifest,
     read_manifests,
     speech_ends_s,
     with_speech,
 )
+from guard.evaluation.conditions import full
+from guard.evaluation.progress import say_failure
 from guard.resources import clips_dir
 from guard.types import AudioFrame, FloatArray
 
@@ -181,6 +184,44 @@ def test_a_long_clip_is_refused_while_it_is_read(tmp_path: Path) -> None:
         out.mux(stream.encode(None))
     clips, (error,) = read_clips([Item(hour, False, "n", "n")])
     assert (clips, error["code"]) == ([], "clip_too_long")
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000])
+def test_a_clip_of_less_than_20_ms_is_named_and_the_rest_measured(
+    tmp_path: Path, rate: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = [
+        Item(tone(tmp_path / f"{count}.wav", rate, count), False, "n", "n")
+        for count in (1, rate // 50 - 1, rate // 50)
+    ]
+    clips, errors = read_clips(items)
+    assert [clip.item.path.stem for clip in clips] == [str(rate // 50)]
+    assert [error["code"] for error in errors] == ["clip_too_short", "clip_too_short"]
+    say_failure(errors[0])
+    assert capsys.readouterr().err.count(str(items[0].path)) == 1
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 48_000])
+def test_the_shortest_clip_goes_through_every_condition(tmp_path: Path, rate: int) -> None:
+    clip = read_clip(Item(tone(tmp_path / "short.wav", rate, rate // 50), False, "n", "n"))
+    for condition in full([np.ones(RATE, np.float32)]):
+        frames = condition.channel(clip.samples, clip.rate_hz, "short.wav")
+        assert all(np.isfinite(frame.samples).all() for frame in frames)
+
+
+def test_a_message_without_its_path_gets_it(capsys: pytest.CaptureFixture[str]) -> None:
+    say_failure({"path": "a.wav", "code": "x", "message": "too long"})
+    assert capsys.readouterr().err == "a.wav: too long [x]\n"
+
+
+def tone(path: Path, rate: int, count: int) -> Path:
+    """Write ``count`` samples of a tone."""
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        out.writeframes((8000 * np.sin(np.arange(count) + 1.0)).astype("<i2").tobytes())
+    return path
 
 
 def test_cut_clip_holds_the_speech_asked_for(speech: FloatArray) -> None:
