@@ -37,6 +37,42 @@ def test_names_are_unique_and_the_barred_conditions_come_first() -> None:
     assert names[:4] == [condition.name for condition in BARRED] == list(BARS)
 
 
+def plucked(count: int, rate_hz: int, seed: int) -> a.Floats:
+    """Return the music as it is defined: every chord over the whole length."""
+    rng, t, out = RNG(seed), np.arange(count) / rate_hz, np.zeros(count)
+    for start_s in np.arange(0.0, count / rate_hz, 0.5).tolist():
+        root = 110.0 * 2 ** (int(rng.integers(0, 24)) / 12)
+        age = np.maximum(t - start_s, 0.0)
+        for ratio in (1.0, 2 ** (4 / 12), 2 ** (7 / 12)):
+            for k in range(1, 9):
+                out += (t >= start_s) * np.exp(-3 * age) * np.sin(2 * np.pi * root * ratio * k * age) / k
+    return out
+
+
+@pytest.mark.parametrize(("seconds", "rate"), [(0.02, 8_000), (0.5, 11_025), (3.3, 16_000), (20.0, 4_001)])
+def test_music_is_that_of_its_definition(seconds: float, rate: int) -> None:
+    count = int(seconds * rate)
+    np.testing.assert_allclose(a.music(count, rate, RNG(5)), plucked(count, rate, 5), atol=1e-7, rtol=0)
+
+
+def test_music_costs_as_much_a_second_however_long_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+    harmonics = a._harmonics
+
+    def counted(phase: a.Floats) -> a.Floats:
+        nonlocal made
+        made += len(phase)
+        return harmonics(phase)
+
+    monkeypatch.setattr(a, "_harmonics", counted)
+    costs = []
+    for seconds in (20, 40, 80):
+        made = 0
+        a.music(seconds * 1000, 1000, RNG(1))
+        costs.append(made / seconds)
+    assert costs[2] < 1.2 * costs[0]
+
+
 def test_codecs_and_noise_levels_are_measured_on_both_classes() -> None:
     both = {condition.name for condition in ALL if condition.both_classes}
     assert both == {*BARS, "g722", "noise_20db", "noise_10db", "noise_5db"}
