@@ -21,6 +21,7 @@ from guard.evaluation.face_figures import signal_block
 from guard.evaluation.face_fusion import fuse
 from guard.evaluation.face_measure import Cost, Measured
 from guard.evaluation.face_report import report_of
+from guard.evaluation.face_tables import method_rows, reason_rows, signal_rows
 from guard.evaluation.face_videos import visible
 from guard.types import Score, Signal, State
 
@@ -233,6 +234,31 @@ def test_report_holds_what_docs_and_recipes_read(config: PipelineConfig) -> None
     assert report["auc"]["value"] == report["conditions"]["clean"]["signals"]["fused"]["auc"]["value"] == 1.0
     assert set(report["methods"]) == {"m"}
     assert report["pairs"]["pairs"] == 1
+
+
+def test_covered_videos_have_a_line_of_their_own_where_some_are_not(config: PipelineConfig) -> None:
+    clean = [measured(llr, spoof=True) for llr in (2.0, None)] + [measured(-2.0, spoof=False)]
+    all_seen = [measured(2.0, spoof=True), measured(-2.0, spoof=False)]
+    some, every = (
+        report_of({"clean": files}, [], config)["conditions"]["clean"] for files in (clean, all_seen)
+    )
+    rows = {row[0]: row for row in signal_rows(some)}
+    assert rows["face_frame"][3].startswith("0.500")  # one of two found
+    assert rows["face_frame, covered only"][3].startswith("1.000")
+    assert rows["face_frame"][6] == "0.67 (2 of 3)"
+    assert [row[0] for row in signal_rows(every)] == ["fused", "face_frame"]
+    assert reason_rows(some) == [["face_frame", "30", "15", "face_dark 15"]]
+
+
+def test_methods_are_shown_for_signals_that_scored_with_what_they_found(config: PipelineConfig) -> None:
+    clean = [measured(2.0, spoof=True, method="swap", video=f"v{n}") for n in range(5)]
+    clean += [measured(None, spoof=True, method="whole"), measured(-2.0, spoof=False)]
+    rows = method_rows(report_of({"clean": clean}, [], config)["conditions"]["clean"])
+    found = {(row[0], row[1]): row[2:] for row in rows}
+    assert found["face_frame", "swap"][:3] == ["5", "1.00", "1.000 [1.00, 1.00]"]
+    assert found["face_frame", "whole"][:3] == ["1", "0.00", "1.000 [1.00, 1.00]"]  # 0 lies above -2
+    assert found["face_frame", "whole"][4].startswith("0.000")  # but is no detection
+    assert found["face_frame", "macro, methods of 5 or more videos"][2] == "1.000 [1.00, 1.00]"
 
 
 def test_alarms_count_clips_by_the_worst_state_they_reached(config: PipelineConfig) -> None:
