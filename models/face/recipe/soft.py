@@ -1,6 +1,6 @@
 """Fits the calibration of soft faces (``guard.media.quality``) and writes it into the card of face_frame.
 
-    ../../.venv/bin/python recipe/soft.py --folder CHECKPOINTS [--write]
+    ../../.venv/bin/python recipe/soft.py --folder CHECKPOINTS --card WORK/face_frame [--write]
 
 A camera out of focus makes a genuine face look smoothed, as a swap does: the score of a soft face says
 little, and its llr must say so. The held-out pairs in CHECKPOINTS (``held_*.npz``) are blurred, both of a
@@ -30,7 +30,6 @@ from guard.detectors.onnx import OnnxModel
 from guard.fusion.calibration import BinnedLogistic, Logistic
 from guard.media.quality import FACE_COLUMNS, FACE_ROWS, LUMA, SOFT_BELOW, fine_detail
 
-CARD = Path(__file__).resolve().parents[2] / "face_frame"
 UNSEEN = ("pca", "morph", "generated_unseen")
 SIGMAS_PX = (0.0, 1.0, 2.0, 3.0)
 BLURRED, SEED = 0.4, 20261123
@@ -175,7 +174,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="the checkpoints: holds held_*.npz")
     parser.add_argument("--at-least", type=float, default=5.0, help="less detail is not judged: FaceLimits")
     parser.add_argument("--write", action="store_true", help="put the bin into the card")
-    parser.add_argument("--card", type=Path, default=CARD, help="folder of the model and its card")
+    parser.add_argument("--card", type=Path, required=True, help="folder of the model and its card")
     args = parser.parse_args()
     card = load_card(args.card)
     rows = measured(OnnxModel(card), args.folder)
