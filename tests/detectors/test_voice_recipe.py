@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import runpy
 import sys
@@ -106,3 +107,40 @@ def test_every_package_of_the_demo_voices_is_on_the_deny_list() -> None:
             assert any(f"{prefix}:{package['name']}".startswith(source) for source in DENIED["sources"])
             assert package["licence"]
             assert len(package["sha256"]) == 64
+
+
+def test_card_and_template_state_the_same_failures_and_every_clip_has_a_licence() -> None:
+    card = tomllib.loads((models_dir() / "voice_spoof" / "card.toml").read_text(encoding="utf-8"))
+    template = (RECIPE / "card.template.toml").read_text(encoding="utf-8")
+    failures = card["limits"]["known_failures"]
+    assert all(f'  "{line}",\n' in template for line in failures)
+    told = " ".join(failures)
+    assert all(name in told for name in ("Kazakh", "FreeVC", "WaveGrad", "DiffWave", "Tortoise", "tones"))
+    stated = [*card["data"]["bona_fide_licences"], *card["data"]["spoof_licences"]]
+    assert all(line.endswith(" clips") for line in stated)
+    assert not any("none stated" in line for line in stated)
+
+
+def test_licences_are_counted_by_class_and_copies_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(str(RECIPE))
+    monkeypatch.setenv("GUARD_DATA", str(folder(tmp_path, "a.flac,bonafide,natural,x,MIT,")))
+    monkeypatch.setenv("GUARD_CACHE", str(tmp_path / "cache"))
+    made = {
+        "engines": "path,label,group,origin,licence\n"
+        "b.flac,spoof,E,,CC0\nc.flac,spoof,E,,\nd.flac,spoof,E,,CC0\n",
+        "copy-world": "path,label,group,origin\nworld_a.flac,spoof,copy-world,a\n",
+    }
+    for name, text in made.items():
+        (tmp_path / "cache" / name).mkdir(parents=True)
+        (tmp_path / "cache" / name / "manifest.csv").write_text(text, encoding="utf-8")
+    for name in ("clips", "data"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    clips = importlib.import_module("clips")
+    items = clips.training_items()
+    assert len(items) == 5
+    assert clips.licences(items, spoof=False) == ["MIT: 1 clips"]
+    assert clips.licences(items, spoof=True) == ["CC0: 2 clips", "none stated: 1 clips"]
+    for name in ("clips", "data"):
+        sys.modules.pop(name, None)

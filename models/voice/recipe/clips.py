@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache as once
 from pathlib import Path
@@ -40,6 +41,14 @@ def clip_paths(name: str) -> list[Path]:
     if name == "real":
         return [clip.path for clip in training_clips()]
     return [cache() / name / row["path"] for row in manifest(name)]
+
+
+def licences(items: list[Item], *, spoof: bool) -> list[str]:
+    """Return how many clips of one class there are under each licence, most first; copies are not counted."""
+    stated = {"real": [clip.licence for clip in training_clips()]}
+    stated |= {name: [row.get("licence", "") for row in manifest(name)] for name in made_sets()}
+    count = Counter(stated[i.set][i.row] or "none stated" for i in items if i.spoof == spoof and not i.origin)
+    return [f"{name}: {n} clips" for name, n in sorted(count.items(), key=lambda pair: (-pair[1], pair[0]))]
 
 
 @once

@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Template
 
 import torch
-from clips import training_items
+from clips import licences, training_items
 from data import cache, permissive_build, training_clips
 from gate_heads import ContentHead, QualityHead
 from head import Ensemble, segment_features
@@ -80,7 +80,7 @@ def card(path: Path, gates: str) -> str:
     return Template((HERE / "card.template.toml").read_text()).substitute(
         first="Trained also on clips whose licence is not stated (see sources_without_stated_licence)."
         if unstated
-        else "Trained on clips of stated, permissive licences only.",
+        else "Trained on clips of stated licences only, permissive and copyleft (listed under [data]).",
         version=VERSION,
         sha256=sha256,
         a=f"{a:.6f}",
@@ -97,6 +97,8 @@ def card(path: Path, gates: str) -> str:
         engines=json.dumps(names[True], ensure_ascii=False, indent=2),
         sources=json.dumps(names[False], ensure_ascii=False, indent=2),
         unstated=json.dumps(unstated),
+        bona_fide_licences=json.dumps(licences(items, spoof=False), ensure_ascii=False, indent=2),
+        spoof_licences=json.dumps(licences(items, spoof=True), ensure_ascii=False, indent=2),
         eer=f"{report['held_out_eer']:.3f}",
         cllr=f"{report['held_out_cllr']:.3f}",
         cllr_min=f"{report['held_out_min_cllr']:.3f}",
