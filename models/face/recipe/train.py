@@ -51,6 +51,7 @@ class Plan:
         without: methods and finishes of the pool that are left out.
         start: a net of an earlier run whose trunk is gone on with, or none: ImageNet's.
         keep_first: whether the first layers of such a trunk stay as they are: most of a step's cost.
+        head_steps: the head learns alone for as many.
         branch: which order of the pool is drawn; nets of several branches may be averaged (export.py).
     """
 
@@ -61,6 +62,7 @@ class Plan:
     without: frozenset[str] = frozenset()
     start: Path | None = None
     keep_first: bool = True
+    head_steps: int = HEAD_STEPS
     branch: int = 0
 
     @property
@@ -104,6 +106,7 @@ def main() -> None:
         level_share=LEVEL_SHARE,
         start=args.start,
         keep_first=args.keep_first,
+        head_steps=min(HEAD_STEPS, args.steps // 10),
         branch=args.branch,
     )
     train(plan, args.folder, out_folder, every=args.every, note=note)
@@ -137,7 +140,7 @@ def train(
     optimiser = _optimiser(net)
     losses: list[float] = []
     for step in range(_resume(out / "last.pt", net, mean, optimiser), plan.steps):
-        _set_rates(optimiser, step, plan.steps)
+        _set_rates(optimiser, step, plan)
         losses.append(_step(net, optimiser, _batch(pool, step, SEED + plan.branch), step, plan))
         keep = min(_EMA, (step + 1) / (step + 20))
         for key, value in net.named_parameters():  # batch statistics stay ImageNet's
@@ -206,14 +209,14 @@ def _optimiser(net: FaceNet) -> torch.optim.AdamW:
     )
 
 
-def _set_rates(optimiser: torch.optim.AdamW, step: int, steps: int) -> None:
+def _set_rates(optimiser: torch.optim.AdamW, step: int, plan: Plan) -> None:
     """The rate rises, stays, and falls over the last half: until then a run may still be made longer."""
     for index, group in enumerate(optimiser.param_groups):
-        if step < HEAD_STEPS:
+        if step < plan.head_steps:
             group["lr"] = group["peak"] if index == 1 else 0.0
             continue
-        warm = min(1.0, (step - HEAD_STEPS + 1) / 40)
-        left = min(1.0, (steps - step) / (steps * _FALLING))
+        warm = min(1.0, (step - plan.head_steps + 1) / 40)
+        left = min(1.0, (plan.steps - step) / (plan.steps * _FALLING))
         group["lr"] = float(group["peak"] * warm * max(left, 0.02))
 
 
@@ -223,7 +226,7 @@ def _step(net: FaceNet, optimiser: torch.optim.AdamW, pairs: np.ndarray, step: i
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eval()
     for name, parameter in net.named_parameters():
-        learns = step >= HEAD_STEPS and not name.startswith(plan.kept)
+        learns = step >= plan.head_steps and not name.startswith(plan.kept)
         parameter.requires_grad_(learns or name.startswith(("head", "out")))
     target = torch.cat([torch.zeros(len(pairs)), torch.ones(len(pairs))])
     pictures = np.concatenate([pairs[:, 0], pairs[:, 1]])
