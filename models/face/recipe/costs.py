@@ -24,9 +24,9 @@ def run(log: Path, step: str, units: int, command: list[str]) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     print(f"--- {step}", flush=True)
     started = time.monotonic()
-    for number in (signal.SIGINT, signal.SIGTERM):  # the command is told, too: wait for it and note its cost
-        signal.signal(number, lambda *_: None)
     child = subprocess.Popen(command)
+    for number in (signal.SIGINT, signal.SIGTERM):  # hand it on, wait for the command to end, note its cost
+        signal.signal(number, lambda given, _: child.send_signal(given))
     status = child.wait()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     note = {

@@ -13,9 +13,11 @@ import hashlib
 import os
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -64,6 +66,15 @@ def names_of(folder: Path) -> list[str]:
 def person_of(name: str) -> str:
     """Return whom a picture shows, as far as its name tells: what stands before ``__``, or all of it."""
     return name.split("__", 1)[0]
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """Give a file through which ``path`` is written whole or not at all: a run may be cut off anywhere."""
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as out:
+        yield out
+    part.replace(path)
 
 
 def denied(path: Path = ROOT / "models" / "denylist.toml") -> set[str]:

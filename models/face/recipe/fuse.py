@@ -23,7 +23,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from data import ROOT, person_of
+from data import ROOT, person_of, written_whole
 
 sys.path.insert(0, str(ROOT))
 from guard.app.parts import load_models
@@ -69,7 +69,8 @@ def score_pairs(folder: Path, own: Path | None) -> list[dict]:
             llrs = clip_llrs(pair[name], detectors)
             about = {"pair": path.stem, "face": pair["face"], "spoof": name == "forged", "case": pair["case"]}
             rows.append({**about, "windows": len(pair[name]), "llrs": llrs})
-        kept.write_text(json.dumps({"models": in_use, "rows": rows}))
+        with written_whole(kept) as out:
+            out.write(json.dumps({"models": in_use, "rows": rows}).encode())
         print(path.stem, len(rows), "clips", flush=True)
     return rows
 

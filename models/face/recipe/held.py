@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from chain import SEEN, UNSEEN
-from data import load
+from data import load, written_whole
 from forge import HELD_OUT, TRAINED, FacePca, Forger, fit_pca
 from pairs import Pairs, draw_pairs
 from pool import AUTOENCODERS, SEED
@@ -30,7 +30,8 @@ def held_out_pairs(folder: Path, surroundings: str, per_method: int, seed: int =
         methods = [method for method in (*TRAINED, *HELD_OUT) for _ in range(per_method)]
         family = {"seen": SEEN, "unseen": UNSEEN}[surroundings]
         drawn = draw_pairs(forger, faces, methods, np.random.default_rng(seed), family)
-        np.savez(path, **vars(drawn))
+        with written_whole(path) as out:
+            np.savez(out, **vars(drawn))
     stored = np.load(path)
     lists = {name: stored[name].tolist() for name in ("methods", "finishes", "names")}
     return Pairs(real=stored["real"], fake=stored["fake"], **lists)
@@ -40,6 +41,7 @@ def _components(folder: Path) -> FacePca:
     """Return the principal components of the training faces, fitted at first use."""
     path = folder / "components.npz"
     if not path.is_file():
-        np.savez(path, **vars(fit_pca(load(held_out=False), 200, SEED)))
+        with written_whole(path) as out:
+            np.savez(out, **vars(fit_pca(load(held_out=False), 200, SEED)))
     stored = np.load(path)
     return FacePca(mean=stored["mean"], basis=stored["basis"])

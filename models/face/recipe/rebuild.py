@@ -21,7 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from data import Faces
+from data import Faces, written_whole
 from torch import nn
 
 KINDS = ("deconv", "shuffle")
@@ -129,7 +129,8 @@ def load_rebuilder(path: Path, faces: Faces | None, seed: int, steps: int = STEP
 def _network(name: str, stored: dict, fit: Callable[[], Autoencoder], path: Path) -> Autoencoder:
     if name not in stored:
         stored[name] = fit().state_dict()
-        torch.save(stored, path)
+        with written_whole(path) as out:
+            torch.save(stored, out)
     kind, factor = name.split("_")[:2]
     network = Autoencoder(kind, int(factor))
     network.load_state_dict(stored[name])

@@ -24,6 +24,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from data import written_whole
 from held import held_out_pairs
 from measure import rank_auc, sharpness
 from net import FaceNet, pretrained
@@ -147,8 +148,9 @@ def train(
             mean[key].mul_(keep).add_(value.detach(), alpha=1 - keep)
         if step + 1 == plan.steps or (step + 1) % every == 0:
             state = {"step": step + 1, "net": net.state_dict(), "mean": mean, "opt": optimiser.state_dict()}
-            torch.save(state, out / "last.pt")
-            torch.save(mean, out / "net.pt")
+            for name, kept in (("net.pt", mean), ("last.pt", state)):
+                with written_whole(out / name) as file:
+                    torch.save(kept, file)
             note(step + 1, float(np.mean(losses)), _loaded(mean, plan.relative))
             losses.clear()
     return _loaded(mean, plan.relative)
