@@ -2,8 +2,8 @@
 
     frame -> windows (per track) -> lane (per detector) -> Score -> fusion (per participant) -> Verdict
 
-A window of audio goes to the other voice signals once it is known not to be music, noise or several people
-(``guard.inference.content``).
+A window of audio goes to the other voice signals once it is known not to be music, noise, several people or
+too bad to be speech (``guard.inference.content``).
 
 Not thread-safe: whoever runs lanes in threads brings their Scores back to the thread
 that owns the pipeline before calling ``scored``.

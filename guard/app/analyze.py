@@ -16,6 +16,7 @@ from guard.codec.files import MEDIA_EXTENSIONS, FileInfo, read_file
 from guard.detectors.face_identity import FaceIdentity
 from guard.errors import GuardError, MediaError
 from guard.fusion.engine import Standing
+from guard.fusion.reasons import WITHHOLDING
 from guard.fusion.seconds import Seconds, Stretch
 from guard.inference.content import telling
 from guard.media.resample import Resampler
@@ -94,6 +95,7 @@ class FileRecord:
         self.timeline: list[dict[str, Any]] = []
         self.seconds = Seconds()
         self.failed: Counter[Signal] = Counter()
+        self.silent: dict[Signal, Counter[str]] = {}
         self.faces: set[int] = set()
         self.pictures: set[float] = set()
 
@@ -113,6 +115,7 @@ class FileRecord:
         for score in scores:
             if score.llr is None:
                 self.failed[score.signal] += score.reason == "detector_failed"
+                self.silent.setdefault(score.signal, Counter())[score.reason or ""] += 1
                 continue
             if score.face is not None:
                 self.faces.add(score.face)
@@ -122,6 +125,17 @@ class FileRecord:
             self.timeline.append(
                 {"t_s": round(score.end_s, 3), "signal": score.signal.value, "llr": round(score.llr, 4)}
             )
+
+    def why(self, signal: Signal, last: str | None) -> str | None:
+        """Return why a signal said nothing of the file: of the reasons it gave, the commonest.
+
+        ``last`` is the newest, which may be that of the last scrap; where it is no abstention's, or holds
+        back ``bona_fide`` whatever else was said, it stays.
+        """
+        given = self.silent.get(signal, Counter())
+        if last in WITHHOLDING or last not in given:
+            return last
+        return min(given, key=lambda reason: (-given[reason], reason))
 
     def verdict(self) -> State:
         """Return the worst latched state; a file that ends bona fide was so only if it never was worse.
@@ -245,7 +259,7 @@ def _signals(record: FileRecord, models: Models) -> dict[str, Any]:
             out[signal.value] = {"llr": None, "coverage": 0.0, "reason": reason}
         else:
             llr, coverage = _rounded(state.llr), round(state.coverage, 4)
-            out[signal.value] = {"llr": llr, "coverage": coverage, "reason": state.reason}
+            out[signal.value] = {"llr": llr, "coverage": coverage, "reason": record.why(signal, state.reason)}
     return out
 
 

@@ -19,6 +19,7 @@ CONTENT = ("one_voice", "several_voices", "music", "noise")
 _CONTENT_LIMITS = ("min_one_voice", "max_music", "max_several", "max_noise")
 _REASONS = {"several_voices": "several_speakers", "music": "music", "noise": "environment_noise"}
 CONTENT_REASONS = frozenset(_REASONS.values())
+_LOW_QUALITY = "low_quality"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,16 @@ class Gates:
         wanted = {"content": content, "quality": self.min_quality is not None}
         return frozenset(name for name, is_read in wanted.items() if is_read)
 
+    @property
+    def binding(self) -> frozenset[str]:
+        """The reasons for which no voice signal may score a window; empty where the content is not told.
+
+        What sounds too bad to be speech (a busy tone does) is nobody's voice to remember or compare either.
+        """
+        if "content" not in self.outputs:
+            return frozenset()
+        return CONTENT_REASONS | {_LOW_QUALITY} if self.min_quality is not None else CONTENT_REASONS
+
     def content_reason(self, logits: FloatArray) -> str | None:
         """Return why a window of this content is not scored; the likeliest of several reasons.
 
@@ -72,7 +83,7 @@ class Gates:
 
     def quality_reason(self, quality: float) -> str | None:
         """Return why a window of this predicted opinion score is not scored."""
-        return "low_quality" if self.min_quality is not None and quality < self.min_quality else None
+        return _LOW_QUALITY if self.min_quality is not None and quality < self.min_quality else None
 
 
 def read_gates(table: Mapping[str, Any]) -> Gates:

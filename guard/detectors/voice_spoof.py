@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from guard.detectors.card import Card
 from guard.detectors.contract import check_contract, fitted
-from guard.detectors.gates import CONTENT_REASONS, Gates
+from guard.detectors.gates import Gates
 from guard.detectors.onnx import OnnxModel, Runner
 from guard.detectors.speech import SpeechLimits
 from guard.fusion.calibration import BinnedLogistic, Logistic
@@ -69,7 +69,7 @@ class VoiceSpoof:
     @property
     def content_reasons(self) -> frozenset[str]:
         """The reasons to abstain for which no voice signal may score the window; empty without such gates."""
-        return CONTENT_REASONS if "content" in self._reading.gates.outputs else frozenset()
+        return self._reading.gates.binding
 
     def prepare(self, window: Window) -> FloatArray | Abstain:
         """Return the samples as float32 (64000,), mono 16 kHz in [-1, 1], or why not."""

@@ -1,10 +1,10 @@
 """One voice, or something else? What one detector hears in a window binds the others.
 
-The model of ``voice_spoof`` tells one voice from music, noise and several people at once; the models beside
-it cannot, and would score a street or take it for the caller's voice. So a window goes first to the detector
-that tells, and to the others only where that one did not hear something else. Where nothing tells (its model
-is not in use, failed on the window, or has no such output), the others judge the window by themselves and
-their Scores say so: ``content_unchecked`` among the details.
+The model of ``voice_spoof`` tells one voice from music, noise, several people at once and what sounds too
+bad to be speech; the models beside it cannot, and would score a street or take it for the caller's voice. So
+a window goes first to the detector that tells, and to the others only where that one did not hear something
+else. Where nothing tells (its model is not in use, failed on the window, or has no such output), the others
+judge the window by themselves and their Scores say so: ``content_unchecked`` among the details.
 """
 
 from __future__ import annotations

@@ -265,6 +265,30 @@ def test_what_is_not_one_voice_is_scored_by_no_voice_signal(models: Models, tmp_
             assert signals[name] == {"llr": None, "coverage": 0.0, "reason": reason}, (reason, name)
 
 
+def test_a_telephone_tone_is_scored_by_no_voice_signal(models: Models, tmp_path: Path) -> None:
+    """British engaged tone, and digits; the scrap at the end is not what is told of the whole."""
+    time_s = np.arange(round(19.3 * 16_000)) / 16_000
+    engaged = 0.25 * np.sin(2 * np.pi * 400 * time_s) * (time_s % 0.75 < 0.375)
+    rng = np.random.default_rng(0)
+    low, high = (
+        rng.choice(hz, 97)[(time_s / 0.2).astype(int)] for hz in ([697, 770, 852], [1209, 1336, 1477])
+    )
+    both = np.sin(2 * np.pi * low * time_s) + np.sin(2 * np.pi * high * time_s)
+    level = rng.uniform(0.02, 0.15, 97)[(time_s / 0.2).astype(int)]
+    config = settings_config(Settings(), "meeting")
+    sounds = {"steady_sound": engaged, "tones": level * both * (time_s % 0.2 < 0.16)}
+    for reason, sound in sounds.items():
+        path = tmp_path / f"{reason}.wav"
+        written(path, sound)
+        found = analyze_file(str(path), models, config)
+        assert (found["verdict"], found["voice"]["windows"]) == ("undecided", 0)
+        for name in ("voice_spoof", "voice_replay", "speaker_change"):
+            assert found["signals"][name] == {"llr": None, "coverage": 0.0, "reason": reason}, (reason, name)
+        with pytest.raises(MediaError) as refused:
+            expect_voice(path, models)
+        assert refused.value.code == "voice_too_short"
+
+
 def test_what_is_not_one_voice_is_nobodys_reference(models: Models, tmp_path: Path) -> None:
     one, other = (bundled(name, 12.0) for name in ("customer_genuine", "customer_synthetic"))
     written(tmp_path / "two.wav", (one / one.std() + other / other.std()) * 0.03)

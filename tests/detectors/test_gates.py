@@ -61,6 +61,14 @@ def test_gates_name_the_outputs_they_read() -> None:
     assert ALL.outputs == {"content", "quality"}
 
 
+def test_what_binds_the_other_voice_signals() -> None:
+    content = {"several_speakers", "music", "environment_noise"}
+    assert Gates(max_music=0.5).binding == content
+    assert ALL.binding == {*content, "low_quality"}
+    # of the content nothing is told, so the others must say that nothing was
+    assert Gates(min_quality=2.0).binding == Gates().binding == frozenset()
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
