@@ -17,6 +17,7 @@ from guard.inference.lanes import InlineLane, run_detector, stream_of
 from guard.inference.slots import Priority, SlotConfig, SlotQueue
 from guard.pipeline import Lane, Pipeline, Stages
 from guard.types import (
+    Abstain,
     AudioFrame,
     AudioWindow,
     Detector,
@@ -61,6 +62,23 @@ class Says:
             Finding(self.faces.get(w.face, self.llr) if isinstance(w, FaceWindow) else self.llr)
             for w in windows
         ]
+
+
+class NotLive:
+    """The temporal signal of a picture that is not live for a while; of the rest it says 0."""
+
+    signal = Signal.TEMPORAL
+
+    def __init__(self, why: str, begin_s: float, end_s: float) -> None:
+        self.why, self.begin_s, self.end_s = why, begin_s, end_s
+
+    def prepare(self, window: Window) -> FloatArray | Abstain:
+        if self.begin_s < window.end_s < self.end_s:
+            return Abstain(self.why)
+        return np.zeros(1, np.float32)
+
+    def score(self, batch: FloatArray, windows: Sequence[Window]) -> list[Finding]:
+        return [Finding(0.0) for _ in windows]
 
 
 class Faces:
@@ -223,6 +241,21 @@ def test_a_face_that_cannot_be_judged_any_more_is_as_good_as_none() -> None:
     dark = call.run(20, 40, sound="speech", faces=255)
     assert (dark.state, dark.reasons) == (State.UNDECIDED, (reasons.FACE_LAPSED,))
     assert call.reasons[Signal.FACE_FRAME] == {"face_dark"}
+
+
+@pytest.mark.parametrize("why", sorted(reasons.WITHHOLDING))
+def test_a_picture_that_is_not_live_keeps_nobody_green_and_accuses_nobody(why: str) -> None:
+    call = Call(Says(Signal.VOICE_SPOOF, -3.0), face_frame(-3.0), NotLive(why, 20.0, 26.0))
+    assert call.run(0, 20, sound="speech", faces=1).state is State.BONA_FIDE
+    found = call.run(20, 26, sound="speech", faces=1)
+    assert (found.state, found.reasons) == (State.UNDECIDED, (why,))
+    assert found.signals[Signal.TEMPORAL].reason == why
+    assert call.run(26, 84, sound="speech", faces=1).reasons == (why,)
+    assert call.run(84, 88, sound="speech", faces=1).state is State.BONA_FIDE, "a minute after"
+    assert {verdict.state for verdict in call.verdicts} == {State.UNDECIDED, State.BONA_FIDE}
+    bad = Call(Says(Signal.VOICE_SPOOF, 4.0), face_frame(4.0), NotLive(why, 0.0, 26.0))
+    assert bad.run(0, 20, sound="speech", faces=1).state is State.SPOOF
+    assert why in bad.verdicts[-1].reasons
 
 
 def test_turning_everything_off_keeps_no_good_mark_and_no_alarm_is_lost() -> None:

@@ -20,8 +20,9 @@ from guard.types import FloatArray, Glimpse, ImageArray
 # a stretch is so many blocks of a second, each of at least so many pictures
 BLOCKS, BLOCK_S, _IN_BLOCK = 6, 1.0, 2
 STRETCH_S = BLOCKS * BLOCK_S
-# pictures further apart than this leave time in which anything may have happened
-MAX_GAP_S = 0.6
+# pictures further apart than this leave time in which anything may have happened; under overload one look
+# a second is left, with the pictures just before it
+MAX_GAP_S = 1.05
 MAX_KEPT = 256
 
 # in eye distances (63 mm): how far the middle of the face may be in a second from where it is in all of them;

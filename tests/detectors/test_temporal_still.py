@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.detectors.temporal_points import FOLLOWED, eye_distance
-from guard.detectors.temporal_still import MAX_KEPT, STRETCH_S, Still, Stillness
+from guard.detectors.temporal_still import MAX_GAP_S, MAX_KEPT, STRETCH_S, Still, Stillness
 from guard.types import FloatArray, ImageArray
 from tests.detectors.temporal_scenes import MESH, glimpse, little
 
@@ -35,7 +35,7 @@ def grainy(count: int, spread: float, seed: int) -> tuple[list[FloatArray], list
     return list(points.astype(np.float32)), list(cells.astype(np.uint8))
 
 
-@given(st.integers(0, 2**32 - 1), st.floats(0, 0.012), st.floats(3, 30))
+@given(st.integers(0, 2**32 - 1), st.floats(0, 0.005), st.floats(3, 30))
 @settings(max_examples=30)
 def test_one_picture_under_any_grain_at_any_rate_stands_still(seed: int, spread: float, rate: float) -> None:
     points, cells = grainy(int(8 * rate), spread if rate > 10 else spread / 2, seed)
@@ -115,4 +115,4 @@ def test_memory_is_bounded_whatever_the_rate() -> None:
     assert len(still) == MAX_KEPT
     for at in range(500):
         still.add(glimpse(20 + at / 15, None, little()), POINTS)
-    assert len(still) <= 15 * (STRETCH_S + 1)
+    assert len(still) <= 15 * (STRETCH_S + MAX_GAP_S) + 2
