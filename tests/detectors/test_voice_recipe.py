@@ -9,7 +9,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -144,3 +144,27 @@ def test_licences_are_counted_by_class_and_copies_left_out(
     assert clips.licences(items, spoof=True) == ["CC0: 2 clips", "none stated: 1 clips"]
     for name in ("clips", "data"):
         sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    ("named", "has_gpu", "device"),
+    [("", False, "cpu"), ("", True, "cuda"), ("cpu", True, "cpu"), ("cuda:1", True, "cuda:1")],
+)
+def test_nets_are_trained_on_a_gpu_if_there_is_one_and_nobody_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, named: str, has_gpu: bool, device: str
+) -> None:
+    """torch is scripted: it is not installed where guard's tests run."""
+    rounding = [SimpleNamespace(allow_tf32=True), SimpleNamespace(allow_tf32=True)]
+    torch = ModuleType("torch")
+    torch.Tensor = torch.nn = object  # type: ignore[attr-defined]
+    torch.device = lambda name: SimpleNamespace(type=name.split(":")[0], name=name)  # type: ignore[attr-defined]
+    torch.cuda = SimpleNamespace(is_available=lambda: has_gpu)  # type: ignore[attr-defined]
+    torch.backends = SimpleNamespace(  # type: ignore[attr-defined]
+        cudnn=rounding[0], cuda=SimpleNamespace(matmul=rounding[1])
+    )
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setenv("GUARD_DEVICE", named)
+    compute = runpy.run_path(str(RECIPE / "compute.py"))
+    assert compute["device"]().name == device
+    # on a GPU quiet bands of the log-mel would drown in the rounding of loud ones
+    assert all(part.allow_tf32 == device.startswith("cpu") for part in rounding)

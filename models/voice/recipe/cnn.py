@@ -24,6 +24,7 @@ import torch
 from clips import training_items
 from cnn_net import BINS, FineNet
 from cnn_spectra import Fine
+from compute import device, state_of
 from data import cache
 from folds import FOLDS, folds_of, weights_of
 from heads import SMOOTHING, Pooled, load_heads, scores
@@ -81,12 +82,13 @@ def loss_of(net: FineNet, fine: Fine, rows: np.ndarray, teacher: Tensor | None, 
     """Return the loss of one step; everything random about it follows from ``seed``."""
     rng = np.random.default_rng(seed)
     start = rng.integers(0, 400 - CROP + 1, len(rows))
-    score = net(fine.windows(rows, start, CROP), hidden(rng, len(rows)))
-    label = torch.from_numpy(fine.spoof[rows].astype(np.float32)) * (1 - 2 * SMOOTHING) + SMOOTHING
+    where = next(net.parameters()).device
+    score = net(fine.windows(rows, start, CROP).to(where), hidden(rng, len(rows)).to(where))
+    label = torch.from_numpy(fine.spoof[rows].astype(np.float32)).to(where) * (1 - 2 * SMOOTHING) + SMOOTHING
     loss = F.binary_cross_entropy_with_logits(score, label)
     if teacher is None:
         return loss
-    soft = torch.sigmoid(teacher[torch.from_numpy(rows)] / TEMPERATURE)
+    soft = torch.sigmoid(teacher[torch.from_numpy(rows)].to(where) / TEMPERATURE)
     told = F.binary_cross_entropy_with_logits(score / TEMPERATURE, soft)
     return (1 - TEACHER_SHARE) * loss + TEACHER_SHARE * TEMPERATURE**2 * told
 
@@ -96,13 +98,14 @@ def train(kind: str, fine: Fine, weight: np.ndarray, teacher: Tensor | None, fol
     out, seed = net_file(kind, fold), FOLDS * KINDS.index(kind) + fold
     steps, rate = STEPS[kind], RATES[kind]
     torch.manual_seed(seed)
-    net = (FineNet() if teacher is None else load_net(KINDS[0], fold)).to(memory_format=torch.channels_last)
+    net = FineNet() if teacher is None else load_net(KINDS[0], fold)
+    net = net.to(device(), memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.train().parameters(), lr=rate, weight_decay=DECAY)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps, pct_start=0.2)
     drawn = np.random.default_rng(seed).choice(len(weight), (steps, BATCH), p=weight / weight.sum())
     mark, first, total = out.with_suffix(".part"), 0, 0.0
     if mark.exists():
-        state = torch.load(mark, weights_only=True)
+        state = torch.load(mark, map_location="cpu", weights_only=True)
         first = state["step"]
         for part, name in ((net, "net"), (optimiser, "optimiser"), (plan, "plan")):
             part.load_state_dict(state[name])
@@ -123,7 +126,7 @@ def train(kind: str, fine: Fine, weight: np.ndarray, teacher: Tensor | None, fol
                 f"{out.stem} step {step + 1}: loss {total / SAVED_EVERY:.3f}, {spent:.0f} CPU-s", flush=True
             )
             total = 0.0
-    torch.save(net.state_dict(), out)
+    torch.save(state_of(net), out)
     mark.unlink(missing_ok=True)
 
 

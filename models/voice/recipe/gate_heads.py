@@ -14,6 +14,7 @@ from zlib import crc32
 
 import numpy as np
 import torch
+from compute import device
 from data import cache
 from gates import CLASSES, build, extract
 from head import FEATURES
@@ -85,13 +86,17 @@ def train(head: Gate, x: np.ndarray, target: np.ndarray, seed: int = 0) -> Gate:
     goal = torch.from_numpy(target).long() if content else torch.from_numpy(target).float()
     counts = np.bincount(target.astype(int), minlength=len(CLASSES)) if content else np.ones(1)
     weight = torch.tensor(len(target) / (len(counts) * np.maximum(counts, 1)), dtype=torch.float32)
+    where = device()
+    head.to(where)
+    goal, weight = goal.to(where), weight.to(where)
     steps = EPOCHS * -(-len(x) // BATCH)
     optimiser = torch.optim.AdamW(head.parameters(), lr=1e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
     head.train()
     for _ in range(EPOCHS):
         for rows in np.array_split(rng.permutation(len(x)), -(-len(x) // BATCH)):
-            out, wanted = head(torch.from_numpy(x[rows]).float()), goal[torch.from_numpy(rows)]
+            out = head(torch.from_numpy(x[rows]).float().to(where))
+            wanted = goal[torch.from_numpy(rows).to(where)]
             loss = (
                 F.cross_entropy(out, wanted, weight, label_smoothing=0.05)
                 if content
@@ -101,7 +106,7 @@ def train(head: Gate, x: np.ndarray, target: np.ndarray, seed: int = 0) -> Gate:
             loss.backward()
             optimiser.step()
             schedule.step()
-    return head.eval()
+    return head.cpu().eval()
 
 
 def apply(head: Gate, x: np.ndarray) -> np.ndarray:

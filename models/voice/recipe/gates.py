@@ -21,6 +21,7 @@ import torch
 from call_codecs import code, telephone
 from chain import RATE, WINDOW, augment, fit, noisy, through_call
 from clips import clip_paths, training_items
+from compute import device
 from data import cache, training_clips
 from device import browser, coloured, rms, room, trimmed
 from fetch import tool
@@ -208,7 +209,7 @@ def extract() -> Path:
     out = cache() / "gates" / "features-frozen.npy"
     windows = np.load(cache() / "gates" / "windows.npy", mmap_mode="r")
     if not out.exists():
-        trunk = load_trunk(cache() / "whisper-base.bin")
+        trunk = load_trunk(cache() / "whisper-base.bin").to(device())
         parts = [windows[i : i + 8] / np.float32(32768) for i in range(0, len(windows), 8)]
         rows = np.concatenate([pooled(trunk, part).astype(np.float16) for part in parts])
         np.save(out.with_name("part-" + out.name), rows)

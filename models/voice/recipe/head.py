@@ -36,7 +36,8 @@ class Head(nn.Module):
         z = (x - self.centre) * self.scale
         if self.training:
             # one mask for all half seconds of a window: a feature is there or it is not
-            z = z * (torch.rand(len(z), 1, z.shape[2]) > self.dropout) / (1 - self.dropout)
+            kept = torch.rand(len(z), 1, z.shape[2], device=z.device) > self.dropout
+            z = z * kept / (1 - self.dropout)
         h = self.inner(z)
         w = torch.softmax(self.attention(h), dim=1)
         mean = (w * h).sum(1)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from clips import Item, training_items
+from compute import device
 from data import cache, permissive_build
 from folds import FOLDS, folds_of, weights_of
 from head import SEGMENTS, Ensemble, Head
@@ -71,12 +72,14 @@ def train_head(pooled: Pooled, weight: np.ndarray, seed: int) -> Head:
     head = Head()
     sample = torch.from_numpy(pooled.x[:: max(1, len(pooled.x) // 1000)]).float()
     head.centre.data, head.scale.data = sample.mean((0, 1)), 1 / (sample.std((0, 1)) + 0.02)
+    where = device()
+    head.to(where)
     free = [p for p in head.parameters() if p.requires_grad]
     steps = EPOCHS * int((weight > 0).sum()) // BATCH
     optimiser = torch.optim.AdamW(free, lr=RATE, weight_decay=DECAY)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, steps, pct_start=0.1)
     for rows in rng.choice(len(weight), (steps, BATCH), p=weight / weight.sum()):
-        x, window, second = pooled.batch(np.sort(rows), rng)
+        x, window, second = (part.to(where) for part in pooled.batch(np.sort(rows), rng))
         scores, parts = head(x)
         soft = [t * (1 - 2 * SMOOTHING) + SMOOTHING for t in (window, second)]
         loss = F.binary_cross_entropy_with_logits(scores, soft[0])
@@ -85,7 +88,7 @@ def train_head(pooled: Pooled, weight: np.ndarray, seed: int) -> Head:
         loss.backward()
         optimiser.step()
         plan.step()
-    return head.eval()
+    return head.cpu().eval()
 
 
 def scores(net: torch.nn.Module, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

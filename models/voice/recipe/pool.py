@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from compute import device
 from data import cache
 from head import FEATURES, SEGMENTS, segment_features
 from trunk import Trunk, load_trunk
@@ -28,11 +29,12 @@ def pooled_file(windows: Path) -> Path:
 
 def pooled(trunk: Trunk, audio: np.ndarray) -> np.ndarray:
     """Return float32 (B, 8, 4096): the pooled states of samples float32 (B, 64000)."""
+    where = trunk.positions.device
     with torch.inference_mode():
-        mel = trunk.mel(torch.from_numpy(audio))
-        with torch.autocast("cpu", torch.bfloat16):
+        mel = trunk.mel(torch.from_numpy(audio).to(where))
+        with torch.autocast(where.type, torch.bfloat16):
             states = trunk.encode(mel)
-        return segment_features(states.float()).numpy()
+        return segment_features(states.float()).cpu().numpy()
 
 
 def pool(trunk: Trunk, source: Path) -> None:
@@ -53,7 +55,7 @@ def main() -> None:
     torch.set_num_threads(1)
     part, of = (int(n) for n in sys.argv[1:3]) if len(sys.argv) > 2 else (0, 1)
     (cache() / "pooled").mkdir(exist_ok=True)
-    trunk = load_trunk(cache() / "whisper-base.bin")
+    trunk = load_trunk(cache() / "whisper-base.bin").to(device())
     files = sorted(window_files(), key=lambda p: -p.stat().st_size)
     for source in files[part::of]:
         pool(trunk, source)
