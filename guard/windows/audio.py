@@ -71,7 +71,7 @@ class AudioWindowConfig:
     max_concealed_ratio: float = 0.25
     min_spread_db: float = 2.0
     min_near_spread_db: float = 1.25
-    max_tone_db: float = 19.0
+    max_tone_db: float = 21.0
     max_jitter_s: float = 0.005
     vad_mode: int = 2
 

@@ -39,7 +39,7 @@ def line_db(samples: FloatArray) -> float:
     """Return how far a tick's two strongest spectral lines stand above the rest, in decibels.
 
     It is ten times the logarithm of the whole power over the power outside the two lines: 0 where nothing
-    lies in them, 30 and more for one or two pure tones, 3 to 18 at the median of speech. Silence gives 0.
+    lies in them, 30 and more for one or two pure tones, 3 to 20 at the median of speech. Silence gives 0.
 
     Args:
         samples: float32 (320,) at 16 kHz.
