@@ -278,7 +278,8 @@ def expect_voice(path: Path, models: Models) -> None:
     """Compare every file that follows with the voice in this one.
 
     Raises:
-        MediaError: ``file_not_found``, ``voice_too_large``, ``voice_unreadable`` or ``voice_too_short``.
+        MediaError: ``file_not_found``, ``voice_too_large``, ``voice_unreadable``, ``voice_too_short`` or
+            ``voice_several``.
         ModelError: the speaker model is not in use, or failed.
     """
     if models.speaker is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,11 @@ from guard.workers.wire import (
 )
 
 MIN_SPEECH_S = 5.0
+# 1 - cosine between the means of the two groups of windows that differ most; chosen on recordings of one
+# person and of two after each other, all of training: docs/voice-companions.md, "Enrolling a voice"
+MAX_PARTED = 0.55
+# on each side: one window that differs is a cough or another room, and no second person
+_MIN_PART_WINDOWS = 2
 # more of a recording is not read: it would describe the voice no better
 MAX_RECORDING_S = 60.0
 ANSWER_TIMEOUT_S = 20.0
@@ -63,7 +68,8 @@ def describe_voice(content: bytes, speaker: Speaker, tells: Detector | None) -> 
             nobody's voice is described; None where no model in use does.
 
     Raises:
-        MediaError: ``voice_unreadable``, or ``voice_too_short``: less than 5 s of clear speech of one voice.
+        MediaError: ``voice_unreadable``; ``voice_too_short``: less than 5 s of clear speech of one voice;
+            ``voice_several``: part of the windows are of another voice than the rest.
         ModelError: the model failed.
     """
     cut = AudioWindows(TrackKey("voice", "voice", Kind.AUDIO))
@@ -87,7 +93,34 @@ def describe_voice(content: bytes, speaker: Speaker, tells: Detector | None) -> 
     speaker.voices.forget("voice", "voice")
     if speech_s < MIN_SPEECH_S:
         raise _too_short(speech_s, heard)
+    if parted(vectors) > MAX_PARTED:
+        raise MediaError(
+            "voice_several",
+            "two different voices are heard one after the other, and either would match; "
+            "send a recording of this person alone",
+        )
     return mean_vector(vectors)
+
+
+def parted(vectors: Sequence[FloatArray]) -> float:
+    """Return how far the voices of a recording lie apart: 0 one voice throughout, 1 nothing in common.
+
+    The vectors are parted along the direction in which they differ most (their first principal component),
+    and the means of the two parts compared; so it does not matter who spoke when.
+
+    Args:
+        vectors: of the recording's windows, float32 (D,) of length 1 each.
+
+    Returns:
+        1 - cosine of the two means; 0 where a part has fewer than two windows.
+    """
+    rows = np.stack(vectors).astype(np.float64)
+    centred = rows - rows.mean(axis=0)
+    direction = np.linalg.svd(centred, full_matrices=False)[2][0]
+    first = centred @ direction > 0
+    if min(first.sum(), (~first).sum()) < _MIN_PART_WINDOWS:
+        return 0.0
+    return 1.0 - float(mean_vector(list(rows[first])) @ mean_vector(list(rows[~first])))
 
 
 def _other_than_one_voice(window: AudioWindow, tells: Detector | None) -> str | None:
@@ -113,6 +146,7 @@ _WHY_POOR = {
     "face_turned": "the head is turned away",
     "face_blurred": "the face is blurred",
     "face_unclear": "it is not clear that this is an upright face",
+    "face_hidden": "the mouth or an eye is hidden",
     "face_cut_off": "part of the face lies outside the picture",
 }
 
@@ -127,7 +161,7 @@ def describe_photo(content: bytes, detector: FaceIdentity, models: FaceModels) -
 
     Raises:
         MediaError: ``photo_unreadable``, ``photo_too_large``, ``photo_no_face``, ``photo_several_faces``, or
-            ``photo_poor``: the face is too small, dark, blurred, turned or cut off.
+            ``photo_poor``: the face is too small, dark, blurred, turned, hidden in part or cut off.
         ModelError: a model failed.
     """
     frame = VideoFrame(TrackKey("photo", "photo", Kind.VIDEO), 0.0, read_photo(content))
@@ -181,7 +215,7 @@ class Enrolment:
 VOICE = Enrolment(
     "voice",
     lambda number, content: encode_voice(VoiceRecording(number, content)),
-    frozenset({"voice_unreadable", "voice_too_short"}),
+    frozenset({"voice_unreadable", "voice_too_short", "voice_several"}),
 )
 FACE = Enrolment(
     "face",

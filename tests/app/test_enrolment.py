@@ -7,6 +7,7 @@ import io
 import struct
 import wave
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,14 @@ from guard.app.enrolment import (
     answer_message,
     describe_photo,
     describe_voice,
+    parted,
     read_vector,
     refusal_message,
 )
 from guard.codec.files import read_file
 from guard.codec.voice import read_voice
 from guard.detectors.face_identity import Identity, load_face_identity
-from guard.detectors.speaker import Speaker, load_speaker
+from guard.detectors.speaker import Speaker, Voices, load_speaker
 from guard.errors import MediaError, ModelError, Overload
 from guard.resources import clips_dir, models_dir
 from guard.types import Abstain, AudioFrame, AudioWindow, Finding, FloatArray, Signal, VideoFrame, Window
@@ -98,6 +100,48 @@ def test_only_what_is_one_voice_is_described(speaker: Speaker) -> None:
     whole, later = (describe_voice(CUSTOMER, speaker, HearsMusic(until_s)) for until_s in (0.0, 10.0))
     assert np.array_equal(whole, describe_voice(CUSTOMER, speaker, None))
     assert not np.array_equal(whole, later)
+
+
+class ByLevel:
+    """Describes loud windows as one voice and quiet ones as another."""
+
+    def embed(self, batch: FloatArray) -> FloatArray:
+        loud = np.sqrt(np.mean(batch**2, axis=1)) > 0.02
+        return np.where(loud[:, None], np.eye(4)[0], np.eye(4)[1]).astype(np.float32)
+
+
+def wav_of(samples: FloatArray) -> bytes:
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setparams((1, 2, 48_000, 0, "NONE", ""))
+        file.writeframes((samples * 32767).astype("<i2").tobytes())
+    return out.getvalue()
+
+
+def test_two_people_one_after_the_other_are_nobodys_reference(speaker: Speaker) -> None:
+    frames = read_voice(CUSTOMER, max_s=12.0)
+    spoken = np.concatenate([frame.samples for frame in frames])[: 12 * 48_000]
+    by_level = replace(speaker, voices=Voices(ByLevel()))
+    gain = np.where(np.arange(len(spoken)) < 6 * 48_000, 1.0, 0.05)
+    assert describe_voice(wav_of(spoken), by_level, None).shape == (4,)
+    with pytest.raises(MediaError) as refused:
+        describe_voice(wav_of(spoken * gain), by_level, None)
+    assert refused.value.code == "voice_several"
+    assert refused.value.code in VOICE.refusals
+
+
+def test_how_far_the_voices_of_a_recording_lie_apart() -> None:
+    rng = np.random.default_rng(0)
+
+    def said(who: int, count: int) -> list[FloatArray]:
+        near = np.eye(32)[who] + rng.normal(0, 0.05, (count, 32))
+        return list((near / np.linalg.norm(near, axis=1, keepdims=True)).astype(np.float32))
+
+    assert parted(said(0, 12)) < 0.2
+    assert parted([*said(0, 6), *said(1, 6)]) > 0.9
+    assert parted([*said(0, 2), *said(1, 3), *said(0, 4)]) > 0.9  # whoever speaks when
+    assert parted([*said(0, 9), *said(1, 1)]) == 0.0  # one window is no second person
+    assert parted(said(0, 1)) == 0.0
 
 
 def test_a_voice_is_described_though_what_hears_music_failed(speaker: Speaker) -> None:
