@@ -1,7 +1,7 @@
 """Turns the pictures of one video track into aligned, measured faces.
 
-What cannot be judged is not passed on: a face too small, dark, blurred, turned
-away, unclear or cut off by the edge is skipped with the reason, and so is a picture without a face.
+What cannot be judged is not passed on: a face too small, dark, blurred, turned away, unclear, hidden in part
+or cut off by the edge is skipped with the reason, and so is a picture without a face.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from guard.media.align import align_matrix, transform_points, warp
 from guard.media.quality import face_quality, outside_ratio
 from guard.media.surroundings import surroundings
 from guard.types import FaceQuality, FaceWindow, TrackKey, VideoFrame, WindowSkip
+from guard.windows.face_hidden import HiddenFaces
 from guard.windows.face_models import FaceModels, Mesh
 from guard.windows.face_track import FaceTrackConfig, FaceTracker, FollowedFace
 from guard.windows.glimpses import Glimpses
@@ -24,6 +25,7 @@ FACE_BLURRED = "face_blurred"
 FACE_TURNED = "face_turned"
 FACE_CUT_OFF = "face_cut_off"
 FACE_UNCLEAR = "face_unclear"
+FACE_HIDDEN = "face_hidden"
 
 Looked = Callable[[VideoFrame, Mapping[int, Mesh]], None]
 """Told of every picture that was looked at, with the faces found in it by FaceTrack number."""
@@ -107,6 +109,7 @@ class FaceWindows:
         self._looked_s: float | None = None
         self._due_s = 0.0
         self._glimpsed = Glimpses()
+        self._hidden = HiddenFaces()
 
     def push(self, frame: VideoFrame) -> list[FaceWindow | WindowSkip]:
         """Return what the picture shows: one item per face, or one skip where there is none.
@@ -154,7 +157,10 @@ class FaceWindows:
         crop = warp(frame.image, matrix)
         quality = face_quality(crop, face.mesh.points, face.mesh.presence)
         height, width = frame.image.shape[:2]
+        landmarks = transform_points(flat, matrix)
         reason = self._config.reason_against(quality, outside_ratio(flat, width, height))
+        if reason is None and self._hidden.look(face.number, crop, landmarks):
+            reason = FACE_HIDDEN
         glimpses = self._glimpsed.take(face.number)
         if reason is not None:
             return WindowSkip(self._key, face.previous_s, frame.time_s, reason, face.number)
@@ -164,7 +170,7 @@ class FaceWindows:
             start_s=face.previous_s,
             end_s=frame.time_s,
             crop=crop,
-            landmarks=transform_points(flat, matrix),
+            landmarks=landmarks,
             quality=quality,
             glimpses=glimpses,
             around=surroundings(frame.image, flat),

@@ -161,6 +161,33 @@ def test_time_that_starts_again_starts_new_faces(stage: FaceWindows) -> None:
     assert (item.face, item.start_s) == (1, 0.1)
 
 
+@pytest.mark.parametrize("colour", [(190, 150, 120), (235, 238, 240), (25, 25, 30)])
+@pytest.mark.parametrize(
+    "box", [(205, 360, 130, 400), (120, 185, 235, 315), (0, 360, 0, 330)], ids=["mouth", "eye", "half"]
+)
+def test_a_face_hidden_in_part_is_not_judged(
+    stage: FaceWindows, box: tuple[int, int, int, int], colour: tuple[int, int, int]
+) -> None:
+    plain = scene(placed(320, 191, scale=2.0))
+    covered = plain.copy()
+    top, bottom, left, right = box
+    covered[top:bottom, left:right] = colour
+    assert isinstance(stage.push(frame(plain, 0.0))[0], FaceWindow)
+    found = [stage.push(frame(covered, 0.2 * look))[0] for look in range(1, 7)]
+    assert isinstance(found[-1], WindowSkip) and found[-1].reason in ("face_hidden", "face_unclear")
+    back = [stage.push(frame(plain, 0.2 * look))[0] for look in range(7, 13)]
+    assert isinstance(back[-1], FaceWindow)
+
+
+def test_a_single_look_does_not_hide_a_face(stage: FaceWindows) -> None:
+    plain = scene(placed(320, 191, scale=2.0))
+    covered = plain.copy()
+    covered[205:, 130:400] = (190, 150, 120)
+    pictures = [plain, plain, plain, covered, plain]
+    found = [stage.push(frame(picture, 0.2 * look))[0] for look, picture in enumerate(pictures)]
+    assert all(isinstance(item, FaceWindow) for item in found)
+
+
 def test_a_tiny_face_is_too_small(stage: FaceWindows) -> None:
     image = scene(placed(320, 180, scale=18 / EYE_DISTANCE_PX))
     assert reason(stage, image) == ("face_too_small", 0)
@@ -217,5 +244,5 @@ def test_wrong_settings_are_refused(wrong: dict[str, float]) -> None:
 def test_every_reason_is_listed_for_people() -> None:
     listed = (Path(__file__).parents[2] / "docs" / "reasons.md").read_text()
     codes = [value for name, value in vars(faces).items() if name.startswith(("FACE_", "NO_FACE"))]
-    assert len(codes) == 7
+    assert len(codes) == 8
     assert all(f"| `{code}` |" in listed for code in codes)
