@@ -123,6 +123,9 @@ def test_places_that_make_would_look_for_elsewhere_are_refused(
         check(recipe, models_dir() / "face_frame", monkeypatch)
     with pytest.raises(SystemExit, match="GB are needed"):
         check(recipe, data.parent / "work", monkeypatch, "--pairs", "900000000000")
+    monkeypatch.setenv("GUARD_DATA", "")
+    with pytest.raises(SystemExit, match="GUARD_DATA is not set: set it to the folder"):
+        check(recipe, data.parent / "work", monkeypatch)
     monkeypatch.setenv("GUARD_DATA", "org")
     with pytest.raises(SystemExit, match="GUARD_DATA=org is no absolute path"):
         check(recipe, data.parent / "work", monkeypatch)

@@ -60,7 +60,7 @@ def main() -> None:
 
 def check_places(work: Path, pairs: int) -> None:
     """Stop where make would look in another folder than is meant, or the disk is too small."""
-    for name, value in (("GUARD_DATA", os.environ.get("GUARD_DATA", "/")), ("WORK", str(work))):
+    for name, value in (("GUARD_DATA", os.environ.get("GUARD_DATA") or "/"), ("WORK", str(work))):
         if not Path(value).is_absolute() or len(value.split()) != 1:
             sys.exit(
                 f"{name}={value} is no absolute path without blanks: "

@@ -32,11 +32,15 @@ _EVENTS = ("frozen", "repeated", "cut")
 
 @dataclass(frozen=True)
 class Seen:
-    """What became of one clip: llr of each scored look, readings, and reasons of the others."""
+    """What became of one clip: llr of each scored look, readings, and reasons of the others.
+
+    ``not_live`` counts the looks at which a call would be told that the picture is certainly not live.
+    """
 
     llrs: list[float]
     readings: list[Readings]
     reasons: Counter[str]
+    not_live: Counter[str]
 
     @property
     def llr(self) -> float:
@@ -48,12 +52,15 @@ def see(path: Path, models: FaceModels) -> Seen:
     """Return what the shipped model makes of one file; raises MediaError where it cannot be read."""
     stage = FaceWindows(_KEY, FaceWindowConfig(), models)
     detector = Temporal.from_card(load_card(ROOT / "models" / "temporal"))
-    seen = Seen([], [], Counter())
+    seen = Seen([], [], Counter(), Counter())
     for frame in read_file(path):
         if not isinstance(frame, VideoFrame):
             continue
         for window in stage.push(frame):
             found = window if isinstance(window, WindowSkip) else detector.read(window)
+            told = None if isinstance(window, WindowSkip) else detector.not_live(window)
+            if told is not None:
+                seen.not_live[told] += 1
             if not isinstance(found, Readings):
                 seen.reasons[found.reason] += 1
                 continue
@@ -73,7 +80,8 @@ def describe(path: Path, seen: Seen) -> str:
     against = np.median([r.inside_against_around for r in seen.readings])
     return (
         f"{path.name}: {len(seen.llrs)} looks, llr mean {seen.llr:+.2f}, {min(seen.llrs):+.2f} to "
-        f"{max(seen.llrs):+.2f}; inside against around {against:+.2f}, highest {events}, {dict(seen.reasons)}"
+        f"{max(seen.llrs):+.2f}; inside against around {against:+.2f}, highest {events}, {dict(seen.reasons)}, "
+        f"not live {dict(seen.not_live)}"
     )
 
 
@@ -93,9 +101,11 @@ def main() -> None:
         for label, group in (("genuine", clips[False]), ("forged", clips[True])):
             llrs = np.array([seen.llr for seen in group])
             events = {n: sum(any(getattr(r, n) > 0 for r in s.readings) for s in group) for n in _EVENTS}
+            told = {name: sum(name in s.not_live for s in group) for s in group for name in s.not_live}
             scored = sum(bool(seen.llrs) for seen in group)
             low, middle, high = np.quantile(llrs, [0, 0.5, 1])
-            print(f"  {label}: scored {scored}, llr {low:+.2f} {middle:+.2f} {high:+.2f}, {events}")
+            found = f"{events}, not live {told}"
+            print(f"  {label}: scored {scored}, llr {low:+.2f} {middle:+.2f} {high:+.2f}, {found}")
 
 
 if __name__ == "__main__":
