@@ -91,12 +91,15 @@ class Temporal:
             float32 (14,), ``Readings.row``.
         """
         found = self.read(window)
-        if isinstance(window, FaceWindow):
-            face, feed = self._faces.get((window.key, window.face)), self._feeds.get(window.key)
-            not_live = None if face is None or feed is None else face.not_live(feed)
-            if not_live is not None:
-                return Abstain(not_live)
+        not_live = self.not_live(window) if isinstance(window, FaceWindow) else None
+        if not_live is not None:
+            return Abstain(not_live)
         return found if isinstance(found, Abstain) else found.row()
+
+    def not_live(self, window: FaceWindow) -> str | None:
+        """Return what the picture of a window that was read certainly is instead of live, or None."""
+        face, feed = self._faces.get((window.key, window.face)), self._feeds.get(window.key)
+        return None if face is None or feed is None else face.not_live(feed)
 
     def read(self, window: Window) -> Readings | Abstain:
         """Do what ``prepare`` does, and name the numbers; each window is to be taken once, in order."""

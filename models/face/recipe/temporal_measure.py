@@ -80,8 +80,8 @@ def describe(path: Path, seen: Seen) -> str:
     against = np.median([r.inside_against_around for r in seen.readings])
     return (
         f"{path.name}: {len(seen.llrs)} looks, llr mean {seen.llr:+.2f}, {min(seen.llrs):+.2f} to "
-        f"{max(seen.llrs):+.2f}; inside against around {against:+.2f}, highest {events}, {dict(seen.reasons)}, "
-        f"not live {dict(seen.not_live)}"
+        f"{max(seen.llrs):+.2f}; inside against around {against:+.2f}, highest {events}, "
+        f"{dict(seen.reasons)}, not live {dict(seen.not_live)}"
     )
 
 
