@@ -19,13 +19,13 @@ _HISS = 2e-4
 
 
 def _lines(*lines_hz: float) -> Floats:
-    return sum((np.sin(2 * np.pi * hz * _TIME_S) for hz in lines_hz), np.zeros(len(_TIME_S))) / len(lines_hz)
+    return np.asarray(np.mean([np.sin(2 * np.pi * hz * _TIME_S) for hz in lines_hz], axis=0))
 
 
 def _cadence(*steps_s: float) -> Floats:
     """On, off, on, off ... in seconds, over and over."""
     edges = np.cumsum(steps_s)
-    return (np.searchsorted(edges, _TIME_S % edges[-1], side="right") % 2 == 0).astype(np.float64)
+    return np.asarray(np.searchsorted(edges, _TIME_S % edges[-1], side="right") % 2 == 0, np.float64)
 
 
 def _digits(on_s: float, off_s: float) -> Floats:
@@ -37,7 +37,7 @@ def _digits(on_s: float, off_s: float) -> Floats:
     high = rng.choice([1209.0, 1336.0, 1477.0, 1633.0], count)[number]
     level = rng.uniform(0.2, 1.0, count)[number]
     both = np.sin(2 * np.pi * low * _TIME_S) + np.sin(2 * np.pi * high * _TIME_S)
-    return 0.5 * level * both * _cadence(on_s, off_s)
+    return np.asarray(0.5 * level * both * _cadence(on_s, off_s))
 
 
 def _bits(seconds: float) -> NDArray[np.int64]:

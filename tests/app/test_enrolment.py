@@ -107,7 +107,7 @@ class ByLevel:
 
     def embed(self, batch: FloatArray) -> FloatArray:
         loud = np.sqrt(np.mean(batch**2, axis=1)) > 0.02
-        return np.where(loud[:, None], np.eye(4)[0], np.eye(4)[1]).astype(np.float32)
+        return np.asarray(np.where(loud[:, None], np.eye(4)[0], np.eye(4)[1]), np.float32)
 
 
 def wav_of(samples: FloatArray) -> bytes:
