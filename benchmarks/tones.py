@@ -68,7 +68,7 @@ def of_speech(clips: Sequence[Clip]) -> dict[str, Any]:
                 for clip in clips
                 if clip.item.is_spoof == is_spoof
             ]
-            total, kept = (sum(column) for column in zip(*pairs, strict=True))
+            total, kept = sum(without for without, _ in pairs), sum(left for _, left in pairs)
             found[f"{condition}, {name}"] = _row(total - kept, total)
             print(f"{condition}, {name}: lost {found[f'{condition}, {name}']}", flush=True)
     return found
