@@ -140,7 +140,7 @@ class FusionConfig:
             Signal.SCREEN_LIGHT: 0.5,  # measured on rendered faces only
         }
     )
-    call_shares: Mapping[Signal, float] = field(default_factory=lambda: {Signal.VOICE_SPOOF: 0.59})
+    call_shares: Mapping[Signal, float] = field(default_factory=lambda: {Signal.VOICE_SPOOF: 0.63})
     horizons_s: tuple[float, ...] = (8.0, 15.0, 60.0)
     cusum_drift_llr: float = 0.5
     cusum_llr: float = 1.5
