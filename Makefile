@@ -40,7 +40,7 @@ lint: setup
 LIVE := tests/app tests/benchmarks tests/demo tests/web
 
 test: setup apt lint
-	$(BIN)/python -m pytest -n auto --dist loadfile $(LIVE:%=--ignore=%)
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile $(LIVE:%=--ignore=%)
 	$(BIN)/python -m pytest $(LIVE)
 
 bench: setup
