@@ -217,6 +217,8 @@ def test_a_person_who_cannot_asks_for_other_commands_by_keyboard(checked: Checke
     # guard ends the attempt and waits; were it to ask on, the form would stay all the same
     checked.script.say(over("inconclusive", again=True))
     checked.script.say(command("turn_left", attempt=2))
+    # both have reached the page, or what is asked for next would be about the command before
+    expect(page.locator("#check-live")).to_contain_text(TEXTS.get("command.turn_left", "en"))
     expect(form).to_be_visible()
     form.get_by_role("button", name="Ask for other commands").press("Enter")
     asked = [None, ["no_hands", "glasses"]]
