@@ -38,13 +38,10 @@ lint: setup
 
 # Real servers, browsers and clocks one after the other; the rest on every core.
 LIVE := tests/app tests/benchmarks tests/demo tests/web
-# After the calls of test_call.py in the same Chromium its pages are not told of being painted, for a reason not found yet.
-OWN_BROWSER := tests/web/test_check_screen.py
 
 test: setup apt lint
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile $(LIVE:%=--ignore=%)
-	$(BIN)/python -m pytest $(OWN_BROWSER)
-	$(BIN)/python -m pytest $(LIVE) --ignore=$(OWN_BROWSER)
+	$(BIN)/python -m pytest $(LIVE)
 
 bench: setup
 	$(BIN)/python -m benchmarks.relay

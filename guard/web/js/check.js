@@ -31,6 +31,7 @@ export class CheckScreen {
   #countdown = new Countdown(byId("check-bar"), byId("check-seconds"));
   #needs;
   #command = null; // what is asked, or was asked last
+  #told = null; // the latest command whose painting is waited for
   #end = null; // how the attempt ended
   #notice = null; // key of a text in place of either
   #view = "check-task";
@@ -106,7 +107,9 @@ export class CheckScreen {
   }
 
   async #shown(message) {
+    const own = (this.#told = {});
     await painted();
+    if (this.#told !== own) return; // asked again while it was being painted: told once
     if (this.#command !== message || this.#view !== "check-task") return; // something else was painted in its place
     this.#send({ type: "shown", id: message.id, number: message.number, step: message.step });
   }
