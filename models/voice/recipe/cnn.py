@@ -3,7 +3,8 @@
     python cnn.py              writes CACHE/cnn/<kind>-<fold>.pt; CACHE/cnn/teacher.npy beside them
 
 The windows, their weights and the folds are those of heads.py: a net of fold k has heard neither the
-engines nor the sources of fold k. ``alone`` learns the labels, ``longer`` does so in four times the steps.
+engines nor the sources of fold k. ``alone`` learns the labels, ``longer`` does so in four times the steps,
+``rougher`` goes on from there behind drawn devices and suppressors (cnn_device.py).
 ``distilled`` starts from ``alone`` and learns in fewer steps, half and half, the labels and what the heads
 of the same fold say of the window; they have heard just as little of what is held out.
 
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from clips import training_items
+from cnn_device import Devices
 from cnn_net import BINS, FineNet
 from cnn_spectra import Fine
 from compute import device, state_of
@@ -31,9 +33,10 @@ from heads import SMOOTHING, Pooled, load_heads, scores
 from torch import Tensor
 from torch.nn import functional as F
 
-KINDS = ("alone", "distilled", "longer")
-STEPS = {"alone": 1500, "distilled": 500, "longer": 6000}
-RATES = {"alone": 2e-3, "distilled": 1e-3, "longer": 2e-3}
+KINDS = ("alone", "distilled", "longer", "rougher")
+STEPS = {"alone": 1500, "distilled": 500, "longer": 6000, "rougher": 6500}
+RATES = {"alone": 2e-3, "distilled": 1e-3, "longer": 2e-3, "rougher": 1.5e-3}
+STARTS = {"distilled": "alone", "rougher": "longer"}
 BATCH, CROP, DECAY = 32, 200, 0.05
 TEACHER_SHARE, TEMPERATURE = 0.5, 2.0
 HIDDEN_BANDS, WIDEST, HIDDEN_FRAMES = 2, 32, 20
@@ -78,12 +81,22 @@ def hidden(rng: np.random.Generator, size: int) -> Tensor:
     return torch.from_numpy(kept)
 
 
-def loss_of(net: FineNet, fine: Fine, rows: np.ndarray, teacher: Tensor | None, seed: list[int]) -> Tensor:
+def loss_of(
+    net: FineNet,
+    fine: Fine,
+    rows: np.ndarray,
+    teacher: Tensor | None,
+    seed: list[int],
+    devices: Devices | None = None,
+) -> Tensor:
     """Return the loss of one step; everything random about it follows from ``seed``."""
     rng = np.random.default_rng(seed)
     start = rng.integers(0, 400 - CROP + 1, len(rows))
     where = next(net.parameters()).device
-    score = net(fine.windows(rows, start, CROP).to(where), hidden(rng, len(rows)).to(where))
+    spectra = fine.windows(rows, start, CROP)
+    if devices is not None:
+        spectra = devices.through(spectra, rng)
+    score = net(spectra.to(where), hidden(rng, len(rows)).to(where))
     label = torch.from_numpy(fine.spoof[rows].astype(np.float32)).to(where) * (1 - 2 * SMOOTHING) + SMOOTHING
     loss = F.binary_cross_entropy_with_logits(score, label)
     if teacher is None:
@@ -98,7 +111,8 @@ def train(kind: str, fine: Fine, weight: np.ndarray, teacher: Tensor | None, fol
     out, seed = net_file(kind, fold), FOLDS * KINDS.index(kind) + fold
     steps, rate = STEPS[kind], RATES[kind]
     torch.manual_seed(seed)
-    net = FineNet() if teacher is None else load_net(KINDS[0], fold)
+    net = load_net(STARTS[kind], fold) if kind in STARTS else FineNet()
+    devices = Devices(seed) if kind == "rougher" else None
     net = net.to(device(), memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.train().parameters(), lr=rate, weight_decay=DECAY)
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps, pct_start=0.2)
@@ -112,7 +126,7 @@ def train(kind: str, fine: Fine, weight: np.ndarray, teacher: Tensor | None, fol
     began = time.process_time()
     for step in range(first, steps):
         torch.manual_seed(1000 * step + seed)
-        loss = loss_of(net, fine, np.sort(drawn[step]), teacher, [seed, step])
+        loss = loss_of(net, fine, np.sort(drawn[step]), teacher, [seed, step], devices)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
