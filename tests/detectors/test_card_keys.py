@@ -15,10 +15,9 @@ from guard.detectors.face_identity import load_face_identity_card
 from guard.detectors.speaker_card import load_speaker_card
 from guard.detectors.table import FACE_IDENTITY, SPEAKER
 from guard.detectors.tflite import load_network_card
-from guard.errors import ModelError
 from guard.resources import models_dir
 from tests.detectors.test_card import GOOD
-from tests.detectors.test_card_table import Load
+from tests.detectors.test_card_table import Load, refusal
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 TEMPLATES = sorted(path.relative_to(MODELS).as_posix() for path in MODELS.glob("*/recipe/*.template.toml"))
@@ -49,15 +48,6 @@ def test_templates_of_recipes_have_known_keys_only(path: str) -> None:
     text = re.sub(r"(?m)^(\$\w+|\{\w+\})$", "", text)  # lines that the recipe writes whole
     table = tomllib.loads(re.sub(r"\$\w+|\{[\w.:]+\}", "1", text))
     check_keys(table, keys_of(table["name"]))
-
-
-def refusal(folder: Path, text: str, load: Load) -> str:
-    (folder / "card.toml").write_text(text, encoding="utf-8")
-    with pytest.raises(ModelError) as error:
-        load(folder)
-    assert error.value.code == "card_invalid"
-    assert str(folder / "card.toml") in error.value.message
-    return error.value.message
 
 
 @pytest.mark.parametrize(

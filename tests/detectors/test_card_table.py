@@ -33,6 +33,7 @@ def refusal(folder: Path, text: str, load: Load) -> str:
         load(folder)
     assert error.value.code == "card_invalid"
     assert error.value.message.isprintable()
+    assert str(folder / "card.toml") in error.value.message
     return error.value.message
 
 

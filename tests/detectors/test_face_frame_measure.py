@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -16,24 +14,14 @@ import numpy as np
 import pytest
 
 from guard.resources import models_dir
+from tests.detectors.recipes import recipe_script
 
 RECIPE = models_dir() / "face" / "recipe"
 
 
-def loaded(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"face_frame_recipe_{name}", RECIPE / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
-def measure() -> Iterator[ModuleType]:
-    module = loaded("measure")
-    yield module
-    del sys.modules[module.__name__]
+def measure() -> ModuleType:
+    return recipe_script(RECIPE / "measure.py")
 
 
 def pairs_of(real: np.ndarray, fake: np.ndarray) -> SimpleNamespace:

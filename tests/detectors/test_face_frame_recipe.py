@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import shutil
-import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -16,20 +13,14 @@ import pytest
 from PIL import Image
 
 from guard.resources import clips_dir, models_dir
+from tests.detectors.recipes import recipe_script
 
 DENYLIST = models_dir() / "denylist.toml"
 
 
 @pytest.fixture
-def recipe() -> Iterator[ModuleType]:
-    path = models_dir() / "face" / "recipe" / "data.py"
-    spec = importlib.util.spec_from_file_location("face_frame_recipe_data", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+def recipe() -> ModuleType:
+    return recipe_script(models_dir() / "face" / "recipe" / "data.py")
 
 
 def make_folder(root: Path, names: list[str]) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from guard.resources import models_dir
+from tests.detectors.recipes import recipe_script
 
 FACE = models_dir() / "face"
 
@@ -95,10 +95,7 @@ def test_an_evaluation_measures_the_models_it_is_noted_with(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("ships", [True, False])
 def test_only_what_ships_is_copied(tmp_path: Path, ships: bool) -> None:
-    spec = importlib.util.spec_from_file_location("face_recipe_ship", FACE / "recipe" / "ship.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = recipe_script(FACE / "recipe" / "ship.py")
     old, new = tmp_path / "old", tmp_path / "new"
     for folder in (old, new):
         folder.mkdir()

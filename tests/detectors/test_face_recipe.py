@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import tomllib
 from types import ModuleType
 
 import pytest
 
 from guard.resources import models_dir
+from tests.detectors.recipes import recipe_script
 
 
 @pytest.fixture(scope="module")
 def recipe() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "face_recipe", models_dir() / "blazeface" / "recipe" / "fetch.py"
-    )
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return recipe_script(models_dir() / "blazeface" / "recipe" / "fetch.py")
 
 
 @pytest.mark.parametrize("name", ["blazeface", "facemesh"])

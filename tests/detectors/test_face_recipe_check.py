@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 import tomllib
@@ -20,6 +19,7 @@ from guard.media.align import STABLE_INDICES
 from guard.media.ring import BROWS, OVAL
 from guard.resources import clips_dir, models_dir
 from guard.types import VideoFrame
+from tests.detectors.recipes import recipe_modules
 
 RECIPE = models_dir() / "face" / "recipe"
 MODULES = ("about", "calibrate", "check", "costs", "data", "faces", "lip_sync_simulate")
@@ -28,16 +28,8 @@ SIDE_PX = 100
 
 @pytest.fixture(scope="module")
 def recipe() -> Iterator[dict[str, ModuleType]]:
-    """The recipe's modules, which import each other by their bare names."""
-    sys.path.insert(0, str(RECIPE))
-    before = {name: sys.modules.pop(name) for name in MODULES if name in sys.modules}
-    try:
-        yield {name: importlib.import_module(name) for name in MODULES}
-    finally:
-        sys.path.remove(str(RECIPE))
-        for name in MODULES:
-            sys.modules.pop(name, None)
-        sys.modules.update(before)
+    with recipe_modules(RECIPE, *MODULES) as found:
+        yield found
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from guard.detectors.lip_sync_series import MouthTrace, VoiceTrace
 from guard.detectors.onnx import OnnxModel
 from guard.resources import models_dir
 from guard.types import AudioWindow
+from tests.detectors.recipes import recipe_modules
 
 MODULES = ("lip_sync", "lip_sync_seen", "lip_sync_simulate", "data", "about", "calibrate")
 RECIPE = models_dir() / "face" / "recipe"
@@ -27,16 +26,8 @@ RECIPE = models_dir() / "face" / "recipe"
 
 @pytest.fixture(scope="module")
 def recipe() -> Iterator[dict[str, ModuleType]]:
-    """The recipe's modules, which import each other by their bare names."""
-    sys.path.insert(0, str(RECIPE))
-    before = {name: sys.modules.pop(name) for name in MODULES if name in sys.modules}
-    try:
-        yield {name: importlib.import_module(name) for name in MODULES}
-    finally:
-        sys.path.remove(str(RECIPE))
-        for name in MODULES:
-            sys.modules.pop(name, None)
-        sys.modules.update(before)
+    with recipe_modules(RECIPE, *MODULES) as found:
+        yield found
 
 
 def voices(recipe: dict[str, ModuleType]) -> list[object]:

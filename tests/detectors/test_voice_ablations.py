@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 import pytest
 
 from guard.resources import models_dir
+from tests.detectors.recipes import recipe_modules
 
 RECIPE = models_dir() / "voice" / "recipe"
 ENGINES = ("VITS", "Piper-VITS-joe", "Kokoro", "WaveNet", "Tortoise", "flite", "espeak-ng")
@@ -19,16 +18,9 @@ SITES = ("site-a", "site-b", "site-c", "site-d", "site-e")
 
 
 @pytest.fixture
-def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
-    """The scripts import each other by plain names, some of which other recipes have, too."""
-    monkeypatch.syspath_prepend(str(RECIPE))
-    stems = {path.stem for path in RECIPE.glob("*.py")}
-    others = {name: sys.modules.pop(name) for name in stems if name in sys.modules}
-    yield {name: importlib.import_module(name) for name in ("clips", "ablate_rows", "ablate_report")}
-    for name in stems:
-        sys.modules.pop(name, None)
-    for name, module in others.items():
-        sys.modules[name] = module
+def recipe() -> Iterator[dict[str, ModuleType]]:
+    with recipe_modules(RECIPE, "clips", "ablate_rows", "ablate_report") as found:
+        yield found
 
 
 def items(clips: ModuleType) -> list[Any]:

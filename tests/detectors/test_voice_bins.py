@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -15,6 +13,7 @@ from guard.fusion.calibration import Logistic
 from guard.media.channel import bin_of
 from guard.resources import models_dir
 from guard.types import AudioQuality
+from tests.detectors.recipes import recipe_modules
 from tests.windows.test_audio_windows import silence, voice
 
 RECIPE = models_dir() / "voice" / "recipe"
@@ -24,10 +23,9 @@ HEARD = (voice(4.0) * (np.arange(64_000) % 16_000 < 13_600) + HISS).astype(np.fl
 
 
 @pytest.fixture
-def bins(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(str(RECIPE))
-    yield importlib.import_module("bins")
-    sys.modules.pop("bins", None)
+def bins() -> Iterator[ModuleType]:
+    with recipe_modules(RECIPE, "bins") as found:
+        yield found["bins"]
 
 
 def scored(bins: ModuleType, shift: float = 3.0) -> Any:

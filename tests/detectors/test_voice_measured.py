@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from guard.resources import models_dir
+from tests.detectors.recipes import recipe_script
 
 MODELS = models_dir()
 FILES = {
@@ -22,12 +22,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def measured() -> ModuleType:
-    path = MODELS / "voice" / "recipe" / "measured.py"
-    spec = importlib.util.spec_from_file_location("voice_recipe_measured", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return recipe_script(MODELS / "voice" / "recipe" / "measured.py")
 
 
 def report(module: ModuleType, sha256: str, eer: float, **more: Any) -> dict[str, Any]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import runpy
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -16,20 +13,15 @@ import pytest
 
 from guard.detectors.card import load_card
 from guard.resources import clips_dir, models_dir
+from tests.detectors.recipes import recipe_modules, recipe_script
 
 RECIPE = models_dir() / "voice" / "recipe"
 DENIED: dict[str, list[str]] = tomllib.loads((models_dir() / "denylist.toml").read_text())["voice"]
 
 
 @pytest.fixture
-def recipe() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("voice_spoof_recipe_data", RECIPE / "data.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+def recipe() -> ModuleType:
+    return recipe_script(RECIPE / "data.py")
 
 
 def folder(root: Path, row: str) -> Path:
@@ -124,7 +116,6 @@ def test_card_and_template_state_the_same_failures_and_every_clip_has_a_licence(
 def test_licences_are_counted_by_class_and_copies_left_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.syspath_prepend(str(RECIPE))
     monkeypatch.setenv("GUARD_DATA", str(folder(tmp_path, "a.flac,bonafide,natural,x,MIT,")))
     monkeypatch.setenv("GUARD_CACHE", str(tmp_path / "cache"))
     made = {
@@ -135,15 +126,12 @@ def test_licences_are_counted_by_class_and_copies_left_out(
     for name, text in made.items():
         (tmp_path / "cache" / name).mkdir(parents=True)
         (tmp_path / "cache" / name / "manifest.csv").write_text(text, encoding="utf-8")
-    for name in ("clips", "data"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    clips = importlib.import_module("clips")
-    items = clips.training_items()
+    with recipe_modules(RECIPE, "clips") as recipe:
+        clips = recipe["clips"]
+        items = clips.training_items()
     assert len(items) == 5
     assert clips.licences(items, spoof=False) == ["MIT: 1 clips"]
     assert clips.licences(items, spoof=True) == ["CC0: 2 clips", "none stated: 1 clips"]
-    for name in ("clips", "data"):
-        sys.modules.pop(name, None)
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 
 from guard.resources import models_dir
+from tests.detectors.recipes import recipe_script
 
 VOICE = models_dir() / "voice"
 
 
 def explained(engines: list[list[str]], families: int) -> str:
-    spec = importlib.util.spec_from_file_location("rotation_words", VOICE / "recipe" / "rotation_words.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = recipe_script(VOICE / "recipe" / "rotation_words.py")
     return str(module.explained(engines, families))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from guard.resources import models_dir
+from tests.detectors.recipes import recipe_modules
 
 RECIPE = models_dir() / "voice" / "recipe"
 RATE, CLIPS = 16_000, 3
@@ -21,19 +22,14 @@ WITH_PAUSE = np.where(np.arange(4 * RATE) < 2 * RATE, VOICE, 0.0)
 
 
 @pytest.fixture
-def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Imports of the recipe's scripts by their plain names, some of which other recipes have, too."""
-    monkeypatch.syspath_prepend(str(RECIPE))
-    names = ["call_codecs", "chain", "clips", "data", "windows"]
-    for name in names:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    yield names
-    for name in names:
-        sys.modules.pop(name, None)
+def modules() -> Iterator[None]:
+    """Imports of the recipe's scripts by their plain names."""
+    with recipe_modules(RECIPE):
+        yield
 
 
 @pytest.fixture
-def codecs(modules: list[str], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def codecs(modules: None, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The codecs; scipy, which is not guard's, only draws the flanks of bands that no test here asks for."""
     scipy = ModuleType("scipy")
     scipy.signal = ModuleType("signal")  # type: ignore[attr-defined]
@@ -42,7 +38,7 @@ def codecs(modules: list[str], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-def windows(modules: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+def windows(modules: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """``windows.py`` over a call chain of its own: noise, the row's number of hundredths of it lost."""
 
     def received(x: np.ndarray, lost: int = 0) -> SimpleNamespace:
