@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from guard.app.reach import NOT_CONNECTED
 from guard.clock import Clock
@@ -26,8 +26,13 @@ ANNOUNCE_POLL_S = 0.01
 class Injection:
     """All banners and announcements of the relay process.
 
+    A banner is one picture for all who watch it: it is in the language that all of them read, and in the
+    site's where they read several. An announcement is in the language of the one who hears it.
+
     Args:
-        announcement: what is heard in place of the suspect's voice, as Opus packets of 20 ms.
+        language: the site's.
+        reads: tells the language a participant chose (session, participant); None where they chose none.
+        announcements: by language, what is heard in place of the suspect's voice, as Opus packets of 20 ms.
         lost: told (alert, recipient) of every banner that is on a screen when its process goes down.
         on_writable: called when the banner process takes packets again.
         arguments: command-line words for the banner process.
@@ -40,7 +45,8 @@ class Injection:
         *,
         texts: Texts,
         language: str,
-        announcement: Sequence[bytes],
+        reads: Callable[[str, str], str | None],
+        announcements: Mapping[str, Sequence[bytes]],
         config: WorkerConfig,
         lost: Callable[[Alert, str], None],
         on_writable: Callable[[], None],
@@ -50,7 +56,8 @@ class Injection:
         self._clock = clock
         self._texts = texts
         self._language = language
-        self._announcement = announcement
+        self._reads = reads
+        self._announcements = announcements
         self._switches: dict[TrackKey, BannerSwitch] = {}
         self._words: dict[TrackKey, Message] = {}
         self._lost = lost
@@ -103,18 +110,11 @@ class Injection:
         if switch is None:
             switch = BannerSwitch(self._relay, key, codec, lambda: self._ask_keyframe(key))
             self._switches[key] = switch
-        self._words[key] = {
-            "type": "banner_start",
-            "session": key.session,
-            "participant": key.participant,
-            # the next step comes first and says what is wrong; a second line would hide more of the face
-            "title": self._texts.get(banner_key(alert), self._language),
-            "advice": "",
-            "state": alert.state.value,
-        }
+        self._shown.pop((key, recipient), None)  # the newest comes last
+        self._shown[key, recipient] = alert
+        self._words[key] = self._words_of(key, alert)
         taken = self.worker.send(self._words[key])
         switch.show(recipient)
-        self._shown[key, recipient] = alert
         self._work.set()
         if not self._reaches(key, recipient):
             return NOT_CONNECTED
@@ -127,6 +127,7 @@ class Injection:
         switch = self._switches.get(key)
         if switch is not None:
             switch.hide(recipient)
+        self._keep_words(key)
 
     def start_announcement(self, alert: Alert, recipient: str) -> str | None:
         """Play the announcement once to one recipient in place of the suspect's voice.
@@ -138,8 +139,9 @@ class Injection:
         key = TrackKey(alert.session, alert.participant, Kind.AUDIO)
         if self._relay.codec(key) is None:
             return "no_audio"
+        language = self._reads(alert.session, recipient) or self._language
         self._playing[key, recipient] = Announcement(
-            self._relay, key, self._announcement, [recipient], self._clock.now()
+            self._relay, key, self._announcements[language], [recipient], self._clock.now()
         )
         self._work.set()
         return None if self._reaches(key, recipient) else NOT_CONNECTED
@@ -151,6 +153,28 @@ class Injection:
         )
         if announcement is not None:
             announcement.stop()
+
+    def _words_of(self, key: TrackKey, alert: Alert) -> Message:
+        """Return what the banner process is told to draw over a track."""
+        watching = [who for shown, who in self._shown if shown == key and self._reaches(key, who)]
+        read = {self._reads(key.session, who) for who in watching}
+        language = (read.pop() if len(read) == 1 else None) or self._language
+        return {
+            "type": "banner_start",
+            "session": key.session,
+            "participant": key.participant,
+            # the next step comes first and says what is wrong; a second line would hide more of the face
+            "title": self._texts.get(banner_key(alert), language),
+            "advice": "",
+            "state": alert.state.value,
+        }
+
+    def _keep_words(self, key: TrackKey) -> None:
+        """Change the words of a banner where those who watch it have become others."""
+        alerts = [alert for (shown, _), alert in self._shown.items() if shown == key]
+        if alerts and (words := self._words_of(key, alerts[-1])) != self._words[key]:
+            self._words[key] = words
+            self.worker.send(words)
 
     def _reaches(self, key: TrackKey, recipient: str) -> bool:
         """Return whether the track goes to the recipient; who connects later is shown it then."""
@@ -187,6 +211,8 @@ class Injection:
                 switch.poll(now)
                 if switch.idle:
                     self._end(switch.key)
+                else:
+                    self._keep_words(switch.key)
             for who, announcement in list(self._playing.items()):
                 announcement.poll(now)
                 if announcement.done:

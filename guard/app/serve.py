@@ -44,11 +44,11 @@ from guard.errors import GuardError
 from guard.evidence.book import RecordBook
 from guard.evidence.keys import load_signing_key
 from guard.log import configure, get_logger
-from guard.media.announcements import announcement
+from guard.media.announcements import announcements
 from guard.metrics import Metrics
 from guard.policy.messages import Channel
 from guard.policy.profile import shipped_profiles
-from guard.policy.texts import load_texts
+from guard.policy.texts import LANGUAGES, load_texts
 from guard.relay.events import RelayEvent
 from guard.relay.relay import Relay
 from guard.signalling.sessions import Sessions
@@ -200,7 +200,8 @@ class Application:
             self._clock,
             texts=load_texts(),
             language=settings.language,
-            announcement=announcement(settings.language),
+            reads=self.sessions.language_of,
+            announcements=announcements(LANGUAGES, settings.language),
             config=settings.analysis.worker,
             lost=self._banner_lost,
             on_writable=self.pump.resume,

@@ -8,7 +8,7 @@ they were made and how a site puts its own in place.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from guard.errors import MediaError
@@ -73,3 +73,20 @@ def announcement(language: str, folder: Path = FOLDER) -> list[bytes]:
     except OSError as error:
         raise MediaError("announcement_missing", f"cannot read {path.name}: {error.strerror}") from error
     return read_pack(data)
+
+
+def announcements(languages: Iterable[str], site: str, folder: Path = FOLDER) -> dict[str, list[bytes]]:
+    """Return what people hear by the language they read: where it has no words, the site's announcement.
+
+    Args:
+        languages: all that can be read.
+        site: the language of the site.
+        folder: as for ``announcement``.
+
+    Raises:
+        MediaError: as ``announcement``.
+    """
+    has_words = {language: (folder / f"{language}.opuspack").is_file() for language in languages}
+    return {
+        language: announcement(language if spoken else site, folder) for language, spoken in has_words.items()
+    }

@@ -151,6 +151,12 @@ class Sessions:
             raise NotFoundError("session_ended", "this call has ended")
         raise NotFoundError("session_unknown", "no such session; it may have ended before a restart")
 
+    def language_of(self, session: str, participant: str) -> str | None:
+        """Return the language somebody joined in; None where the call is over or they joined by no page."""
+        running = self._sessions.get(session)
+        person = running.participants.get(participant) if running else None
+        return person.language if person else None
+
     def admit(self, access: Access) -> tuple[Session, Participant]:
         """Return the session and participant of a token that wants to join.
 

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.errors import MediaError
-from guard.media.announcements import FOLDER, SPOKEN, TONE, announcement, read_pack, write_pack
+from guard.media.announcements import (
+    FOLDER,
+    SPOKEN,
+    TONE,
+    announcement,
+    announcements,
+    read_pack,
+    write_pack,
+)
 from guard.media.tones import TONE_RATE_HZ, warning_tone
 
 
@@ -54,6 +62,13 @@ def test_site_may_bring_its_own(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match=r"tone\.opuspack") as caught:
         announcement("ru", tmp_path)
     assert caught.value.code == "announcement_missing"
+
+
+def test_who_reads_a_language_without_words_hears_the_sites(tmp_path: Path) -> None:
+    for name in ("ru", "en", TONE):
+        (tmp_path / f"{name}.opuspack").write_bytes(write_pack([name.encode()]))
+    assert announcements(("kk", "en"), "ru", tmp_path) == {"kk": [b"ru"], "en": [b"en"]}
+    assert announcements(("kk", "en"), "kk", tmp_path) == {"kk": [TONE.encode()], "en": [b"en"]}
 
 
 def test_shipped_packs_are_small() -> None:

@@ -135,7 +135,8 @@ async def test_a_page_is_welcomed_and_others_hear_of_it(hall: Building) -> None:
     assert seen["states"] == {} and seen["alerts"] == []
     consent = await agent.until("consent")
     assert (consent["participant"], consent["language"]) == ("cust", "kk")
-    assert hall.session.participants["cust"].language == "kk"
+    assert hall.home.sessions.language_of(hall.session.id, "cust") == "kk"
+    assert hall.home.sessions.language_of(hall.session.id, "nobody") is None
     people = (await agent.until("participants"))["participants"]
     assert {p["id"]: p["connected"] for p in people} == {"cust": True, "agent": True}
 
@@ -369,6 +370,7 @@ async def test_ending_the_session_closes_every_page(hall: Building) -> None:
     await cust.send({"type": "offer", "id": 1, "sdp": PUBLISH})
     await cust.until("answer")
     hall.home.sessions.end(hall.session.id)
+    assert hall.home.sessions.language_of(hall.session.id, "cust") is None
     for page in (agent, cust):
         assert await page.closed() == 4410
         assert page.seen[-1] == {"v": 1, "type": "session", "session": hall.session.id, "state": "ended"}
