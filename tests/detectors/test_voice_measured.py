@@ -21,6 +21,11 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
+def figures() -> ModuleType:
+    return recipe_script(MODELS / "voice_replay" / "recipe" / "figures.py")
+
+
+@pytest.fixture(scope="module")
 def measured() -> ModuleType:
     return recipe_script(MODELS / "voice" / "recipe" / "measured.py")
 
@@ -106,3 +111,32 @@ def test_a_report_of_another_file_or_a_quick_one_changes_nothing(
             measured.main(wrong, model, kept)
     assert (tmp_path / "card.toml").read_text(encoding="utf-8") == before
     assert not kept.exists()
+
+
+def test_figures_of_replays_name_the_judged_file_and_go_on_its_card(
+    measured: ModuleType, figures: ModuleType, tmp_path: Path
+) -> None:
+    card = "name = 'toy'\n\n[measured.held_out]\neer = 0.3\n"
+    text = figures.with_table("", "test", ["all_eer = [0.250, 0.200, 0.300]"], "ab")
+    text = figures.with_table(text, "left_out", ["all_eer = [0.4, 0.3, 0.5]"], None)
+    (tmp_path / "measured.toml").write_text(text, encoding="utf-8")
+    assert measured.of_model(tmp_path / "measured.toml", "ab") == text
+    found = tomllib.loads(figures.on_card(card, text))["measured"]
+    assert found["held_out"] == {"eer": 0.3}
+    assert found["test"] == {"model_sha256": "ab", "all_eer": [0.25, 0.2, 0.3]}
+    assert found["left_out"] == {"all_eer": [0.4, 0.3, 0.5]}
+    newer = figures.with_table(text, "test", ["all_eer = [0.1, 0.0, 0.2]"], "cd")
+    assert "[0.25" not in figures.on_card(figures.on_card(card, text), newer)
+    assert figures.on_card(figures.on_card(card, text), "") == card + "\n"
+
+
+def test_the_shipped_figures_of_replays_are_as_their_recipe_writes_them(figures: ModuleType) -> None:
+    text = FILES["voice_replay"].read_text(encoding="utf-8")
+    written = ""
+    for name, table in tomllib.loads(text)["measured"].items():
+        sha256 = table.pop("model_sha256", None)
+        lines = [f"{key} = {value}" for key, value in table.items()]
+        written = figures.with_table(written, name, lines, sha256)
+    assert written == text
+    card = (MODELS / "voice_replay" / "card.toml").read_text(encoding="utf-8")
+    assert figures.on_card(card, text) == card

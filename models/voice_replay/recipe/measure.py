@@ -6,14 +6,15 @@ python measure.py test        the shipped file on what "make.py test" made: othe
 python measure.py genuine     the shipped file on genuine clips as they lie in the folder, by source
 
 The bona fide class is genuine people only; the spoof class is replays of people and of engines. Intervals are
-bootstrapped over speakers and engines. Each writes its lines of recipe/measured.toml, for the card.
+bootstrapped over speakers and engines. Each writes its table of recipe/measured.toml, and all tables onto the
+card if they were measured on the shipped file.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
-import tomllib
 from pathlib import Path
 from zlib import crc32
 
@@ -22,7 +23,9 @@ import onnxruntime
 import torch
 from devices import FAMILIES, TEST_FAMILY
 from export import LIMIT_LLR
+from figures import on_card, with_table
 from make import folder, read, sources
+from measured import of_model
 from scene import CONDITIONS, fit
 from train import load, train
 
@@ -153,20 +156,15 @@ def as_they_are(model: Shipped) -> list[str]:
 
 def main(what: str) -> None:
     torch.set_num_threads(1)
-    lines = (
-        left_out()
-        if what == "left-out"
-        else held_out(Shipped())
-        if what == "test"
-        else as_they_are(Shipped())
-    )
-    path = HERE / "recipe" / "measured.toml"
-    found = tomllib.loads(path.read_text()) if path.is_file() else {}
-    found.setdefault("measured", {})[what.replace("-", "_")] = tomllib.loads("\n".join(lines))
-    text = ["# recipe/measure.py: simulated calls; [value, low, high], 95 % over speakers and engines"]
-    for name, table in sorted(found["measured"].items()):
-        text += [f"[measured.{name}]", *(f"{key} = {value}" for key, value in table.items())]
-    path.write_text("\n".join(text) + "\n")
+    judged = what != "left-out"
+    lines = (held_out(Shipped()) if what == "test" else as_they_are(Shipped())) if judged else left_out()
+    sha256 = hashlib.sha256((HERE / "model.onnx").read_bytes()).hexdigest()
+    path, card = HERE / "recipe" / "measured.toml", HERE / "card.toml"
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = with_table(before, what.replace("-", "_"), lines, sha256 if judged else None)
+    path.write_text(text, encoding="utf-8")
+    kept = on_card(card.read_text(encoding="utf-8"), of_model(path, sha256))
+    card.write_text(kept, encoding="utf-8")
 
 
 if __name__ == "__main__":
