@@ -79,19 +79,19 @@ def measure_profiles(image: np.ndarray, oval: np.ndarray) -> Profiles | None:
         return None
     (left, top), (right, bottom) = low * CELL_PX, high * CELL_PX
     luma = luma_of(image[top - 2 : bottom + 1, left - 2 : right + 1])
-    level = _cells(luma[2:-1, 2:-1]).mean(axis=2) / CELL_PX
-    lit = (level > _MIN_LUMA) & (level < _MAX_LUMA)
-    out = _reach(low, high, middle, oval)
-    upright = np.ascontiguousarray(luma.T)
-    steps = np.stack([_relative(luma[2:-1]), _relative(upright[2:-1]).swapaxes(0, 1)])
-    inside, ring = lit & (out < INSIDE_TO), lit & (out >= RING_FROM) & (out < RING_TO)
-    if inside.sum() < MIN_INSIDE or ring.sum() < MIN_RING:
+    level = _cells(luma[2:-1, 2:-1]).sum(axis=2, dtype=np.int32) / CELL_PX**2
+    out = np.where((level > _MIN_LUMA) & (level < _MAX_LUMA), _reach(low, high, middle, oval), np.inf)
+    where = np.stack([out < INSIDE_TO, (out >= RING_FROM) & (out < RING_TO)])
+    cells = where.sum(axis=(1, 2))
+    if cells[0] < MIN_INSIDE or cells[1] < MIN_RING:
         return None
-    return Profiles(
-        inside=steps[:, inside].mean(axis=1, dtype=np.float32),
-        ring=steps[:, ring].mean(axis=1, dtype=np.float32),
-        cells=(int(inside.sum()), int(ring.sum())),
-    )
+    # between columns, then between rows: the picture turned over its diagonal, and the cells with it
+    sums = [
+        places.reshape(2, -1).astype(np.float32) @ _relative(plane[2:-1]).reshape(-1, CELL_PX)
+        for plane, places in ((luma, where), (np.ascontiguousarray(luma.T), where.swapaxes(1, 2)))
+    ]
+    inside, ring = np.stack(sums, axis=1) / cells.astype(np.float32)[:, None, None]
+    return Profiles(inside, ring, (int(cells[0]), int(cells[1])))
 
 
 def _reach(low: np.ndarray, high: np.ndarray, middle: np.ndarray, oval: np.ndarray) -> np.ndarray:

@@ -82,7 +82,7 @@ def main() -> None:
         judge(read(args.folder, args.judge), args.out)
         return
     train, held = read(args.folder, "train"), read(args.folder, "seen")
-    chooses = np.array([_chooses(name) for name in held.name])
+    chooses = np.array([chooses_by(name) for name in held.name])
     choosing, reported = held.of(chooses), held.of(~chooses)
     if args.ablate:
         ablate(train, choosing)
@@ -101,7 +101,7 @@ def main() -> None:
     print(json.dumps(figures, indent=1))
 
 
-def _chooses(name: str) -> bool:
+def chooses_by(name: str) -> bool:
     """Return whether a held-out face chooses and calibrates; else it is reported."""
     return hashlib.sha256(f"ring/{person_of(name)}".encode()).digest()[0] < 128
 

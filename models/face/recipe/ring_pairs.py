@@ -113,9 +113,9 @@ def _of_pool(
     given = _grey(pair[0])
     if np.corrcoef(own.ravel(), given[:, ::-1].ravel())[0, 1] > np.corrcoef(own.ravel(), given.ravel())[0, 1]:
         pair = pair[:, :, ::-1]
-    points = _shaken(points, float(rng.uniform(*_SHAKE_PX)), rng)
+    points = shaken(points, float(rng.uniform(*_SHAKE_PX)), rng)
     around = ((TOP_PX, 224 - TOP_PX - SIDE_PX), (LEFT_PX, 224 - LEFT_PX - SIDE_PX), (0, 0))
-    real, fake = (_measure(np.pad(side, around, mode="reflect"), points, indices) for side in pair)
+    real, fake = (measure_crop(np.pad(side, around, mode="reflect"), points, indices) for side in pair)
     return real, fake
 
 
@@ -174,7 +174,7 @@ def look(
         out = cv2.resize(out, (small, small), interpolation=cv2.INTER_AREA)
         out = cv2.resize(out, (side, side), interpolation=cv2.INTER_LINEAR)
     crop, points = aligned(out, face, indices)
-    return _measure(crop, _shaken(points, sent.shake_px, rng), indices)
+    return measure_crop(crop, shaken(points, sent.shake_px, rng), indices)
 
 
 def aligned(picture: np.ndarray, face: Face, indices: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -193,13 +193,14 @@ def native_eye_px(face: Face, indices: list[int]) -> float:
     return float(np.linalg.norm(eyes[:2].mean(axis=0) - eyes[2:].mean(axis=0)))
 
 
-def _shaken(points: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+def shaken(points: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """Move landmarks as a mesh's move from picture to picture: all together, and each a little."""
     single = rng.normal(0, strength / 2, points.shape)
     return (points + single + rng.normal(0, strength, 2)).astype(np.float32)
 
 
-def _measure(crop: np.ndarray, points: np.ndarray, indices: list[int]) -> Patches:
+def measure_crop(crop: np.ndarray, points: np.ndarray, indices: list[int]) -> Patches:
+    """Return the patches of an aligned crop; ``points`` are the landmarks in it."""
     row = {index: number for number, index in enumerate(indices)}
     return measure_patches(crop, *(points[[row[i] for i in chosen]] for chosen in (OVAL, BROWS, MOUTH)))
 

@@ -169,8 +169,18 @@ class Scene:
         return np.clip(np.round(out), 0, 255).astype(np.uint8)
 
 
-def coded(pictures: list[np.ndarray], times_s: list[float], codec: str, kbps: int) -> list[np.ndarray]:
-    """Return the pictures after a real encoder at a call's bit rate and its decoder."""
+def coded(
+    pictures: list[np.ndarray],
+    times_s: list[float],
+    codec: str,
+    kbps: int,
+    options: dict[str, str] | None = None,
+) -> list[np.ndarray]:
+    """Return the pictures after a real encoder at a call's bit rate and its decoder.
+
+    ``options`` are the encoder's, beside those of a call; the x264 of this recipe smooths no edges of blocks
+    unless they say so.
+    """
     encoder = av.CodecContext.create("libvpx" if codec == "vp8" else "libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = WIDTH, HEIGHT, "yuv420p"
     encoder.time_base, encoder.thread_count, encoder.bit_rate = fractions.Fraction(1, _TICK), 1, kbps * 1000
@@ -179,7 +189,7 @@ def coded(pictures: list[np.ndarray], times_s: list[float], codec: str, kbps: in
         {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0"}
         if codec == "vp8"
         else {"preset": "ultrafast", "tune": "zerolatency"}
-    )
+    ) | (options or {})
     decoder = av.CodecContext.create(codec, "r")
     decoder.thread_count = 1
     packets = []
