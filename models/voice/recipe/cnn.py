@@ -1,6 +1,6 @@
 """Train the convolutional net of every fold on fine spectra, alone and distilled; resumable, step by step.
 
-    python cnn.py              writes CACHE/cnn/<kind>-<fold>.pt of the kind that is shipped, and what it starts from
+    python cnn.py              writes CACHE/cnn/<kind>-<fold>.pt of the kind that is shipped, and its start
     python cnn.py alone distilled    of others; CACHE/cnn/teacher.npy beside them
 
 The windows, their weights and the folds are those of heads.py: a net of fold k has heard neither the
