@@ -12,9 +12,9 @@ time, it takes the 97.5 % interval. The third time, of nets that went on from th
 (``rougher``), it takes the 99 % interval, and two questions more must be answered well before they ship, by
 cnn_rough.py (suppressors) and cnn_budget.py (attacks noticed at the alarm budget). The other rows (each net
 alone, heads and distilled net, a speaker encoder's head alone and with the heads) are further tries: each
-counts only if its 99 % interval excludes 0. What standardising alone does stands beside them: a gain that the
-heads have by themselves then is not the net's. `val` is not read. Rows whose nets are not trained yet are left
-out.
+counts only if its 99 % interval excludes 0. What standardising alone does stands beside them: a gain that
+the heads have by themselves then is not the net's. `val` is not read. Rows whose nets are not trained yet
+are left out.
 """
 
 from __future__ import annotations
