@@ -2,23 +2,26 @@
 
     python calibrate.py        reads the folds' scores, writes CACHE/calibration.json
 
-The shipped ensemble holds the heads of all folds: its scores spread otherwise than theirs. ``spread``
-compares both on windows that both have seen.
+The shipped ensemble holds the heads and nets of all folds: its scores spread otherwise than theirs.
+``mixture.Folds.final`` compares both on windows that both have seen.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 from bins import Scored, lines_of, of_bins, quality_of
 from clips import Item, training_items
+from cnn_spectra import Fine
 from data import cache
-from folds import FOLDS, folds_of, weights_of
-from heads import Pooled, load_final, load_heads, scores
+from folds import weights_of
+from heads import Pooled
+from mixture import Folds
 from rotate import Held, held_scores
 from windows import concealed_shares, window_files
 
@@ -42,22 +45,12 @@ def bins_of(items: list[Item], held: Held) -> list[str]:
     return bins
 
 
-def spread(items: list[Item], pooled: Pooled) -> tuple[float, float]:
-    """Return slope and shift from the shipped score to the folds', over windows both have seen."""
-    weight, place = weights_of(items)[pooled.item], folds_of(items)[pooled.item]
-    rows = np.random.default_rng(5).choice(len(weight), 2000, p=weight / weight.sum())
-    new, old = scores(load_final(), pooled.x[rows])[0], np.zeros(len(rows))
-    for k in range(FOLDS):
-        seen = place[rows] != k
-        old[seen] += scores(load_heads(k), pooled.x[rows[seen]])[0] / (FOLDS - 1)
-    return float(old.std() / new.std()), float(old.mean() - new.mean() * old.std() / new.std())
-
-
 def main() -> None:
     torch.set_num_threads(1)
     items = training_items()
     states = Pooled(items)
-    held = held_scores(items, states)
+    folds = Folds(items, states, Fine(items))
+    held = held_scores(items, folds, states)
     bins = np.array(bins_of(items, held))
     kept = bins != "skipped"
     item = held.item[kept]
@@ -69,15 +62,17 @@ def main() -> None:
     np.savez(cache() / "held-llr.npz", llr=llr, bin=s.bins, spoof=spoof, group=groups, key=keys)
     # a second's own score: every half second of windows that are of one class throughout
     second = fit_logistic(held.second[kept].ravel(), np.repeat(spoof, 8), weight=np.repeat(weight, 8))
-    slope, shift = spread(items, states)
+    final = folds.final()
+    slope, shift = final.slope, final.shift
     all_lines = {"pooled": lines.default, **lines.bins}
     scored = llr.astype(np.float64)
     report = {
         "bins": {k: [line.a * slope, line.a * shift + line.b] for k, line in all_lines.items()},
-        "second": [second[0] * slope, second[0] * shift + second[1]],
+        "second": [second[0] * final.second[0], second[0] * final.second[1] + second[1]],
         "windows_of_bins": {k: int((s.bins == k).sum()) for k in sorted(lines.bins)},
         "skipped": int((~kept).sum()),
         "held_out_of_bins": of_bins(s),
+        "mixture": asdict(final.mixture),
         "slope": slope,
         "shift": shift,
         "held_out_eer": eer(scored, spoof),

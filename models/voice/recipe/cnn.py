@@ -1,6 +1,7 @@
 """Train the convolutional net of every fold on fine spectra, alone and distilled; resumable, step by step.
 
-    python cnn.py              writes CACHE/cnn/<kind>-<fold>.pt; CACHE/cnn/teacher.npy beside them
+    python cnn.py              writes CACHE/cnn/<kind>-<fold>.pt of the kind that is shipped, and its start
+    python cnn.py alone distilled    of others; CACHE/cnn/teacher.npy beside them
 
 The windows, their weights and the folds are those of heads.py: a net of fold k has heard neither the
 engines nor the sources of fold k. ``alone`` learns the labels, ``longer`` does so in four times the steps,
@@ -27,13 +28,14 @@ from cnn_device import Devices
 from cnn_net import BINS, FineNet
 from cnn_spectra import Fine
 from compute import device, state_of
-from data import cache
+from data import cache, permissive_build
 from folds import FOLDS, folds_of, weights_of
 from heads import SMOOTHING, Pooled, load_heads, scores
 from torch import Tensor
 from torch.nn import functional as F
 
 KINDS = ("alone", "distilled", "longer", "rougher")
+SHIPPED = "rougher"
 STEPS = {"alone": 1500, "distilled": 500, "longer": 6000, "rougher": 6500}
 RATES = {"alone": 2e-3, "distilled": 1e-3, "longer": 2e-3, "rougher": 1.5e-3}
 STARTS = {"distilled": "alone", "rougher": "longer"}
@@ -53,8 +55,13 @@ def folder() -> Path:
 
 
 def net_file(kind: str, fold: int) -> Path:
-    """Return where one fold's net lies."""
-    return folder() / f"{kind}-{fold}.pt"
+    """Return where one fold's net lies; a permissive-only build has nets of its own."""
+    return folder() / f"{'permissive-' if permissive_build() else ''}{kind}-{fold}.pt"
+
+
+def scores_file(kind: str, fold: int) -> Path:
+    """Return where the scores of one fold's net are kept."""
+    return net_file(kind, fold).with_name(f"scores-{net_file(kind, fold).stem}.npy")
 
 
 def teachers(pooled: Pooled) -> np.ndarray:
@@ -156,15 +163,18 @@ def load_net(kind: str, fold: int) -> FineNet:
 
 def main() -> None:
     torch.set_num_threads(1)
+    kinds = sys.argv[1:] or [STARTS[SHIPPED], SHIPPED]
+    if not set(kinds) <= set(KINDS):
+        sys.exit(f"{' '.join(kinds)}: kinds are {', '.join(KINDS)}")
     items = training_items()
-    told = torch.from_numpy(teachers(Pooled(items)))
     fine = Fine(items)
     weight, fold = weights_of(items)[fine.item], folds_of(items)[fine.item]
     print(len(items), "clips,", len(weight), "windows", flush=True)
-    for kind in KINDS:
+    for kind in kinds:
+        told = torch.from_numpy(teachers(Pooled(items))) if kind == "distilled" else None
         for k in range(FOLDS):
             if not net_file(kind, k).exists():
-                teacher = told[k] if kind == "distilled" else None
+                teacher = None if told is None else told[k]
                 train(kind, fine, np.where(fold == k, 0.0, weight), teacher, k)
 
 

@@ -39,7 +39,7 @@ class Devices:
         self.bank = bank
 
     def through(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        """Return spectra (B, 3, frames, 256) of cnn_spectra.heard after a device each, about half unchanged."""
+        """Return spectra (B, 3, frames, 256) after a device each, about half unchanged."""
         chosen = np.flatnonzero(rng.random(len(x)) < SHARE)
         if not len(chosen):
             return x

@@ -1,6 +1,6 @@
-"""Write models/voice_spoof/model.onnx (weights stored as float16, computed in float32) and its card.
+"""Write models/voice_spoof/model.onnx (weights stored as float16 or int8, computed in float32) and its card.
 
-python export.py           reads CACHE/tuned, CACHE/gates and CACHE/calibration.json
+python export.py           reads CACHE/tuned, CACHE/cnn, CACHE/gates and CACHE/calibration.json
 """
 
 from __future__ import annotations
@@ -13,18 +13,22 @@ from string import Template
 
 import torch
 from clips import licences, training_items
+from cnn import SHIPPED, load_net
+from cnn_net import FineSpectrum
 from data import cache, permissive_build, training_clips
+from folds import FOLDS
 from gate_heads import ContentHead, QualityHead
 from head import Ensemble, segment_features
 from heads import load_final
 from measured import of_model
-from onnx_export import halve, write_onnx
+from mixture import MixedScore, Mixture, Standard
+from onnx_export import small, write_onnx
 from torch import Tensor, nn
 from trunk import Trunk, load_trunk
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parents[1] / "voice_spoof"
-VERSION = "0.4.1"
+VERSION = "0.6.0"
 OUTPUTS = ["score", "timeline", "content", "quality"]
 SECOND_LIMIT = math.log(20)
 # DNSMOS overall; under it words are hardly understood (ITU-T P.835: 1 is bad, 2 poor)
@@ -34,14 +38,25 @@ MIN_QUALITY = 1.2
 class Net(nn.Module):
     """Samples (B, 64000) to scores (B,), of half seconds (B, 8), content logits (B, 4), quality (B,)."""
 
-    def __init__(self, trunk: Trunk, heads: Ensemble, content: nn.Module, quality: nn.Module) -> None:
+    def __init__(
+        self, trunk: Trunk, heads: Ensemble, mixed: MixedScore, content: nn.Module, quality: nn.Module
+    ) -> None:
         super().__init__()
-        self.trunk, self.heads, self.content, self.quality = trunk, heads, content, quality
+        self.trunk, self.heads, self.mixed = trunk, heads, mixed
+        self.front, self.content, self.quality = FineSpectrum(), content, quality
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         features = segment_features(self.trunk(audio))
         score, second = self.heads(features)
+        score = self.mixed(score, self.front(audio))
         return score, second, self.content(features), self.quality(features)
+
+
+def load_mixed() -> MixedScore:
+    """Return the convolutional nets of all folds, mixed with the heads as the calibration was fitted."""
+    nets = [load_net(SHIPPED, k).to(memory_format=torch.contiguous_format) for k in range(FOLDS)]
+    parts = json.loads((cache() / "calibration.json").read_text())["mixture"]
+    return MixedScore(nets, Mixture(Standard(**parts["heads"]), Standard(**parts["nets"]))).eval()
 
 
 def load_gates() -> tuple[nn.Module, nn.Module, str]:
@@ -111,7 +126,8 @@ def main() -> None:
     content, quality, gates = load_gates()
     path = OUT / "model.onnx"
     trunk = load_trunk(cache() / "whisper-base.bin")
-    write_onnx(Net(trunk, load_final(), content, quality).eval(), path, OUTPUTS, tolerance=2e-2, shrink=halve)
+    net = Net(trunk, load_final(), load_mixed(), content, quality).eval()
+    write_onnx(net, path, OUTPUTS, tolerance=2e-2, shrink=small)
     (OUT / "card.toml").write_text(card(path, gates))
 
 

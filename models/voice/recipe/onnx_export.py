@@ -13,20 +13,72 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-SAMPLES, LARGE = 64_000, 4096
+SAMPLES, LARGE, HEAD_FEATURES = 64_000, 4096, 4096
 
 
-def halve(model: onnx.ModelProto) -> None:
-    """Store large float32 weights as float16, with a cast that the runtime folds away at load."""
+def small(model: onnx.ModelProto) -> None:
+    """Store the graph's large constants small; what they are stored as is turned back at load.
+
+    Fourier kernels are computed from one row, the heads' first layers (features, units) are kept in 8 bits
+    with a step for each unit, other weights as float16.
+    """
     for weight in list(model.graph.initializer):
         array = numpy_helper.to_array(weight)
-        if weight.data_type != TensorProto.FLOAT or array.size < LARGE or "kernel" in weight.name:
+        if weight.data_type != TensorProto.FLOAT or array.size < LARGE:
             continue
-        stored = f"{weight.name}.half"
+        if weight.name.endswith("kernel"):
+            nodes, stored = _fourier(weight.name, array.shape[2])
+        elif array.ndim == 2 and array.shape[0] == HEAD_FEATURES:
+            nodes, stored = _eight_bits(weight.name, array)
+        else:
+            stored = {f"{weight.name}.half": array.astype(np.float16)}
+            nodes = [helper.make_node("Cast", list(stored), [weight.name], to=TensorProto.FLOAT)]
         model.graph.initializer.remove(weight)
-        model.graph.initializer.append(numpy_helper.from_array(array.astype(np.float16), stored))
-        cast = helper.make_node("Cast", [stored], [weight.name], to=TensorProto.FLOAT)
-        model.graph.node.insert(0, cast)
+        model.graph.initializer.extend(numpy_helper.from_array(a, name) for name, a in stored.items())
+        for node in reversed(nodes):
+            model.graph.node.insert(0, node)
+
+
+Stored = tuple[list[onnx.NodeProto], dict[str, np.ndarray]]
+
+
+def _eight_bits(name: str, array: np.ndarray) -> Stored:
+    """Return what makes a matrix (features, units) of 8 bits a place."""
+    step = np.abs(array).max(0) / 127
+    stored = {
+        f"{name}.int8": np.round(array / step).astype(np.int8),
+        f"{name}.step": step.astype(np.float32),
+        f"{name}.zero": np.zeros(len(step), np.int8),
+    }
+    return [helper.make_node("DequantizeLinear", list(stored), [name], axis=1)], stored
+
+
+def _fourier(name: str, size: int) -> Stored:
+    """Return what makes ``spectrum.fourier_kernel(size)`` of a table of one turn."""
+    turn, n = 2 * np.pi * np.arange(size) / size, np.arange(size)
+    band = np.arange(size // 2 + 1)
+    stored = {
+        f"{name}.cosine": np.cos(turn).astype(np.float32),
+        f"{name}.window": (0.5 - 0.5 * np.cos(turn)).astype(np.float32),
+        f"{name}.n": n[None, :],
+        # minus a sine is the cosine a quarter further on
+        f"{name}.band": np.concatenate([band, band])[:, None],
+        f"{name}.ahead": np.repeat([0, size // 4], len(band))[:, None],
+        f"{name}.size": np.array(size),
+        f"{name}.middle": np.array([1]),
+    }
+    node, part = (
+        helper.make_node,
+        {key: f"{name}.{key}" for key in ("turned", "place", "wrapped", "wave", "rows")},
+    )
+    return [
+        node("Mul", [f"{name}.band", f"{name}.n"], [part["turned"]]),
+        node("Add", [part["turned"], f"{name}.ahead"], [part["place"]]),
+        node("Mod", [part["place"], f"{name}.size"], [part["wrapped"]]),
+        node("Gather", [f"{name}.cosine", part["wrapped"]], [part["wave"]]),
+        node("Mul", [part["wave"], f"{name}.window"], [part["rows"]]),
+        node("Unsqueeze", [part["rows"], f"{name}.middle"], [name]),
+    ], stored
 
 
 def write_onnx(
@@ -44,7 +96,7 @@ def write_onnx(
         path: of the file.
         outputs: their names in the graph.
         tolerance: the largest difference to torch that is taken for rounding.
-        shrink: changes the graph before it is written, ``halve`` for instance.
+        shrink: changes the graph before it is written, ``small`` for instance.
     """
     example = torch.randn(2, SAMPLES, generator=torch.Generator().manual_seed(0)) * 0.05
     model = torch.onnx.export(

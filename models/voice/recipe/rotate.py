@@ -1,4 +1,4 @@
-"""Leave-engine-out: what each fold's heads make of the engines and sources they were not trained on.
+"""Leave-engine-out: what each fold's heads and net make of the engines and sources they were not trained on.
 
     python rotate.py           writes the table ../rotation-full.md and CACHE/held-full.npz; a build on stated
                                licences alone (the shipped one) ../rotation.md and CACHE/held-permissive.npz
@@ -16,9 +16,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from clips import Item, training_items
+from cnn_spectra import Fine
 from data import cache, permissive_build
 from folds import FOLDS, family, folds_of
 from heads import Pooled, load_heads, scores
+from mixture import Folds
 from rotation_words import explained
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
@@ -37,14 +39,12 @@ class Held:
     copy: np.ndarray
 
 
-def held_scores(items: list[Item], pooled: Pooled) -> Held:
+def held_scores(items: list[Item], folds: Folds, pooled: Pooled) -> Held:
     """Return every fold's scores of the recorded clips and engines it held out."""
-    fold = folds_of(items)[pooled.item]
-    natural = np.array([i.origin is None for i in items])[pooled.item]
     parts = []
-    for k in range(FOLDS):
-        rows = np.flatnonzero((fold == k) & natural)
-        parts.append((*scores(load_heads(k), pooled.x[rows]), pooled.item[rows], pooled.copy[rows]))
+    for k, rows in enumerate(folds.held):
+        second = scores(load_heads(k), pooled.x[rows])[1]
+        parts.append((folds.mixed(k), second, pooled.item[rows], pooled.copy[rows]))
     held = Held(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     # the names tell the clips of two builds apart: their numbers differ
     about = {
@@ -90,7 +90,8 @@ def table(items: list[Item], held: Held) -> str:
 def main() -> None:
     torch.set_num_threads(1)
     items = training_items()
-    found = table(items, held_scores(items, Pooled(items)))
+    pooled = Pooled(items)
+    found = table(items, held_scores(items, Folds(items, pooled, Fine(items)), pooled))
     print(found)
     name, clips = ("rotation.md", "stated") if permissive_build() else ("rotation-full.md", "any")
     (FOLDER / name).write_text(
