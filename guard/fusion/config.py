@@ -28,8 +28,8 @@ class Thresholds:
         voice_support_llr: what the face must add to a capped voice to reach red.
     """
 
-    red_llr: float = 5.6
-    amber_llr: float = 3.8
+    red_llr: float = 5.8
+    amber_llr: float = 4.2
     bona_fide_llr: float = -1.0
     voice_alone_red: bool = True
     voice_support_llr: float = 1.0
@@ -140,7 +140,7 @@ class FusionConfig:
             Signal.SCREEN_LIGHT: 0.5,  # measured on rendered faces only
         }
     )
-    call_shares: Mapping[Signal, float] = field(default_factory=lambda: {Signal.VOICE_SPOOF: 0.63})
+    call_shares: Mapping[Signal, float] = field(default_factory=lambda: {Signal.VOICE_SPOOF: 0.61})
     horizons_s: tuple[float, ...] = (8.0, 15.0, 60.0)
     cusum_drift_llr: float = 0.5
     cusum_llr: float = 1.5

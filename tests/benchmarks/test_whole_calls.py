@@ -167,7 +167,7 @@ def test_signals_that_repetition_disturbs_weigh_nothing_and_all_others_what_ship
 def test_a_forged_call_of_the_demo_is_noticed_and_a_genuine_one_is_not(
     demo: Material, models: Models
 ) -> None:
-    plan = Plan(1, 4.0, 8.0)
+    plan = Plan(1, 4.0, 20.0)
     config = apart(settings_config(load_settings(), PROFILES[0]))
     genuine = calls_of(demo, plan, CAMERA_TOO, None)[0]
     forged = next(c for c in calls_of(demo, plan, CAMERA_TOO, "both") if c.cell.begins == START)
