@@ -292,7 +292,7 @@ def test_of_two_people_the_more_suspicious_counts_and_nobody_is_given_the_voice(
     call = Call(Says(Signal.VOICE_SPOOF, -3.0), face_frame(0.0, f0=-3.0, f1=3.0), lip_sync())
     assert call.run(0, 20, sound="speech", faces=1).state is State.BONA_FIDE
     alone = call.run(20, 30, sound="speech", faces=1).signals[Signal.FACE_FRAME].llr
-    two = call.run(30, 50, sound="speech", faces=2)
+    two = call.run(30, 60, sound="speech", faces=2)
     told = two.signals[Signal.FACE_FRAME].llr
     assert alone is not None
     assert told is not None
