@@ -1,6 +1,6 @@
 """Attacks noticed at the alarm budget: calls drawn from held-out scores, two models beside each other.
 
-    python cnn_budget.py OLD NEW      each a held_out.json (held_out.py writes one beside the model)
+    python cnn_budget.py OLD NEW      folders of models with their held_out.json (held_out.py writes it)
 
 Of every source of genuine speech and every engine CALLS calls are drawn as guard simulate draws them: ten
 minutes throughout of one group, voice alone, through guard's own engine; kept is each call's highest llr.
@@ -67,9 +67,9 @@ def noticed(genuine: np.ndarray, spoof: np.ndarray, per_hour: float) -> tuple[fl
 def main() -> None:
     models = []
     for path in sys.argv[1:3]:
-        held = read_held_out(Path(path).resolve().parent)
+        held = read_held_out(Path(path))
         if held is None:
-            sys.exit(f"{path} holds no held-out scores")
+            sys.exit(f"{path} holds no held_out.json")
         models.append(calls_of(held))
     names = [sorted(set(models[0][cls]) & set(models[1][cls])) for cls in (False, True)]
     tables = [
