@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ from guard.inference.lanes import run_detector
 from guard.media.photo import read_photo
 from guard.types import (
     Abstain,
+    AudioFrame,
     AudioWindow,
     Detector,
     FaceWindow,
@@ -33,7 +34,6 @@ from guard.types import (
     Kind,
     TrackKey,
     VideoFrame,
-    WindowSkip,
 )
 from guard.windows.audio import AudioWindows
 from guard.windows.face_models import FaceModels
@@ -47,6 +47,7 @@ from guard.workers.wire import (
     encode_voice,
 )
 
+_RECORDING = TrackKey("voice", "voice", Kind.AUDIO)
 MIN_SPEECH_S = 5.0
 # 1 - cosine between the means of the two groups of windows that differ most; chosen on recordings of one
 # person and of two after each other, all of training: docs/voice-companions.md, "Enrolling a voice"
@@ -72,13 +73,39 @@ def describe_voice(content: bytes, speaker: Speaker, tells: Detector | None) -> 
             ``voice_several``: part of the windows are of another voice than the rest.
         ModelError: the model failed.
     """
-    cut = AudioWindows(TrackKey("voice", "voice", Kind.AUDIO))
-    items: list[AudioWindow | WindowSkip] = []
-    for frame in read_voice(content, max_s=MAX_RECORDING_S):
-        items += cut.push(frame)
-    items += cut.flush()
-    vectors, speech_s, until_s = [], 0.0, 0.0
-    heard: Counter[str] = Counter()
+    vectors, speech_s, heard = clear_voice(read_voice(content, max_s=MAX_RECORDING_S), speaker, tells)
+    if speech_s < MIN_SPEECH_S:
+        raise _too_short(speech_s, heard)
+    if parted(vectors) > MAX_PARTED:
+        raise MediaError(
+            "voice_several",
+            "two different voices are heard one after the other, and either would match; "
+            "send a recording of this person alone",
+        )
+    return mean_vector(vectors)
+
+
+def clear_voice(
+    frames: Iterable[AudioFrame], speaker: Speaker, tells: Detector | None
+) -> tuple[list[FloatArray], float, Counter[str]]:
+    """Describe the windows of a recording in which one voice is heard clearly.
+
+    Args:
+        frames: of the recording, in order.
+        speaker: describes the voice; it remembers nothing of it afterwards.
+        tells: as for ``describe_voice``.
+
+    Returns:
+        The vectors, float32 (D,) of length 1 each; the seconds of speech in those windows; and how many
+        windows were left out, by what else was heard in them.
+
+    Raises:
+        ModelError: the model failed.
+    """
+    cut = AudioWindows(_RECORDING)
+    items = [item for frame in frames for item in cut.push(frame)] + cut.flush()
+    vectors: list[FloatArray] = []
+    speech_s, until_s, heard = 0.0, 0.0, Counter[str]()
     for window in (item for item in items if isinstance(item, AudioWindow)):
         row = speaker.voices.prepare(window)
         if isinstance(row, Abstain):
@@ -90,16 +117,8 @@ def describe_voice(content: bytes, speaker: Speaker, tells: Detector | None) -> 
         vectors += speaker.voices.describe(row[None], [window])
         speech_s += window.quality.speech_ratio * (window.end_s - max(window.start_s, until_s))
         until_s = window.end_s
-    speaker.voices.forget("voice", "voice")
-    if speech_s < MIN_SPEECH_S:
-        raise _too_short(speech_s, heard)
-    if parted(vectors) > MAX_PARTED:
-        raise MediaError(
-            "voice_several",
-            "two different voices are heard one after the other, and either would match; "
-            "send a recording of this person alone",
-        )
-    return mean_vector(vectors)
+    speaker.voices.forget(_RECORDING.session, _RECORDING.participant)
+    return vectors, speech_s, heard
 
 
 def parted(vectors: Sequence[FloatArray]) -> float:

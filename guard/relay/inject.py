@@ -144,11 +144,6 @@ class BannerSwitch:
             if output.participant == participant and place.stage is _Stage.SHOWN:
                 self._leave(output, place)
 
-    def hide_all(self) -> None:
-        """Take it away from everybody."""
-        for participant in list(self._recipients):
-            self.hide(participant)
-
     def _leave(self, output: InjectableOutput, place: _Place) -> None:
         place.stage = _Stage.LEAVING
         output.source_muted = False

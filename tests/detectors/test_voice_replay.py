@@ -21,18 +21,14 @@ from guard.types import (
     AudioFrame,
     AudioQuality,
     AudioWindow,
-    Finding,
     FloatArray,
-    Kind,
     Signal,
-    TrackKey,
 )
 from guard.windows.audio import AudioWindows
+from tests.detectors.voices import GOOD, KEY, llrs, window
 
-KEY = TrackKey("s", "p", Kind.AUDIO)
 # raw scores of the shipped model, mean of the first six windows; a new model writes new ones
 GOLDEN_GENUINE, GOLDEN_SYNTHETIC = -3.5250, -3.1278
-GOOD = AudioQuality(speech_ratio=0.8, speech_s=3.2, snr_db=25.0, clipping_ratio=0.0, concealed_ratio=0.0)
 
 
 class Mean:
@@ -40,17 +36,6 @@ class Mean:
 
     def raw(self, batch: Batch) -> FloatArray:
         return np.asarray(batch.mean(axis=1), np.float32)
-
-
-def window(samples: FloatArray | None = None, quality: AudioQuality = GOOD) -> AudioWindow:
-    if samples is None:
-        samples = (np.random.default_rng(0).standard_normal(64_000) * 0.05).astype(np.float32)
-    return AudioWindow(KEY, 0.0, 4.0, samples, quality)
-
-
-def llrs(detector: VoiceReplay, batch: FloatArray) -> FloatArray:
-    found = detector.score(batch, [window(row) for row in batch])
-    return np.array([finding.llr for finding in found if isinstance(finding, Finding)], np.float32)
 
 
 @pytest.fixture(scope="module")

@@ -17,13 +17,12 @@ from guard.detectors.voice_spoof import VoiceReading, VoiceSpoof, VoiceSpoofConf
 from guard.errors import ModelError
 from guard.fusion.calibration import BinnedLogistic, Logistic
 from guard.resources import clips_dir, models_dir
-from guard.types import Abstain, AudioFrame, AudioQuality, AudioWindow, Finding, FloatArray, Kind, TrackKey
+from guard.types import Abstain, AudioFrame, AudioQuality, AudioWindow, Finding, FloatArray
 from guard.windows.audio import AudioWindows
+from tests.detectors.voices import GOOD, KEY, llrs, window
 
-KEY = TrackKey("s", "p", Kind.AUDIO)
 # the shipped model on the first six windows; a new model writes new ones
 GOLDEN_GENUINE, GOLDEN_SYNTHETIC = -1.0049, 2.1427
-GOOD = AudioQuality(speech_ratio=0.8, speech_s=3.2, snr_db=25.0, clipping_ratio=0.0, concealed_ratio=0.0)
 
 
 class Mean:
@@ -40,18 +39,6 @@ class Mean:
 
 def reading(a: float = 1.0, b: float = 0.0, limit_llr: float = 5.0, **rest: Any) -> VoiceReading:
     return VoiceReading(BinnedLogistic(Logistic(a, b, limit_llr), rest.pop("bins", {})), **rest)
-
-
-def window(samples: FloatArray | None = None, quality: AudioQuality = GOOD) -> AudioWindow:
-    if samples is None:
-        samples = (np.random.default_rng(0).standard_normal(64_000) * 0.05).astype(np.float32)
-    return AudioWindow(KEY, 0.0, 4.0, samples, quality)
-
-
-def llrs(detector: VoiceSpoof, batch: FloatArray) -> FloatArray:
-    """The llr of each row, as of windows of good quality."""
-    found = detector.score(batch, [window(row) for row in batch])
-    return np.array([finding.llr for finding in found if isinstance(finding, Finding)], np.float32)
 
 
 @pytest.fixture(scope="module")

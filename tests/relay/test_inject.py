@@ -211,7 +211,7 @@ def test_recipient_who_left_is_forgotten() -> None:
     call.banner(keyframe=True)
     call.media.receivers.clear()
     call.switch.poll(call.now)
-    call.switch.hide_all()
+    call.switch.hide("agent")
     assert call.switch.idle
 
 

@@ -29,7 +29,7 @@ from cnn import KINDS, folder, net_file
 from cnn_spectra import Fine
 from folds import FOLDS
 from heads import Pooled
-from mixture import Folds
+from mixture import Folds, Mixture, Standard
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from guard.evaluation.metrics import draws, eer, percentile_interval, tpr_at_fa
@@ -78,13 +78,16 @@ class Study:
             # copies have no vectors
             both["speaker"] = [(own[k][rows[k]], own[k][sample[k]][natural[sample[k]]]) for k in range(FOLDS)]
         self.scores = {name: np.concatenate([held for held, _ in own]) for name, own in both.items()}
-        standard = {
-            name: np.concatenate([(held - known.mean()) / known.std() for held, known in own])
-            for name, own in both.items()
-        }
-        self.scores["heads-standard"] = standard["heads"]
+        standard = {name: [Standard.of(known) for _, known in own] for name, own in both.items()}
+        heads = [held for held, _ in both["heads"]]
+        alone = [own(held) for own, held in zip(standard["heads"], heads, strict=True)]
+        self.scores["heads-standard"] = np.concatenate(alone)
         for kind in set(both) - {"heads"}:
-            self.scores[f"heads+{kind}"] = (standard["heads"] + standard[kind]) / 2
+            mixed = [
+                Mixture(standard["heads"][k], standard[kind][k])(heads[k], both[kind][k][0])
+                for k in range(FOLDS)
+            ]
+            self.scores[f"heads+{kind}"] = np.concatenate(mixed)
         judged = np.concatenate(rows)
         self.spoof, self.clean, self.fold = fine.spoof[judged], fine.copy[judged] == 0, fold[judged]
         self.group = [items[n].group for n in fine.item[judged]]

@@ -30,7 +30,7 @@ from data import cache
 from device import gate, rms, rnnoise, webrtc
 from folds import FOLDS
 from heads import Pooled, load_heads, scores
-from mixture import Folds, Standard
+from mixture import Folds, Mixture, Standard
 from pool import pooled
 from scipy import signal
 from trunk import load_trunk
@@ -101,11 +101,12 @@ class Heard:
                 for kind in self.kinds:
                     found[kind].append(load_net(kind, fold)(spectra).numpy().astype(np.float64))
         out = {name: np.concatenate(parts) for name, parts in found.items()}
-        standard = {"heads": Standard.of(self.folds.heads(fold)[1])(out["heads"])}
+        heads = Standard.of(self.folds.heads(fold)[1])
+        standard = {"heads": heads(out["heads"])}
         for kind in self.kinds:
-            own = Standard.of(self.folds.nets(kind, fold)[1])(out[kind])
-            standard[kind] = own
-            standard[f"heads+{kind}"] = (standard["heads"] + own) / 2
+            nets = Standard.of(self.folds.nets(kind, fold)[1])
+            standard[kind] = nets(out[kind])
+            standard[f"heads+{kind}"] = Mixture(heads, nets)(out["heads"], out[kind])
         return standard
 
 
