@@ -287,11 +287,13 @@ class Finding:
         parts_llr: of its consecutive parts of half a second, oldest first, each weaker than ``llr``;
             empty where the model tells nothing within the window.
         details: how it was found, for people; names carry units.
+        other_person_llr: of another against the enrolled person; for ``guard.fusion.mismatch``.
     """
 
     llr: float
     parts_llr: tuple[float, ...] = ()
     details: Details = field(default_factory=dict)
+    other_person_llr: float | None = None
 
 
 class Detector(Protocol):
@@ -320,7 +322,7 @@ class Detector(Protocol):
 class Score:
     """What one signal says of one window; ``llr`` is None where it abstained.
 
-    ``parts_llr`` is ``Finding.parts_llr``: half seconds from ``start_s`` on; so are ``details``.
+    What ``Finding`` has, too, is the Finding's; ``parts_llr`` begin at ``start_s``.
     """
 
     key: TrackKey
@@ -332,6 +334,7 @@ class Score:
     face: int | None = None
     parts_llr: tuple[float, ...] = ()
     details: Details = field(default_factory=dict)
+    other_person_llr: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

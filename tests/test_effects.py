@@ -81,6 +81,22 @@ class NotLive:
         return [Finding(0.0) for _ in windows]
 
 
+class AgainstPhoto:
+    """``face_identity`` with a photo enrolled: somebody else sits there for a while."""
+
+    signal = Signal.FACE_IDENTITY
+
+    def __init__(self, begin_s: float, end_s: float) -> None:
+        self.begin_s, self.end_s = begin_s, end_s
+
+    def prepare(self, window: Window) -> FloatArray | Abstain:
+        return np.zeros(1, np.float32)
+
+    def score(self, batch: FloatArray, windows: Sequence[Window]) -> list[Finding]:
+        others = [self.begin_s < window.end_s < self.end_s for window in windows]
+        return [Finding(2.3 if o else -0.4, other_person_llr=3.8 if o else -3.8) for o in others]
+
+
 class Faces:
     """Scripted face stage: the first pixel is the number of faces, 255 a picture too dark."""
 
@@ -256,6 +272,16 @@ def test_a_picture_that_is_not_live_keeps_nobody_green_and_accuses_nobody(why: s
     bad = Call(Says(Signal.VOICE_SPOOF, 4.0), face_frame(4.0), NotLive(why, 0.0, 26.0))
     assert bad.run(0, 20, sound="speech", faces=1).state is State.SPOOF
     assert why in bad.verdicts[-1].reasons
+
+
+def test_somebody_else_than_the_photo_shows_is_amber_whatever_voice_and_face_say() -> None:
+    call = Call(Says(Signal.VOICE_SPOOF, -3.0), face_frame(-3.0), AgainstPhoto(20.0, 30.0))
+    assert call.run(0, 20, sound="speech", faces=1).state is State.BONA_FIDE
+    other = call.run(20, 30, sound="speech", faces=1)
+    assert (other.state, other.reasons[0]) == (State.SUSPECT, reasons.PHOTO_MISMATCH)
+    assert call.run(30, 42, sound="speech", faces=1).reasons[-1] == reasons.HELD
+    assert call.run(42, 130, sound="speech", faces=1).state is State.BONA_FIDE
+    assert State.SPOOF not in {verdict.state for verdict in call.verdicts}
 
 
 def test_turning_everything_off_keeps_no_good_mark_and_no_alarm_is_lost() -> None:

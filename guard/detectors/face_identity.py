@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -163,7 +163,8 @@ class FaceIdentity:
         self._remember(seen, window.end_s, vector, same=drift is None or drift <= 0)
         enrolled = self._enrolled.of(window.key)
         if enrolled is not None:
-            return self._finding(PHOTO, self._other_llr(PHOTO, vector, enrolled))
+            other_llr = self._other_llr(PHOTO, vector, enrolled)
+            return replace(self._finding(PHOTO, other_llr), other_person_llr=other_llr)
         return Abstain("no_reference_yet") if drift is None else self._finding(CALL, drift)
 
     def _other_llr(self, kind: str, vector: FloatArray, reference: FloatArray) -> float:

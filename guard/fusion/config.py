@@ -108,13 +108,15 @@ class FusionConfig:
         weights: non-negative weight of each signal; one that is not named counts 0. One
             that counts 0 is reported with its llr, but moves neither the state nor its reasons.
         call_shares: ``call_share`` of the signals for which it was measured (python -m
-            benchmarks.call_share); the others have that of their kind.
+            benchmarks.call_share; face_identity: its card); the others have that of their kind.
         horizons_s: lengths of the bounded means, seconds; the last is the memory.
         cusum_drift_llr: what the change detector takes off every unit of evidence.
         cusum_llr: where the change detector says that the evidence has turned.
         amber_clear_s: how long the llr must stay below half of amber.
         max_faces: faces followed at once in one picture; the one longest unseen goes.
         max_windows: windows kept for one signal and face.
+        photo_mismatch_llr: mean llr, over the looks of the last 8 s, of another against the enrolled person
+            from which the state is suspect; no look says more than 3.85, so 4 turns it off.
         face_fresh_s: once a face was judged, bona_fide needs a face judged this lately.
         low_coverage: share of the last minute that must have been looked at; below it the
             verdict says so.
@@ -136,17 +138,20 @@ class FusionConfig:
             Signal.LIP_SYNC: 0.0,  # genuine footage outside the simulation was taken for spoof
             Signal.PRESENTATION: 0.0,  # no real screen was ever filmed for it
             Signal.VIRTUAL_CAMERA: 0.5,
-            Signal.FACE_IDENTITY: 0.5,
+            Signal.FACE_IDENTITY: 1.0,  # its llr is bounded by the shares in its card
             Signal.SCREEN_LIGHT: 0.5,  # measured on rendered faces only
         }
     )
-    call_shares: Mapping[Signal, float] = field(default_factory=lambda: {Signal.VOICE_SPOOF: 0.61})
+    call_shares: Mapping[Signal, float] = field(
+        default_factory=lambda: {Signal.VOICE_SPOOF: 0.61, Signal.FACE_IDENTITY: 0.85}
+    )
     horizons_s: tuple[float, ...] = (8.0, 15.0, 60.0)
     cusum_drift_llr: float = 0.5
     cusum_llr: float = 1.5
     amber_clear_s: float = 20.0
     max_faces: int = 6
     max_windows: int = 600
+    photo_mismatch_llr: float = 1.0
     face_fresh_s: float = 15.0
     low_coverage: float = 0.5
 
@@ -161,6 +166,7 @@ class FusionConfig:
         _require(self.amber_clear_s > 0, "amber_clear_s", "must be positive")
         _require(self.max_faces >= 1, "max_faces", "must be at least 1")
         _require(self.max_windows >= 8, "max_windows", "must be at least 8")
+        _require(self.photo_mismatch_llr > 0, "photo_mismatch_llr", "must be positive")
         _require(self.face_fresh_s > 0, "face_fresh_s", "must be positive")
         _require(0 <= self.low_coverage <= 1, "low_coverage", "must lie in [0, 1]")
 

@@ -28,12 +28,14 @@ Rules, all in this file:
 5. The negative result of an active check is its own outcome: it is no llr that quiet passive signals
    could outweigh, and only a person takes it back. A pass speaks for nothing: a swap that runs live
    follows commands, too.
+6. A face that is not that of the enrolled photo is its own outcome, too (``guard.fusion.mismatch``): no llr
+   of synthetic media, SUSPECT for as long as it lasts, and until ``amber_clear_s`` after it.
 """
 
 from __future__ import annotations
 
 import copy
-from collections import deque
+from bisect import insort
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -87,7 +89,7 @@ class Fusion:
         self._participant = participant
         self._config = config or FusionConfig()
         self._signals: dict[Signal, SignalEvidence] = {}
-        self._scores: deque[Score] = deque(maxlen=_KEPT_SCORES)
+        self._scores: list[Score] = []
         self._state = State.UNDECIDED
         self._low_since_s: float | None = None
         self._check_failed = False
@@ -100,7 +102,8 @@ class Fusion:
             self._signals[score.signal] = SignalEvidence(score.signal, self._config)
         self._signals[score.signal].push(score)
         if score.llr is not None:
-            self._scores.append(score)
+            insort(self._scores, score, key=_when)
+            del self._scores[:-_KEPT_SCORES]
 
     def fork(self, participant: str) -> Fusion:
         """Return an engine about ``participant`` that has taken the same scores and goes its own way."""
@@ -159,7 +162,7 @@ class Fusion:
             llr=llr,
             signals=signals,
             reasons=self._reasons(kinds, readings),
-            evidence=tuple(sorted(self._scores, key=lambda s: (s.end_s, s.signal, s.face or 0))),
+            evidence=tuple(self._scores),
         )
 
     def standing(self, kind: Kind, at_s: float) -> Standing | None:
@@ -218,13 +221,16 @@ class Fusion:
             return State.UNDECIDED
         if self._red_llr(kinds) >= thresholds.red_llr:
             return State.SPOOF
-        if llr >= thresholds.amber_llr:
+        if llr >= thresholds.amber_llr or self._mismatch(readings):
             return State.SUSPECT
         deciding = [r for s, r in readings.items() if self._config.decides(s)]
         carried = any(r.enough and r.llr is not None and r.llr < 0 for r in deciding)
         if carried and llr <= thresholds.bona_fide_llr:
             return State.BONA_FIDE
         return State.UNDECIDED
+
+    def _mismatch(self, readings: Readings) -> bool:
+        return any(r.mismatch for s, r in readings.items() if self._config.decides(s))
 
     def _face_lapsed(self, readings: Readings) -> bool:
         """Tell whether a face was judged in this call and none is any more."""
@@ -251,6 +257,8 @@ class Fusion:
         codes = [reasons.high(s) if (x or 0.0) >= amber else reasons.raised(s) for x, s, _ in found]
         if any(r.changed for _, _, r in found):
             codes.append(reasons.SWITCHED)
+        if self._mismatch(readings):
+            codes.insert(0, reasons.PHOTO_MISMATCH)
         if self._check_failed:
             codes.insert(0, reasons.CHECK_FAILED)
         return (*codes, *self._state_reasons(kinds, readings), *self._notices(readings))
@@ -293,6 +301,10 @@ class Fusion:
             return (reasons.FACE_LAPSED,)
         enough = any(r.enough for s, r in readings.items() if self._config.decides(s))
         return (reasons.WITHIN_NOISE if enough else reasons.TOO_LITTLE_EVIDENCE,)
+
+
+def _when(score: Score) -> tuple[float, Signal, int]:
+    return score.end_s, score.signal, score.face or 0
 
 
 def _not_live(readings: Readings) -> str | None:

@@ -19,6 +19,8 @@ HELD = "waiting_for_clear"
 LATCHED = "waiting_for_person"
 DETECTOR_DOWN = "detector_down"
 CHECK_FAILED = "check_failed"
+# nobody in the picture is the person of the enrolled photo: suspect, and no evidence of synthetic media
+PHOTO_MISMATCH = "photo_mismatch"
 FACE_LAPSED = "face_lapsed"
 LOW_COVERAGE = "low_coverage"
 # of a picture that is certainly not one camera's live one: no accusation, and no good mark (temporal)
@@ -43,6 +45,7 @@ STATE_REASONS = (
     LATCHED,
     DETECTOR_DOWN,
     CHECK_FAILED,
+    PHOTO_MISMATCH,
     FACE_LAPSED,
     LOW_COVERAGE,
     VIDEO_FROZEN,

@@ -9,6 +9,7 @@ from guard.fusion import reasons
 from guard.fusion.config import EvidenceConfig, FusionConfig
 from guard.fusion.coverage import Coverage
 from guard.fusion.evidence import Windows
+from guard.fusion.mismatch import Mismatch
 from guard.types import Details, Kind, Score, Signal, SignalState
 
 _FACE_UNSEEN_S = 15.0
@@ -28,6 +29,7 @@ class Reading:
         windows: good windows since the evidence was (re)started.
         withheld: why nothing of this kind of track may carry bona_fide, a code of
             ``reasons.WITHHOLDING`` of the last minute; None where nothing speaks against it.
+        mismatch: whether nobody in the picture is the person of the enrolled photo.
     """
 
     llr: float | None
@@ -36,6 +38,7 @@ class Reading:
     windows: int = 0
     last_s: float = float("-inf")
     withheld: str | None = None
+    mismatch: bool = False
 
 
 class SignalEvidence:
@@ -53,6 +56,13 @@ class SignalEvidence:
         self._reason: str | None = None
         self._reason_at_s = float("-inf")
         self._withheld: tuple[float, str] | None = None
+        self._mismatch = Mismatch(
+            config.photo_mismatch_llr,
+            recent_s=config.horizons_s[0],
+            memory_s=config.horizons_s[-1],
+            min_looks=self._config.min_windows,
+            max_faces=config.max_faces,
+        )
         self._last_s = 0.0
         self._details: Details = {}
         self._details_at_s = float("-inf")
@@ -84,6 +94,7 @@ class SignalEvidence:
             return
         if score.end_s >= self._details_at_s:
             self._details, self._details_at_s = score.details, score.end_s
+        self._mismatch.push(score)
         face = -1 if score.face is None else score.face
         if face not in self._tracks:
             self._make_room()
@@ -100,6 +111,7 @@ class SignalEvidence:
                 del self._tracks[face]
         if self._withheld is not None and self._withheld[0] <= at_s - self._fusion.horizons_s[-1]:
             self._withheld = None
+        self._mismatch.expire(at_s)
         if not self._tracks:
             self._covered_at_restart_s = self.scored_s
 
@@ -125,6 +137,7 @@ class SignalEvidence:
         """Forget the evidence; what was covered stays reported."""
         self._tracks.clear()
         self._withheld = None
+        self._mismatch.restart()
         self._covered_at_restart_s = self.scored_s
 
     def reading(self) -> Reading:
@@ -132,7 +145,7 @@ class SignalEvidence:
         readings = [self._read(windows) for windows in self._tracks.values()]
         given = [r for r in readings if r.llr is not None]
         highest = max(given, key=lambda r: r.llr or 0.0) if given else Reading(None)
-        return replace(highest, withheld=self._why_withheld)
+        return replace(highest, withheld=self._why_withheld, mismatch=self._mismatch.found)
 
     def state(self, llr: float | None, at_s: float) -> SignalState:
         """Return the signal's line of the verdict; ``at_s`` is the track's length so far."""

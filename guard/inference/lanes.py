@@ -71,7 +71,13 @@ def score_of(detector: Detector, window: Window, found: Finding | Abstain) -> Sc
     score = Score(window.key, detector.signal, window.start_s, window.end_s, llr=None, face=face)
     if isinstance(found, Abstain):
         return replace(score, reason=found.reason)
-    return replace(score, llr=found.llr, parts_llr=found.parts_llr, details=found.details)
+    return replace(
+        score,
+        llr=found.llr,
+        parts_llr=found.parts_llr,
+        details=found.details,
+        other_person_llr=found.other_person_llr,
+    )
 
 
 def run_detector(detector: Detector, windows: Sequence[Window]) -> list[Score]:

@@ -31,7 +31,7 @@ from guard.policy.case import Case
 from guard.policy.config import AlertsConfig
 from guard.policy.drill import for_drill, labelled
 from guard.policy.latches import ALERTING, Latches
-from guard.policy.messages import Delivery, Party, advice, check_advice, make_alert
+from guard.policy.messages import Delivery, Party, advice, advice_of, check_advice, make_alert
 from guard.policy.profile import Profile
 from guard.policy.texts import Texts, load_texts
 from guard.types import State, Verdict
@@ -313,7 +313,8 @@ class Policy:
     def _case(
         self, verdict: Verdict, alert_id: str, now: float, utc: datetime, *, urgent: bool = True
     ) -> Case:
-        words = advice(self._profile, self._texts, verdict.state)
+        of = advice_of(self._profile, verdict)
+        words = advice(self._profile, self._texts, verdict.state, of=of)
         words = labelled(words, self._texts) if self.drill else words
         alert = make_alert(verdict, alert_id, words, utc, self._config.ttl_s, drill=self.drill)
         return Case(alert, self._profile.means[verdict.state], self._config, now, urgent=urgent)

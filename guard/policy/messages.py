@@ -12,6 +12,9 @@ from guard.policy.profile import Profile
 from guard.policy.texts import LANGUAGES, Texts
 from guard.types import Alert, Role, State, Verdict
 
+# code of docs/reasons.md, "States"
+PHOTO_MISMATCH = "photo_mismatch"
+
 
 class Channel(StrEnum):
     """By which means a message reaches people or systems."""
@@ -72,12 +75,27 @@ class Party:
     has_page: bool = False
 
 
-def advice(profile: Profile, texts: Texts, state: State) -> dict[str, str]:
-    """Return what to do next, in every language: the profile's own words or the shipped ones."""
+def advice(profile: Profile, texts: Texts, state: State, *, of: str | None = None) -> dict[str, str]:
+    """Return what to do next, in every language: the profile's own words or the shipped ones.
+
+    ``of`` names the shipped words where they are not the profile's for this state: see ``advice_of``.
+    """
     own = profile.advice.get(state)
     if own is not None:
         return {language: getattr(own, language) for language in LANGUAGES}
-    return texts.all(f"advice.{profile.name}.{state.value}")
+    return texts.all(f"advice.{of or f'{profile.name}.{state.value}'}")
+
+
+def advice_of(profile: Profile, verdict: Verdict) -> str | None:
+    """Return which words fit better than the state's own; None: none do.
+
+    Who is suspected only for not being the person of the enrolled photo has shown no sign of an artificial
+    voice or face, and the words must not say so.
+    """
+    below_amber = verdict.llr is None or verdict.llr < profile.thresholds.amber_llr
+    first = tuple(verdict.reasons[:1])
+    only_photo = verdict.state is State.SUSPECT and below_amber and first == (PHOTO_MISMATCH,)
+    return PHOTO_MISMATCH if only_photo else None
 
 
 def check_advice(profile: Profile, texts: Texts) -> None:

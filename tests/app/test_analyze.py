@@ -372,7 +372,10 @@ def test_a_face_reference_is_compared_with_every_file(models: Models, tmp_path: 
         only = replace(models, detectors=(models.identity.detector,))
         config = settings_config(Settings(), "meeting")
         clips = [beginning(f"customer_{kind}.webm", tmp_path) for kind in ("genuine", "synthetic")]
-        genuine, synthetic = (analyze_file(c, only, config)["signals"]["face_identity"] for c in clips)
+        found = [analyze_file(c, only, config) for c in clips]
+        assert [f["verdict"] for f in found] == ["undecided", "suspect"]
+        assert [f["face"]["verdict"] for f in found] == ["undecided", "suspect"]
+        genuine, synthetic = (f["signals"]["face_identity"] for f in found)
         assert genuine["llr"] < 0 < synthetic["llr"]
         assert min(genuine["coverage"], synthetic["coverage"]) > 0.95
         assert models.identity.detector.remembered == (0, 0)  # nothing of a file is there for the next

@@ -134,6 +134,8 @@ def test_an_enrolled_photo_is_compared_from_the_first_look() -> None:
     assert wrong.llr == pytest.approx(PHOTOS.llr(np.array([4.0]))[0])
     # the wrong face from the beginning on, with no change at all: only the photo tells
     assert all((s.llr or 0) > 2 for s in looks(found, BORIS, 2.0, 12.0))
+    assert right.other_person_llr == pytest.approx(-4.0)
+    assert wrong.other_person_llr == pytest.approx(4.0)
 
 
 def test_the_photo_is_of_one_participant_and_is_withdrawn_with_the_session() -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from guard.errors import ConfigError
-from guard.fusion.reasons import ALL_REASONS
-from guard.policy.messages import Channel, advice
+from guard.fusion.reasons import ALL_REASONS, PHOTO_MISMATCH
+from guard.policy.messages import Channel, advice, advice_of
 from guard.policy.plan import StepName
 from guard.policy.profile import load_profile, shipped_profiles
 from guard.policy.texts import LANGUAGES, MAX_ADVICE_CHARS, MAX_BANNER_CHARS, Texts, load_texts
-from guard.types import Role, Signal, State
+from guard.types import Role, Signal, State, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 KAZAKH_LETTERS = set("әғқңөұүһі")
@@ -40,6 +41,21 @@ def test_advice_fits_and_begins_with_the_next_step(profile: str, state: State) -
         assert 40 < len(text) <= MAX_ADVICE_CHARS
     verbs = ("Hold", "Stop", "Verify", "Put", "Share")
     assert words["en"].startswith(verbs)
+
+
+@pytest.mark.parametrize("profile", shipped_profiles())
+def test_who_is_only_not_the_person_of_the_photo_is_accused_of_nothing_else(profile: str) -> None:
+    own, seen = load_profile(profile), Verdict("s", "p", 1.0, State.SUSPECT, 1.0, reasons=(PHOTO_MISMATCH,))
+    words = advice(own, TEXTS, State.SUSPECT, of=advice_of(own, seen))
+    assert words["en"].startswith("Hold")
+    assert "artificial" not in words["en"]
+    assert all(40 < len(text) <= MAX_ADVICE_CHARS for text in words.values())
+    for other in (
+        replace(seen, llr=own.thresholds.amber_llr),
+        replace(seen, state=State.SPOOF),
+        replace(seen, reasons=("check_failed", PHOTO_MISMATCH)),
+    ):
+        assert advice_of(own, other) is None
 
 
 @pytest.mark.parametrize(
