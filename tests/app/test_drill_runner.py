@@ -243,9 +243,9 @@ def test_a_clip_goes_on_from_its_beginning_and_lacks_nothing_that_is_wanted(tmp_
 
 @cache
 def genuine() -> tuple[Frame, ...]:
-    """Sixteen seconds of the bundled genuine customer."""
+    """Twenty-two seconds of the bundled genuine customer."""
     frames = read_file(clips_dir() / "customer_genuine.webm")
-    return tuple(replace(f, key=TrackKey("s", "p", f.key.kind)) for f in frames if f.time_s < 16.0)
+    return tuple(replace(f, key=TrackKey("s", "p", f.key.kind)) for f in frames if f.time_s < 22.0)
 
 
 def hold_a_call(clip: Path, attack: str | None) -> tuple[list[dict[str, Any]], list[Verdict], list[Verdict]]:
@@ -276,7 +276,7 @@ def hold_a_call(clip: Path, attack: str | None) -> tuple[list[dict[str, Any]], l
         built.pipeline.push(frame)
         runner.seen(frame)
         if attack is not None and frame.time_s >= 3.0:
-            order = {"id": "d", **WHO, "attack": attack, "after_s": 1.0, "seconds": 10.0}
+            order = {"id": "d", **WHO, "attack": attack, "after_s": 1.0, "seconds": 16.0}
             runner.receive({"type": "drill_begin", **order})
             attack = None
     runner.close()
@@ -296,7 +296,7 @@ async def test_the_shipped_detectors_notice_the_bundled_clip_and_the_participant
     said, own, found = hold_a_call(bundled_clip(), "both")
     over = said[-1]
     assert (over["type"], over["why"], over["own_state"]) == ("drill_over", "time", "undecided")
-    assert over["reached_s"]["suspect"] <= 10.0
+    assert over["reached_s"]["suspect"] <= 14.0
     assert over["judged"] > 100
     assert {v.state for v in found} >= {State.UNDECIDED, State.SUSPECT}
     _, undrilled, _ = hold_a_call(bundled_clip(), None)

@@ -86,7 +86,10 @@ def test_the_customer_passes_and_the_attacker_fails_three_times() -> None:
     assert done.returncode == 0, result["reason"]
     customer, attacker = result["checks"]
     assert customer["result"] == "pass"
-    assert [a["result"] for a in attacker["attempts"]] == ["fail"] * 3
+    # an attempt that a late picture spoilt is no result and is repeated, at most once here
+    results = [a["result"] for a in attacker["attempts"]]
+    assert [result for result in results if result != "inconclusive"] == ["fail"] * 3
+    assert len(results) <= 4
     asked = [gesture for person in result["checks"] for a in person["attempts"] for gesture in a["commands"]]
     assert len(asked) >= 6
     assert result["face_source"] == "rendered"

@@ -53,17 +53,19 @@ class Surroundings:
     Args:
         camera: picture, generator and landmarks to the camera's picture.
         codecs: codec names of ``draw_call`` and how often each is drawn.
+        side_px: of the input; another than the detector's for size.py alone.
     """
 
     camera: Camera
     codecs: dict[str, float]
+    side_px: int = INPUT_PX
 
     def call(
         self, points: np.ndarray, indices: list[int], rng: np.random.Generator
     ) -> Callable[[np.ndarray], np.ndarray]:
-        """Draw a call and return what it makes of a picture: uint8 (128, 128, 3)."""
+        """Draw a call and return what it makes of a picture: uint8 (side_px, side_px, 3)."""
         drawn = draw_call(rng, self.codecs)
-        return lambda picture: through_call(picture, points, indices, drawn)
+        return lambda picture: through_call(picture, points, indices, drawn, self.side_px)
 
 
 SEEN = Surroundings(camera, {"none": 0.12, "jpeg": 0.18, "vp8": 0.42, "h264": 0.28})
@@ -86,8 +88,10 @@ def draw_call(rng: np.random.Generator, codecs: dict[str, float]) -> Call:
     )
 
 
-def through_call(picture: np.ndarray, points: np.ndarray, indices: list[int], call: Call) -> np.ndarray:
-    """Return uint8 (128, 128, 3): ``picture`` as the detector sees it at the other end of ``call``."""
+def through_call(
+    picture: np.ndarray, points: np.ndarray, indices: list[int], call: Call, side_px: int = INPUT_PX
+) -> np.ndarray:
+    """Return uint8 (side_px, side_px, 3): ``picture`` as a detector sees it at the other end of ``call``."""
     side = max(72, int(picture.shape[0] * call.scale) // 2 * 2)
     how = cv2.INTER_AREA
     out = cv2.resize(picture, (side, side), interpolation=how)
@@ -98,17 +102,23 @@ def through_call(picture: np.ndarray, points: np.ndarray, indices: list[int], ca
     if call.second_jpeg:
         out = jpeg(out, call.second_jpeg)
     matrix = align_matrix_from((points * (side / picture.shape[0])).astype(np.float32), indices)
-    return cut_input(out, _jitter(matrix, call), flip=call.flip)
+    return cut_input(out, _jitter(matrix, call), flip=call.flip, side_px=side_px)
 
 
-def cut_input(picture: np.ndarray, matrix: np.ndarray, flip: bool = False) -> np.ndarray:
-    """Return the detector's input, out of the aligned crop, edges repeated where the picture ends."""
-    pad = 24
+def cut_input(
+    picture: np.ndarray, matrix: np.ndarray, flip: bool = False, side_px: int = INPUT_PX
+) -> np.ndarray:
+    """Return the detector's input, out of the aligned crop, edges repeated where the picture ends.
+
+    ``side_px`` other than 128 gives the same piece of the picture in other pixels.
+    """
+    pad, zoom = 24, side_px / INPUT_PX
     padded = cv2.copyMakeBorder(picture, pad, pad, pad, pad, cv2.BORDER_REFLECT_101)
     moved = matrix.copy()
     moved[:, 2] -= matrix[:, :2] @ np.array([pad, pad], np.float32)
-    crop = warp(padded, moved.astype(np.float32), 224)
-    cut = crop[TOP_PX : TOP_PX + INPUT_PX, LEFT_PX : LEFT_PX + INPUT_PX]
+    moved = zoom * moved
+    moved[:, 2] -= zoom * np.array([LEFT_PX, TOP_PX], np.float32)
+    cut = warp(padded, moved.astype(np.float32), side_px)
     return np.ascontiguousarray(cut[:, ::-1] if flip else cut)
 
 

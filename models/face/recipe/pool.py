@@ -17,8 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from chain import SEEN
-from data import load
+from chain import SEEN, Surroundings
+from data import Faces, load
 from forge import TRAINED, Forger
 from pairs import draw_pairs
 from rebuild import STEPS, load_rebuilder
@@ -50,17 +50,22 @@ def main() -> None:
     rebuilder = load_rebuilder(args.folder / AUTOENCODERS, faces, SEED, args.autoencoder_steps)
     forger = Forger(faces, rebuilder)
     for shard in lacking:
-        path = args.folder / "pool" / f"{shard:04d}.npy"
-        rng = np.random.default_rng((SEED, shard))
-        methods = [str(method) for method in rng.choice(TRAINED, SHARD_PAIRS, p=SHARES)]
-        drawn = draw_pairs(forger, faces, methods, rng, SEEN)
-        notes = {"methods": drawn.methods, "finishes": drawn.finishes, "names": drawn.names}
-        path.with_suffix(".json").write_text(json.dumps(notes))
-        part = path.with_suffix(".part")
-        with part.open("wb") as out:
-            np.save(out, np.stack([drawn.real, drawn.fake], axis=1))
-        part.replace(path)  # a shard is there whole or not at all
-        print(f"shard {shard}", flush=True)
+        draw_shard(args.folder, shard, forger, faces, SEEN)
+
+
+def draw_shard(folder: Path, shard: int, forger: Forger, faces: Faces, surroundings: Surroundings) -> None:
+    """Draw one shard of the pool in ``folder``: by its number alone, whatever the size of the pictures."""
+    path = folder / "pool" / f"{shard:04d}.npy"
+    rng = np.random.default_rng((SEED, shard))
+    methods = [str(method) for method in rng.choice(TRAINED, SHARD_PAIRS, p=SHARES)]
+    drawn = draw_pairs(forger, faces, methods, rng, surroundings)
+    notes = {"methods": drawn.methods, "finishes": drawn.finishes, "names": drawn.names}
+    path.with_suffix(".json").write_text(json.dumps(notes))
+    part = path.with_suffix(".part")
+    with part.open("wb") as out:
+        np.save(out, np.stack([drawn.real, drawn.fake], axis=1))
+    part.replace(path)  # a shard is there whole or not at all
+    print(f"shard {shard}", flush=True)
 
 
 @dataclass(frozen=True)

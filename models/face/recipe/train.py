@@ -54,6 +54,7 @@ class Plan:
         keep_first: whether the first layers of such a trunk stay as they are: most of a step's cost.
         head_steps: the head learns alone for as many.
         branch: which order of the pool is drawn; nets of several branches may be averaged (export.py).
+        side_px: of the pool's pictures.
     """
 
     steps: int
@@ -65,6 +66,7 @@ class Plan:
     keep_first: bool = True
     head_steps: int = HEAD_STEPS
     branch: int = 0
+    side_px: int = 128
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -136,7 +138,7 @@ def train(
     torch.manual_seed(SEED)
     pool = read_pool(folder, plan.without)
     print(f"{len(pool.rows)} pairs to train on", flush=True)
-    net = pretrained(plan.relative, plan.start).to(memory_format=torch.channels_last)
+    net = pretrained(plan.relative, plan.start, plan.side_px).to(memory_format=torch.channels_last)
     mean = {k: v.clone() for k, v in net.state_dict().items()}
     optimiser = _optimiser(net)
     losses: list[float] = []
@@ -151,19 +153,19 @@ def train(
             for name, kept in (("net.pt", mean), ("last.pt", state)):
                 with written_whole(out / name) as file:
                     torch.save(kept, file)
-            note(step + 1, float(np.mean(losses)), _loaded(mean, plan.relative))
+            note(step + 1, float(np.mean(losses)), _loaded(mean, plan))
             losses.clear()
-    return _loaded(mean, plan.relative)
+    return _loaded(mean, plan)
 
 
-def _loaded(weights: dict, relative: bool) -> FaceNet:
-    net = FaceNet(relative)
+def _loaded(weights: dict, plan: Plan) -> FaceNet:
+    net = FaceNet(plan.relative, plan.side_px)
     net.load_state_dict(weights)
     return net.eval()
 
 
 def _batch(pool: Pool, step: int, seed: int) -> np.ndarray:
-    """Return uint8 (16, 2, 128, 128, 3): the step's pairs, each mirrored, lit or partly hidden by chance."""
+    """Return uint8 (16, 2, side, side, 3): the step's pairs, mirrored, lit or partly hidden by chance."""
     epoch, place = divmod(step * PAIRS_PER_STEP, len(pool.rows))
     order = np.random.default_rng((seed, epoch)).permutation(len(pool.rows))
     pairs = pool.take(np.take(order, range(place, place + PAIRS_PER_STEP), mode="wrap"))
@@ -175,14 +177,15 @@ def _batch(pool: Pool, step: int, seed: int) -> np.ndarray:
             lit = pairs[row].astype(np.float32) * rng.uniform(0.8, 1.2) + rng.uniform(-15, 15)
             pairs[row] = np.clip(lit, 0, 255).astype(np.uint8)
         if rng.random() < 0.15:  # a hand, a microphone: the same spot of both
-            top, left = rng.integers(0, 96, 2)
-            high, wide = rng.integers(12, 40, 2)
+            zoom = pairs.shape[2] / 128
+            top, left = (rng.integers(0, 96, 2) * zoom).astype(int)
+            high, wide = (rng.integers(12, 40, 2) * zoom).astype(int)
             pairs[row, :, top : top + high, left : left + wide] = rng.integers(0, 256, 3)
     return pairs
 
 
 def to_input(pictures: np.ndarray) -> torch.Tensor:
-    """Return float32 (B, 3, 128, 128) in [0, 1] from uint8 (B, 128, 128, 3)."""
+    """Return float32 (B, 3, side, side) in [0, 1] from uint8 (B, side, side, 3)."""
     stacked = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
     return (stacked.float() / 255).contiguous(memory_format=torch.channels_last)
 
