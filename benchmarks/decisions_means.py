@@ -1,8 +1,9 @@
-"""Means or Page's statistic as evidence of a voice: python -m benchmarks.decisions_means [CALLS] [SEED]
+"""Means, rises, Page's statistic as evidence of a voice: python -m benchmarks.decisions_means [CALLS] [SEED]
 
-SIMULATED calls of ten minutes, drawn from the held-out scores of the shipped voice; attacks begin after 60 s.
-Each rule is given the threshold at which it alarms in a tenth, a twentieth and a fiftieth of the genuine
-calls; then the attacks it notices in time are compared. The sharpest of these thresholds rests on few calls.
+SIMULATED calls of ten minutes, drawn from the held-out scores of the shipped voice: genuine ones, genuine
+ones that somebody else takes over after 60 s, attacks that begin then and attacks from the start. Each rule
+is given the threshold at which it alarms in a tenth, a twentieth and a fiftieth of the genuine calls nobody
+takes over; then the others are compared. The sharpest of these thresholds rests on few calls.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 
 from guard.app.simulate import Drawn, drawn_calls, load_held_out
 from guard.evaluation.calls import CallPlan
-from guard.evaluation.streams import Stream
-from guard.fusion.config import FusionConfig
+from guard.evaluation.streams import HeldOut, Stream
+from guard.fusion.config import ChangeConfig, FusionConfig
 from guard.fusion.engine import Fusion
 from guard.types import Signal
 
@@ -26,13 +27,18 @@ LENGTH_S = 600.0
 SHARES = (0.1, 0.05, 0.02)
 WITHIN_S = (10.0, 20.0, 60.0, float("inf"))
 
+NO_RISE = replace(ChangeConfig(), innocent=1.0)
+
 # (N, 2): media time and evidence
 Path = NDArray[np.float64]
 
 
-def by_means(horizons_s: tuple[float, ...], call_share: float) -> Callable[[Stream], Path]:
-    """Return the engine's llr over a call, with these bounded means."""
-    config = replace(FusionConfig(), horizons_s=horizons_s, call_shares={Signal.VOICE_SPOOF: call_share})
+def by_means(
+    horizons_s: tuple[float, ...], call_share: float, change: ChangeConfig = NO_RISE
+) -> Callable[[Stream], Path]:
+    """Return the engine's llr over a call, with these bounded means and what their rise adds."""
+    shares = {Signal.VOICE_SPOOF: call_share}
+    config = replace(FusionConfig(), horizons_s=horizons_s, call_shares=shares, change=change)
 
     def path(stream: Stream) -> Path:
         engine, out = Fusion("s", "p", config), []
@@ -59,43 +65,59 @@ def by_cusum(stream: Stream) -> Path:
     return np.array(out)
 
 
-def delays(paths: Sequence[Path], threshold: float) -> NDArray[np.float64]:
-    """Return seconds from the switch to the alarm, inf without one; earlier alarms are left out."""
+def delays(paths: Sequence[Path], threshold: float, begin_s: float = SWITCH_S) -> NDArray[np.float64]:
+    """Return seconds from ``begin_s`` to the alarm, inf without one; earlier alarms are left out."""
     found = []
     for path in paths:
         over = path[path[:, 1] >= threshold, 0]
-        if not (over < SWITCH_S).any():
-            found.append(over[0] - SWITCH_S if len(over) else np.inf)
+        if not (over < begin_s).any():
+            found.append(over[0] - begin_s if len(over) else np.inf)
     return np.array(found)
+
+
+def drawn(held: Sequence[HeldOut], calls: int, seed: int) -> dict[str, list[Stream]]:
+    """Return the calls of each kind."""
+    turned = list(drawn_calls(held, Drawn(calls, calls, CallPlan(LENGTH_S, SWITCH_S), seed)))
+    taken = CallPlan(LENGTH_S, taken_over_s=SWITCH_S)
+    return {
+        "genuine": turned[:calls],
+        "taken over": list(drawn_calls(held, Drawn(calls, 0, taken, seed))),
+        "turned": turned[calls:],
+        "from the start": list(drawn_calls(held, Drawn(0, calls, CallPlan(LENGTH_S), seed))),
+    }
 
 
 def track_means(calls: int, seed: int) -> None:
     """Print one line for each rule and share of genuine calls alarmed."""
     held = [h for h in load_held_out(None)[0] if h.signal is Signal.VOICE_SPOOF]
-    share = FusionConfig().evidence(Signal.VOICE_SPOOF).call_share
-    streams = list(drawn_calls(held, Drawn(calls, calls, CallPlan(LENGTH_S, SWITCH_S), seed)))
+    share, horizons = FusionConfig().evidence(Signal.VOICE_SPOOF).call_share, FusionConfig().horizons_s
+    streams = drawn(held, calls, seed)
     rules: dict[str, Callable[[Stream], Path]] = {
-        f"means over {', '.join(f'{h:.0f}' for h in horizons)} s": by_means(horizons, share)
-        for horizons in ((8.0, 15.0, 60.0), (8.0, 15.0, 30.0, 60.0), (30.0, 60.0))
+        "means and their rise (ships)": by_means(horizons, share, ChangeConfig()),
+        "means": by_means(horizons, share),
+        "means over 30, 60 s": by_means((30.0, 60.0), share),
+        "Page's statistic": by_cusum,
     }
-    rules["means over 8, 15, 60 s, share 0.39"] = by_means((8.0, 15.0, 60.0), 0.39)
-    rules["Page's statistic"] = by_cusum
+    print(f"simulated, {calls} calls of each kind, seed {seed}")
     for name, rule in rules.items():
-        genuine = [rule(s) for s in streams if not s.is_spoof]
-        attacked = [rule(s) for s in streams if s.is_spoof]
-        highest = np.array([path[:, 1].max() for path in genuine])
+        paths = {kind: [rule(stream) for stream in of] for kind, of in streams.items()}
+        highest = {kind: np.array([path[:, 1].max() for path in of]) for kind, of in paths.items()}
         for alarmed in SHARES:
-            threshold = float(np.quantile(highest, 1 - alarmed))
-            found = delays(attacked, threshold)
-            within = "  ".join(
-                f"{np.mean(found <= s) if np.isfinite(s) else np.isfinite(found).mean():.2f}"
-                for s in WITHIN_S
-            )
+            threshold = float(np.quantile(highest["genuine"], 1 - alarmed))
+            taken_over = float(np.mean(highest["taken over"] >= threshold))
+            turned = noticed(delays(paths["turned"], threshold))
+            start = noticed(delays(paths["from the start"], threshold, 0.0))
             print(
-                f"simulated, {len(genuine)} + {len(found)} calls; {name:34} threshold {threshold:7.2f}, "
-                f"genuine alarmed {alarmed:.2f}; noticed within 10 s, 20 s, 60 s, ever: {within}",
+                f"{name:29} threshold {threshold:7.2f}: alarmed genuine {alarmed:.2f}, "
+                f"taken over {taken_over:.3f}; "
+                f"noticed within 10 s, 20 s, 60 s, ever: turned {turned}, from the start {start}",
                 flush=True,
             )
+
+
+def noticed(found: NDArray[np.float64]) -> str:
+    """Return the shares of attacks noticed within the times of ``WITHIN_S``."""
+    return " / ".join(f"{np.mean(np.isfinite(found) & (found <= s)):.2f}" for s in WITHIN_S)
 
 
 if __name__ == "__main__":

@@ -35,18 +35,21 @@ class CallPlan:
     Args:
         length_s: of a call.
         switch_s: when it turns from genuine to attack; None: it is one or the other throughout.
+        taken_over_s: when somebody else takes over a genuine voice and face; None: nobody does.
         answered: share of the time in which there is something to score.
     """
 
     length_s: float = 600.0
     switch_s: float | None = None
     answered: float = 0.6
+    taken_over_s: float | None = None
 
     def __post_init__(self) -> None:
         if not self.length_s >= 4:
             raise ValueError("length_s must be at least 4")
-        if self.switch_s is not None and not 0 <= self.switch_s <= self.length_s:
-            raise ValueError("switch_s must lie within the call")
+        for name in ("switch_s", "taken_over_s"):
+            if (at_s := getattr(self, name)) is not None and not 0 <= at_s <= self.length_s:
+                raise ValueError(f"{name} must lie within the call")
         if not 0 < self.answered <= 1:
             raise ValueError("answered must lie in (0, 1]")
 
@@ -82,7 +85,7 @@ def _scores(
     kind = held_out[0].signal.kind
     key = TrackKey("simulated", "participant", kind)
     before, after = _one_of(held_out, False, rng), _one_of(held_out, is_spoof, rng)
-    switch_s = 0.0 if plan.switch_s is None or not is_spoof else plan.switch_s
+    turn_s = (plan.switch_s or 0.0) if is_spoof else plan.taken_over_s
     out: list[Score] = []
     ends_s = np.arange(NOMINAL_S[kind], plan.length_s + 1e-9, _HOP_S[kind])
     llrs, heard, until_s = [0.0] * len(held_out), True, float("-inf")
@@ -90,7 +93,8 @@ def _scores(
         if end_s >= until_s:
             until_s = end_s + _SAME_S[kind] - 1e-9
             # a window that the switch cuts is neither: half of what it holds decides
-            groups = after if is_spoof and end_s - NOMINAL_S[kind] / 2 >= switch_s else before
+            turned = turn_s is not None and end_s - NOMINAL_S[kind] / 2 >= turn_s
+            groups = after if turned else before
             llrs, heard = _draw(groups, rng), bool(rng.random() < plan.answered)
         if heard:
             face = None if kind is Kind.AUDIO else 0

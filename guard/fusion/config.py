@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -74,6 +75,38 @@ class EvidenceConfig:
         _require(self.min_windows >= 1, "min_windows", "must be at least 1")
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeConfig:
+    """What a rise of the scores within one call adds (``guard.fusion.change``).
+
+    Args:
+        window_var: variance of a window's llr about the mean of its call, llr squared; three times that
+            of held-out windows, 0.77, since what goes on in a call wanders and does not only scatter.
+        call_var: variance of that mean among genuine calls, llr squared (python -m benchmarks.call_share).
+        innocent: how often a genuine call changes voice, room or microphone, in (0, 1]; 1 turns it off.
+        turned: how many attacks begin in mid-call, in [0, 1).
+        before_s: scored seconds before the rise from which on it counts.
+    """
+
+    window_var: float = 2.3
+    call_var: float = 0.43
+    innocent: float = 0.05
+    turned: float = 0.5
+    before_s: float = 16.0
+
+    def __post_init__(self) -> None:
+        _require(self.window_var > 0, "change.window_var", "must be positive")
+        _require(self.call_var > 0, "change.call_var", "must be positive")
+        _require(0 < self.innocent <= 1, "change.innocent", "must lie in (0, 1]")
+        _require(0 <= self.turned < 1, "change.turned", "must lie in [0, 1)")
+        _require(self.before_s > 0, "change.before_s", "must be positive")
+
+    @property
+    def most_llr(self) -> float:
+        """What a rise adds at most."""
+        return math.log(1 - self.turned + self.turned / self.innocent)
+
+
 # Signals never measured on real attacks of their kind, or that mean no attack by themselves (another person
 # may take over the microphone, an honest caller may use a virtual camera): they add only toward spoof, and
 # only to another signal of the same kind of track that points there already. They neither raise a state
@@ -109,6 +142,8 @@ class FusionConfig:
             that counts 0 is reported with its llr, but moves neither the state nor its reasons.
         call_shares: ``call_share`` of the signals for which it was measured (python -m
             benchmarks.call_share; face_identity: its card); the others have that of their kind.
+        change: what a rise of ``voice_spoof`` within the call adds; of no other signal is it known how far
+            genuine calls wander.
         horizons_s: lengths of the bounded means, seconds; the last is the memory.
         cusum_drift_llr: what the change detector takes off every unit of evidence.
         cusum_llr: where the change detector says that the evidence has turned.
@@ -145,6 +180,7 @@ class FusionConfig:
     call_shares: Mapping[Signal, float] = field(
         default_factory=lambda: {Signal.VOICE_SPOOF: 0.61, Signal.FACE_IDENTITY: 0.85}
     )
+    change: ChangeConfig = ChangeConfig()
     horizons_s: tuple[float, ...] = (8.0, 15.0, 60.0)
     cusum_drift_llr: float = 0.5
     cusum_llr: float = 1.5
@@ -177,14 +213,18 @@ class FusionConfig:
     def reach_llr(self, signal: Signal) -> float:
         """Return what a signal comes to at most by itself, weighted; 0 where it decides nothing.
 
-        Every window of the memory stands at ``clip_llr``, and the oldest began before it
-        (``guard.fusion.evidence``).
+        Without what a rise adds: a call that was forged from its start has none. Every window of the
+        memory stands at ``clip_llr``, and the oldest began before it (``guard.fusion.evidence``).
         """
         if not self.decides(signal):
             return 0.0
         own = self.evidence(signal)
         n = max(1.0, (self.horizons_s[-1] + own.max_gap_s) / own.unit_s)
         return self.weights[signal] * min(own.cap_llr, own.clip_llr * n / (1 + (n - 1) * own.call_share))
+
+    def change_of(self, signal: Signal) -> ChangeConfig | None:
+        """Return how a rise of this signal's scores within the call counts; None where it does not."""
+        return self.change if signal is Signal.VOICE_SPOOF else None
 
     def evidence(self, signal: Signal) -> EvidenceConfig:
         """Return how the scores of this signal become evidence."""

@@ -5,9 +5,11 @@ times the evidence. With ``call_share`` r of the variance common to the call, th
 the mean of n windows is ``mean * n / (1 + (n - 1) * r)``, at most ``mean / r`` (the design effect:
 Kish, Survey Sampling, 1965, section 5.4; calibrated Gaussian llr: van Leeuwen and Brummer,
 Interspeech 2013). The evidence is the greatest of these bounded means over the last 8, 15 and 60 s,
-so raising the score of any window never lowers it. Page's CUSUM (Biometrika 41, 1954) with llr
-increments less a drift tells whether, and since when, the evidence has turned mid-call; its statistic
-is no evidence, because the bias of a genuine call adds up in it without bound (docs/decisions.md).
+the shorter ones with what their rise above the windows before them adds (``guard.fusion.change``).
+Raising the scores of the last 8 s never lowers it; raising earlier ones takes away at most what a rise
+can add. Page's CUSUM (Biometrika 41, 1954) with llr increments less a drift tells whether, and since
+when, the evidence has turned mid-call; its statistic is no evidence, because the bias of a genuine
+call adds up in it without bound (docs/decisions.md).
 
 Everything is recomputed from the kept windows, sorted by media time, so the order in
 which scores arrive does not matter.
@@ -20,7 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from guard.fusion.config import EvidenceConfig, FusionConfig
+from guard.fusion.change import change_llr
+from guard.fusion.config import ChangeConfig, EvidenceConfig, FusionConfig
 
 _FLOOR_S = 0.05
 _ROUNDING_S = 1e-6
@@ -34,10 +37,12 @@ class Heard:
         llr: evidence, positive means spoof.
         turned_s: media time at which the evidence turned to spoof, None if it has not;
             a call that was suspicious from its start has not been switched.
+        rise_llr: what of the evidence is a rise within the call.
     """
 
     llr: float
     turned_s: float | None
+    rise_llr: float = 0.0
 
 
 class Windows:
@@ -46,11 +51,15 @@ class Windows:
     Args:
         config: clip, unit and gap of this kind of track.
         fusion: horizons and change detector.
+        change: what a rise within the call adds; None: nothing.
     """
 
-    def __init__(self, config: EvidenceConfig, fusion: FusionConfig) -> None:
+    def __init__(
+        self, config: EvidenceConfig, fusion: FusionConfig, change: ChangeConfig | None = None
+    ) -> None:
         self._config = config
         self._fusion = fusion
+        self._change = change
         self._items: list[tuple[float, float, float]] = []
         self._heard: Heard | None = None
         self.count = 0
@@ -90,12 +99,13 @@ class Windows:
         return self._heard if self._items else None
 
     def _listen(self) -> Heard:
-        """Return the greatest of the means, each as strong as its windows are independent."""
+        """Return the greatest of the means, each as strong as its windows are independent, and its rise."""
         fusion, sums = self._fusion, _Sums(self._items, self._config)
         turned = sums.turned(fusion.cusum_drift_llr, fusion.cusum_llr)
         firsts = {self._first_within(horizon_s) for horizon_s in fusion.horizons_s}
-        llr = max(sums.strength(first) for first in firsts | {0} if first < len(self._items))
-        return Heard(llr, None if turned is None else self._items[turned][1])
+        rises = {first: sums.rise(first, self._change) for first in firsts | {0} if first < len(self._items)}
+        llr, rise_llr = max((sums.strength(first) + rise, rise) for first, rise in rises.items())
+        return Heard(llr, None if turned is None else self._items[turned][1], rise_llr)
 
     def _first_within(self, horizon_s: float) -> int:
         """Return the first of the newest windows that lie wholly in the last ``horizon_s``."""
@@ -136,6 +146,17 @@ class _Sums:
         seconds, total = self._span(first, len(self._llr))
         n = max(1.0, seconds / self._unit_s)
         return total / seconds * n / (1 + (n - 1) * self._call_share)
+
+    def rise(self, first: int, change: ChangeConfig | None) -> float:
+        """Return what it adds that the windows from ``first`` on score higher than those before them."""
+        if change is None or first == 0:
+            return 0.0
+        before_s, before = self._span(0, first)
+        if before_s < change.before_s:
+            return 0.0
+        after_s, after = self._span(first, len(self._llr))
+        units = before_s / self._unit_s, max(1.0, after_s / self._unit_s)
+        return change_llr(after / after_s - before / before_s, *units, change)
 
     def turned(self, drift_llr: float, threshold_llr: float) -> int | None:
         """Return the window at which the evidence turned, by Page's CUSUM; None if it has not.

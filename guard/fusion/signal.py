@@ -13,6 +13,8 @@ from guard.fusion.mismatch import Mismatch
 from guard.types import Details, Kind, Score, Signal, SignalState
 
 _FACE_UNSEEN_S = 15.0
+# so much of the evidence must be a rise for the call to be said to have been switched
+_SWITCHED_LLR = 1.0
 # so much of a track must have gone by before its gaps are spoken of
 _TELLING_S = 20.0
 
@@ -98,7 +100,7 @@ class SignalEvidence:
         face = -1 if score.face is None else score.face
         if face not in self._tracks:
             self._make_room()
-            self._tracks[face] = Windows(self._config, self._fusion)
+            self._tracks[face] = Windows(self._config, self._fusion, self._fusion.change_of(self._signal))
         self._tracks[face].add(score.start_s, score.end_s, score.llr)
         self._coverage.add(max(score.start_s, score.end_s - gap), score.end_s)
 
@@ -176,7 +178,8 @@ class SignalEvidence:
         scored_s = self.scored_s - self._covered_at_restart_s
         enough = windows.count >= config.bona_fide_windows and scored_s >= config.bona_fide_s - 1e-6
         capped = max(-config.cap_llr, min(config.cap_llr, heard.llr))
-        return Reading(capped, heard.turned_s is not None, enough, windows.count, windows.last_s)
+        changed = heard.turned_s is not None or heard.rise_llr >= _SWITCHED_LLR
+        return Reading(capped, changed, enough, windows.count, windows.last_s)
 
     def _make_room(self) -> None:
         limit = 1 if self._signal.kind is Kind.AUDIO else self._fusion.max_faces

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.app.parts import thresholds_of
-from guard.fusion.config import SUPPORT_ONLY, FusionConfig
+from guard.fusion.config import SUPPORT_ONLY, ChangeConfig, FusionConfig
 from guard.fusion.engine import CheckResult, Fusion
 from guard.types import Kind, Score, Signal, State, TrackKey
 
@@ -62,7 +62,9 @@ def test_a_higher_score_never_lowers_llr_or_state(scores: list[Score], data: st.
         llr = scores[n].llr
         assert llr is not None
         raised[n] = replace(scores[n], llr=llr + data.draw(st.floats(0, 8)))
-    (before, state), (after, later) = said(scores), said(raised)
+    # what a rise adds is of the newest against the earlier: tests/fusion/test_change.py has its properties
+    plain = FusionConfig(change=ChangeConfig(innocent=1.0))
+    (before, state), (after, later) = said(scores, plain), said(raised, plain)
     if before is None:
         assert after is None, "no evidence comes of a higher score"
     else:
