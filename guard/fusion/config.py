@@ -29,8 +29,8 @@ class Thresholds:
         voice_support_llr: what the face must add to a capped voice to reach red.
     """
 
-    red_llr: float = 5.8
-    amber_llr: float = 4.2
+    red_llr: float = 6.25
+    amber_llr: float = 4.3
     bona_fide_llr: float = -1.0
     voice_alone_red: bool = True
     voice_support_llr: float = 1.0
@@ -59,7 +59,7 @@ class EvidenceConfig:
     """
 
     clip_llr: float = 4.0
-    cap_llr: float = 7.0
+    cap_llr: float = 7.5
     unit_s: float = 4.0
     call_share: float = 0.5
     min_windows: int = 1

@@ -153,7 +153,7 @@ def own_profile(folder: Path, **thresholds: float | bool) -> Path:
         ("red_llr", {"red_llr": 6.4, "voice_alone_red": True}),
         ("amber_llr", {"amber_llr": 11.0, "red_llr": 12.0, "voice_alone_red": True}),
         (None, {"red_llr": 6.4, "voice_alone_red": False}),
-        (None, {"amber_llr": 4.2, "red_llr": 5.6, "voice_alone_red": True}),
+        (None, {"amber_llr": 4.3, "red_llr": 6.0, "voice_alone_red": True}),
     ],
 )
 def test_thresholds_that_no_evidence_comes_to_are_refused(

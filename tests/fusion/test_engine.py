@@ -85,7 +85,7 @@ def test_llr_does_not_depend_on_the_thresholds() -> None:
 
 
 def test_a_genuine_voice_does_not_excuse_a_fake_face() -> None:
-    verdict = feed(fusion(), [*voices(4, 60, -4.0), *faces(1, 60, 3.8)])
+    verdict = feed(fusion(), [*voices(4, 60, -4.0), *faces(1, 60, 4.0)])
     assert verdict.state is State.SPOOF
     assert verdict.reasons[0] == "face_frame_high"
 
@@ -259,7 +259,7 @@ def test_a_switch_is_named_and_a_fake_from_the_start_is_not_called_one() -> None
 @pytest.mark.parametrize(
     ("build", "key"),
     [
-        (lambda: Thresholds(amber_llr=6.0), "amber_llr"),
+        (lambda: Thresholds(amber_llr=6.5), "amber_llr"),
         (lambda: Thresholds(bona_fide_llr=0.1), "bona_fide_llr"),
         (lambda: EvidenceConfig(call_share=0.0), "call_share"),
         (lambda: FusionConfig(weights={Signal.VOICE_SPOOF: -1.0}), "weights"),
@@ -353,7 +353,7 @@ def test_what_a_signal_reaches_is_what_its_worst_minutes_come_to(share: float) -
         reach_llr = config.reach_llr(signal)
         assert reach_llr - 0.1 < most <= reach_llr + 1e-9
     assert config.reach_llr(Signal.VIRTUAL_CAMERA) == 0.0
-    assert config.reach_llr(Signal.FACE_RING) == pytest.approx(3.5)
+    assert config.reach_llr(Signal.FACE_RING) == pytest.approx(3.75)
 
 
 @pytest.mark.parametrize("before", [[], voices(4, 20, -2.0)])
