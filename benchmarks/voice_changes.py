@@ -76,8 +76,8 @@ def draw(material: Material, times: int, seed: int) -> Iterator[Call]:
             for other in voices:
                 if other != voice:
                     yield Call(TAKEN_OVER, voice, other, None, f"{seed} over {voice} {other} {n}")
-            if n == 0:  # as many conditions as calls of all other kinds together
-                for condition in conditions[1:]:
+            if n == 0:  # every condition for every other voice
+                for condition in conditions[1 + i % 2 :: 2]:
                     yield Call(LINE, voice, voice, condition, f"{seed} line {voice} {condition.name}")
             for engine in engines[i % 2 :: 2]:
                 yield Call(ENGINE, voice, engine, None, f"{seed} engine {voice} {engine} {n}")

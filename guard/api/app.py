@@ -10,12 +10,11 @@ from guard import __version__
 from guard.api import problems
 from guard.api.describe import describe
 from guard.api.drills import drills_router
-from guard.api.face import face_router
+from guard.api.enrolment import enrolment_router, larger_body
 from guard.api.middleware import BodyLimit, SecurityHeaders
 from guard.api.services import Services
 from guard.api.sessions import sessions_router
 from guard.api.system import PageFiles, system_router
-from guard.api.voice import larger_body, voice_router
 from guard.resources import web_dir
 from guard.signalling.resources import Ingest
 from guard.signalling.whep import whep_router
@@ -39,8 +38,7 @@ def create_app(services: Services) -> FastAPI:
     ingest = Ingest(services.tokens, services.sessions, services.connections, config.ice_servers)
     app.include_router(sessions_router(services))
     app.include_router(drills_router(services))
-    app.include_router(voice_router(services))
-    app.include_router(face_router(services))
+    app.include_router(enrolment_router(services))
     app.include_router(whip_router(ingest))
     app.include_router(whep_router(ingest))
     app.include_router(system_router(services))

@@ -101,7 +101,12 @@ class Injection:
         Returns:
             ``no_video`` or ``process_down`` where it cannot be shown now, ``NOT_CONNECTED`` where the
             recipient does not watch, else None.
+
+        Raises:
+            ValueError: the recipient is the suspect.
         """
+        if recipient == alert.participant:
+            raise ValueError("the banner is never shown to the one it warns of")
         key = TrackKey(alert.session, alert.participant, Kind.VIDEO)
         codec = self._relay.codec(key)
         if codec is None:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from guard.api.voice import MAX_VOICE_BYTES
+from guard.api.enrolment import MAX_VOICE_BYTES
 from guard.errors import MediaError
 from guard.types import Role
 from tests.api.support import assert_problem, auth, open_session

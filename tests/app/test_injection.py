@@ -93,6 +93,17 @@ async def test_who_is_invited_and_not_in_the_call_is_not_reached() -> None:
     assert injection.start_announcement(alert(), "agent") is None
 
 
+async def test_a_banner_asked_for_the_one_it_warns_of_is_refused_before_anything_is_noted() -> None:
+    injection, lost = made("vp8")
+    heard = Heard()
+    injection.worker = cast(Any, heard)
+    with pytest.raises(ValueError, match="never shown to the one it warns of"):
+        injection.start_banner(alert(), "cust")
+    assert heard.titles == []
+    injection._worker_down("killed")
+    assert lost == []
+
+
 async def test_banners_on_screens_when_the_process_dies_are_lost_and_no_others() -> None:
     injection, lost = made("vp8")
     for recipient in ("agent", "chief"):

@@ -24,7 +24,8 @@ def test_a_profile_does_not_differ_from_itself(name: str) -> None:
 def test_a_changed_key_is_named_with_both_values(tmp_path: Path) -> None:
     text = (PROFILES / "kz-ardfm.toml").read_text()
     own = tmp_path / "kz-ardfm.toml"
-    own.write_text(text.replace("limit_s = 30.0", "limit_s = 45.0").replace("red_llr = 6.25", "red_llr = 5.0"))
+    longer = text.replace("limit_s = 30.0", "limit_s = 45.0")
+    own.write_text(longer.replace("red_llr = 6.25", "red_llr = 5.0"))
     found = [(d.key, d.left, d.right) for d in differences(load_profile("kz-ardfm"), load_profile(own))]
     assert found == [("thresholds.red_llr", 6.25, 5.0), ("playbook.steps.hold.limit_s", 30.0, 45.0)]
 
