@@ -12,6 +12,7 @@ from guard.signalling.sdp import MAX_MEDIA_LINES, MAX_SDP_BYTES
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Mid = Annotated[str, Field(min_length=1, max_length=32)]
+Language = Literal["kk", "ru", "en"]
 
 
 class _Message(BaseModel):
@@ -25,7 +26,14 @@ class Join(_Message):
 
     type: Literal["join"]
     consent: Literal[True]
-    language: Literal["kk", "ru", "en"]
+    language: Language
+
+
+class LanguageMessage(_Message):
+    """The person reads the page in another language from now on."""
+
+    type: Literal["language"]
+    language: Language
 
 
 class OfferMessage(_Message):
@@ -123,7 +131,7 @@ class DeviceMessage(_Strict):
     pictures: Count
 
 
-Message = Join | OfferMessage | Candidate | Ack | Leave | DeviceMessage | CheckMessage
+Message = Join | LanguageMessage | OfferMessage | Candidate | Ack | Leave | DeviceMessage | CheckMessage
 
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
 

@@ -32,6 +32,7 @@ from guard.signalling.messages import (
     Candidate,
     DeviceMessage,
     Join,
+    LanguageMessage,
     Leave,
     Message,
     OfferMessage,
@@ -294,6 +295,8 @@ class Rooms:
                 await self._actions.perform(
                     page.access, page.session.id, ActionKind.ACKNOWLEDGE, alert=message.id, reason=None
                 )
+            case LanguageMessage():
+                page.person.language = message.language
             case DeviceMessage():
                 self._on_device(page.session.id, page.person.id, message)
             case ShownMessage() | NeedsMessage() | ComparedMessage() | ClientMessage():

@@ -289,10 +289,20 @@ async def test_a_wrong_token_closes_the_page(hall: Building, token: str, code: i
     assert await page.closed() == code
 
 
+async def test_whoever_changes_the_language_of_the_page_is_warned_in_it(hall: Building) -> None:
+    page, _ = await hall.join("cust", Role.CUSTOMER)
+    assert hall.home.sessions.language_of(hall.session.id, "cust") == "kk"
+    await page.send({"v": 1, "type": "language", "language": "en"})
+    await page.send({"v": 1, "type": "candidate", "candidate": ""})  # its answer shows that both were read
+    assert (await page.until("error"))["code"] == "offer_missing"
+    assert hall.home.sessions.language_of(hall.session.id, "cust") == "en"
+
+
 @pytest.mark.parametrize(
     ("message", "code"),
     [
         ("not json", 4400),
+        ({"type": "language", "language": "en"}, 4400),
         ("[1]", 4400),
         (b"\x00\x01", 4400),
         ({"type": "offer", "id": 1, "sdp": "v=0"}, 4400),

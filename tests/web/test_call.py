@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, Playwright, ViewportSize, WebSocketRoute, expect
+from playwright.sync_api import Page, Playwright, ViewportSize, WebSocket, WebSocketRoute, expect
 
 from guard.policy.texts import load_texts
 from tests.web.conftest import Server, browser
@@ -37,10 +37,14 @@ REASONS = load_texts().with_prefix("reason.", "en")
 
 @dataclass
 class Visitor:
-    """One person's page, and what went wrong in it."""
+    """One person's page, what went wrong in it, and what it sent to guard as text."""
 
     page: Page
     problems: list[str] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+
+    def keep_sent(self, socket: WebSocket) -> None:
+        socket.on("framesent", lambda frame: self.sent.append(str(frame)))
 
     def join(self) -> None:
         expect(self.page.locator("#preview-note")).to_be_hidden(timeout=PATIENCE_MS)
@@ -109,6 +113,7 @@ class Stage:
         visitor = Visitor(page)
         page.on("pageerror", lambda error: visitor.problems.append(str(error)))
         page.on("console", lambda m: visitor.problems.append(m.text) if m.type == "error" else None)
+        page.on("websocket", visitor.keep_sent)
         prepare(page)
         page.goto(f"{self.server.url}/?token={self.tokens[participant]}")
         return visitor
@@ -191,9 +196,11 @@ def test_two_pages_see_and_hear_each_other(
     assert agent.stats()["channel"] == customer.stats()["channel"] == "open"
     keep(customer.page, "call-360")
     keep(agent.page, "call-agent")
-    for language in ("Қазақша", "Русский", "English"):
+    for tag, language in {"kk": "Қазақша", "ru": "Русский", "en": "English"}.items():
         customer.page.get_by_role("button", name=language).click()
         expect(customer.page.get_by_role("button", name=language)).to_have_attribute("aria-pressed", "true")
+        told = f'{{"v":1,"type":"language","language":"{tag}"}}'
+        wait_until(customer.page, lambda told=told: told in customer.sent, "guard hears of it", 5)
         assert customer.page.evaluate("document.documentElement.scrollWidth") <= 360
     expect(agent.page.locator('[data-participant="customer"] .badge')).to_be_visible()
     assert customer.page.locator(".badge:visible").count() == 0, "the customer sees no states"

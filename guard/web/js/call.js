@@ -57,6 +57,7 @@ export class Call {
     this.#room.addEventListener("lost", () => this.#lost("call.reconnecting"));
     this.#room.addEventListener("over", (event) => this.#over(event.detail));
     onLanguage(() => this.#render());
+    onLanguage(() => this.#room.reads(language));
     onLanguage(() => this.#learn());
     onReasons(() => this.#render());
     this.#learn();

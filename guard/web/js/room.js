@@ -31,6 +31,12 @@ export class Room extends EventTarget {
     socket.onclose = (event) => this.#closed(event.code);
   }
 
+  /** Tells guard, now and after every joining, in which language the page is read. */
+  reads(language) {
+    this.#language = language;
+    this.send({ type: "language", language });
+  }
+
   send(message) {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ v: 1, ...message }));
   }
