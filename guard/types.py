@@ -125,7 +125,6 @@ class AudioFrame:
     """Decoded audio of one track.
 
     Args:
-        key: the track.
         time_s: media time of the first sample.
         samples: float32 (N,), mono in [-1, 1].
         rate_hz: sample rate.
@@ -284,16 +283,17 @@ class Finding:
 
     Args:
         llr: of the whole window.
-        parts_llr: of its consecutive parts of half a second, oldest first, each weaker than ``llr``;
-            empty where the model tells nothing within the window.
+        parts_llr: of its consecutive parts of half a second, oldest first, each weaker than ``llr``, or none.
         details: how it was found, for people; names carry units.
         other_person_llr: of another against the enrolled person; for ``guard.fusion.mismatch``.
+        replaced_llr: of another against whoever was there before and never left the picture; the same.
     """
 
     llr: float
     parts_llr: tuple[float, ...] = ()
     details: Details = field(default_factory=dict)
     other_person_llr: float | None = None
+    replaced_llr: float | None = None
 
 
 class Detector(Protocol):
@@ -335,6 +335,7 @@ class Score:
     parts_llr: tuple[float, ...] = ()
     details: Details = field(default_factory=dict)
     other_person_llr: float | None = None
+    replaced_llr: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +356,6 @@ class Verdict:
     """What guard makes of one participant at one moment.
 
     Args:
-        participant: whom it is about.
         at_s: media time up to which evidence was taken.
         state: never DETECTOR_DOWN; that is laid over it by who sees the process die.
         llr: fused llr, None where there was no evidence.

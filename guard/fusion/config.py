@@ -152,6 +152,7 @@ class FusionConfig:
         max_windows: windows kept for one signal and face.
         photo_mismatch_llr: mean llr, over the looks of the last 8 s, of another against the enrolled person
             from which the state is suspect; no look says more than 3.85, so 4 turns it off.
+        face_replaced_llr: the same of another against whoever was in the picture before and never left it.
         face_fresh_s: once a face was judged, bona_fide needs a face judged this lately.
         low_coverage: share of the last minute that must have been looked at; below it the
             verdict says so.
@@ -188,6 +189,7 @@ class FusionConfig:
     max_faces: int = 6
     max_windows: int = 600
     photo_mismatch_llr: float = 1.0
+    face_replaced_llr: float = 1.0
     face_fresh_s: float = 15.0
     low_coverage: float = 0.5
 
@@ -203,6 +205,7 @@ class FusionConfig:
         _require(self.max_faces >= 1, "max_faces", "must be at least 1")
         _require(self.max_windows >= 8, "max_windows", "must be at least 8")
         _require(self.photo_mismatch_llr > 0, "photo_mismatch_llr", "must be positive")
+        _require(self.face_replaced_llr > 0, "face_replaced_llr", "must be positive")
         _require(self.face_fresh_s > 0, "face_fresh_s", "must be positive")
         _require(0 <= self.low_coverage <= 1, "low_coverage", "must lie in [0, 1]")
 

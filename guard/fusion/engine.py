@@ -28,8 +28,9 @@ Rules, all in this file:
 5. The negative result of an active check is its own outcome: it is no llr that quiet passive signals
    could outweigh, and only a person takes it back. A pass speaks for nothing: a swap that runs live
    follows commands, too.
-6. A face that is not that of the enrolled photo is its own outcome, too (``guard.fusion.mismatch``): no llr
-   of synthetic media, SUSPECT for as long as it lasts, and until ``amber_clear_s`` after it.
+6. A face that is not that of the enrolled photo is its own outcome, too (``guard.fusion.mismatch``), and so
+   is one that became another's without leaving the picture: no llr of synthetic media, SUSPECT for as long
+   as it lasts, and until ``amber_clear_s`` after it.
 """
 
 from __future__ import annotations
@@ -221,7 +222,7 @@ class Fusion:
             return State.UNDECIDED
         if self._red_llr(kinds) >= thresholds.red_llr:
             return State.SPOOF
-        if llr >= thresholds.amber_llr or self._mismatch(readings):
+        if llr >= thresholds.amber_llr or self._other_person(readings):
             return State.SUSPECT
         deciding = [r for s, r in readings.items() if self._config.decides(s)]
         carried = any(r.enough and r.llr is not None and r.llr < 0 for r in deciding)
@@ -229,8 +230,14 @@ class Fusion:
             return State.BONA_FIDE
         return State.UNDECIDED
 
-    def _mismatch(self, readings: Readings) -> bool:
-        return any(r.mismatch for s, r in readings.items() if self._config.decides(s))
+    def _other_person(self, readings: Readings) -> tuple[str, ...]:
+        """Return how the face is another person's, graver first."""
+        deciding = [r for s, r in readings.items() if self._config.decides(s)]
+        found = (
+            (reasons.FACE_REPLACED, any(r.replaced for r in deciding)),
+            (reasons.PHOTO_MISMATCH, any(r.mismatch for r in deciding)),
+        )
+        return tuple(code for code, holds in found if holds)
 
     def _face_lapsed(self, readings: Readings) -> bool:
         """Tell whether a face was judged in this call and none is any more."""
@@ -257,8 +264,7 @@ class Fusion:
         codes = [reasons.high(s) if (x or 0.0) >= amber else reasons.raised(s) for x, s, _ in found]
         if any(r.changed for _, _, r in found):
             codes.append(reasons.SWITCHED)
-        if self._mismatch(readings):
-            codes.insert(0, reasons.PHOTO_MISMATCH)
+        codes[:0] = self._other_person(readings)
         if self._check_failed:
             codes.insert(0, reasons.CHECK_FAILED)
         return (*codes, *self._state_reasons(kinds, readings), *self._notices(readings))

@@ -1,24 +1,26 @@
-"""Whether the person in the picture is another than the one whose photo was enrolled.
+"""Whether the person in the picture is another: than the one of the enrolled photo, or than just before.
 
-That is an answer of its own and no evidence of synthetic media: whoever sits there may be as genuine as
-can be, and a swap that shows the enrolled person matches. So it is kept apart from the llr of spoof. The
-looks of one face at one person hang together as no independent ones would: their mean counts, not their sum.
+The first is an answer of its own and no evidence of synthetic media: whoever sits there may be as genuine
+as can be, and a swap that shows the enrolled person matches. The second is no calibrated llr of spoof
+either: a face that becomes another without leaving is one of them put on, and nothing says how often that
+happens. So both are kept apart from the llr. The looks of one face at one person hang together as no
+independent ones would: their mean counts, not their sum.
 """
 
 from __future__ import annotations
 
 from collections import deque
 
-from guard.types import Score
-
 _KEPT_LOOKS = 64
 
 
 class Mismatch:
-    """The last looks at each face that were compared with an enrolled photo; bounded memory, no clock.
+    """The last looks at each face that were compared with one person; bounded memory, no clock.
 
     Args:
-        llr: mean natural llr of another against the enrolled person from which a face is another's.
+        llr: mean natural llr of another against that person from which a face is another's.
+        all_faces: whether no face may be that person's for there to be a mismatch; else one that is not
+            suffices.
         recent_s: the looks of so many seconds of media time count, or where these are too few, the newest;
             a face not looked at for as long, while another was, has left the picture.
         memory_s: after which no look counts any more.
@@ -27,26 +29,35 @@ class Mismatch:
     """
 
     def __init__(
-        self, llr: float, *, recent_s: float, memory_s: float, min_looks: int, max_faces: int
+        self,
+        llr: float,
+        *,
+        all_faces: bool,
+        recent_s: float,
+        memory_s: float,
+        min_looks: int,
+        max_faces: int,
     ) -> None:
         self._llr = llr
+        self._all_faces = all_faces
         self._recent_s = recent_s
         self._memory_s = memory_s
         self._min_looks = min_looks
         self._max_faces = max_faces
         self._faces: dict[int, deque[tuple[float, float]]] = {}
 
-    def push(self, score: Score) -> None:
-        """Take one look; one that was compared with no photo says that there is none any more."""
-        if score.other_person_llr is None:
-            self.restart()
+    def push(self, face: int, end_s: float, llr: float | None) -> None:
+        """Take one look; None: it was compared with nobody, so there is nobody to compare with any more."""
+        if llr is None:
+            if self._all_faces:
+                self.restart()
+            self._faces.pop(face, None)
             return
-        face = -1 if score.face is None else score.face
         if face not in self._faces:
             while len(self._faces) >= self._max_faces:
                 del self._faces[min(self._faces, key=self._last_s)]
             self._faces[face] = deque(maxlen=_KEPT_LOOKS)
-        self._faces[face].append((score.end_s, score.other_person_llr))
+        self._faces[face].append((end_s, llr))
 
     def expire(self, at_s: float) -> None:
         """Forget old looks, and faces that have left the picture."""
@@ -63,14 +74,17 @@ class Mismatch:
 
     @property
     def found(self) -> bool:
-        """Whether nobody in the picture is the enrolled person.
+        """Whether there is a mismatch.
 
-        A second person beside the enrolled one is no mismatch. Half the looks are enough for a face to be the
-        enrolled one, so that of two who come into the picture together neither is suspected for a moment.
+        With ``all_faces`` a second person beside the enrolled one is none, and half the looks are enough for
+        a face to be the enrolled one, so that of two who come into the picture together neither is suspected
+        for a moment.
         """
+        told = [looks for looks in self._faces.values() if len(looks) >= self._min_looks]
+        if not self._all_faces:
+            return any(self._mean(looks) >= self._llr for looks in told)
         seen = [looks for looks in self._faces.values() if len(looks) >= self._min_looks // 2]
-        told = any(len(looks) >= self._min_looks for looks in seen)
-        return told and all(self._mean(looks) >= self._llr for looks in seen)
+        return bool(told) and all(self._mean(looks) >= self._llr for looks in seen)
 
     def _mean(self, looks: deque[tuple[float, float]]) -> float:
         oldest_s = looks[-1][0] - self._recent_s

@@ -21,6 +21,8 @@ DETECTOR_DOWN = "detector_down"
 CHECK_FAILED = "check_failed"
 # nobody in the picture is the person of the enrolled photo: suspect, and no evidence of synthetic media
 PHOTO_MISMATCH = "photo_mismatch"
+# a face became another's without leaving the picture, as when a swap is turned on: suspect
+FACE_REPLACED = "face_replaced"
 FACE_LAPSED = "face_lapsed"
 LOW_COVERAGE = "low_coverage"
 # of a picture that is certainly not one camera's live one: no accusation, and no good mark (temporal)
@@ -46,6 +48,7 @@ STATE_REASONS = (
     DETECTOR_DOWN,
     CHECK_FAILED,
     PHOTO_MISMATCH,
+    FACE_REPLACED,
     FACE_LAPSED,
     LOW_COVERAGE,
     VIDEO_FROZEN,

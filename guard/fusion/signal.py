@@ -32,6 +32,7 @@ class Reading:
         withheld: why nothing of this kind of track may carry bona_fide, a code of
             ``reasons.WITHHOLDING`` of the last minute; None where nothing speaks against it.
         mismatch: whether nobody in the picture is the person of the enrolled photo.
+        replaced: whether a face became another's without leaving.
     """
 
     llr: float | None
@@ -41,6 +42,7 @@ class Reading:
     last_s: float = float("-inf")
     withheld: str | None = None
     mismatch: bool = False
+    replaced: bool = False
 
 
 class SignalEvidence:
@@ -58,13 +60,8 @@ class SignalEvidence:
         self._reason: str | None = None
         self._reason_at_s = float("-inf")
         self._withheld: tuple[float, str] | None = None
-        self._mismatch = Mismatch(
-            config.photo_mismatch_llr,
-            recent_s=config.horizons_s[0],
-            memory_s=config.horizons_s[-1],
-            min_looks=self._config.min_windows,
-            max_faces=config.max_faces,
-        )
+        self._mismatch = self._compared(config.photo_mismatch_llr, all_faces=True)
+        self._replaced = self._compared(config.face_replaced_llr, all_faces=False)
         self._last_s = 0.0
         self._details: Details = {}
         self._details_at_s = float("-inf")
@@ -96,8 +93,9 @@ class SignalEvidence:
             return
         if score.end_s >= self._details_at_s:
             self._details, self._details_at_s = score.details, score.end_s
-        self._mismatch.push(score)
         face = -1 if score.face is None else score.face
+        self._mismatch.push(face, score.end_s, score.other_person_llr)
+        self._replaced.push(face, score.end_s, score.replaced_llr)
         if face not in self._tracks:
             self._make_room()
             self._tracks[face] = Windows(self._config, self._fusion, self._fusion.change_of(self._signal))
@@ -114,6 +112,7 @@ class SignalEvidence:
         if self._withheld is not None and self._withheld[0] <= at_s - self._fusion.horizons_s[-1]:
             self._withheld = None
         self._mismatch.expire(at_s)
+        self._replaced.expire(at_s)
         if not self._tracks:
             self._covered_at_restart_s = self.scored_s
 
@@ -140,6 +139,7 @@ class SignalEvidence:
         self._tracks.clear()
         self._withheld = None
         self._mismatch.restart()
+        self._replaced.restart()
         self._covered_at_restart_s = self.scored_s
 
     def reading(self) -> Reading:
@@ -147,7 +147,8 @@ class SignalEvidence:
         readings = [self._read(windows) for windows in self._tracks.values()]
         given = [r for r in readings if r.llr is not None]
         highest = max(given, key=lambda r: r.llr or 0.0) if given else Reading(None)
-        return replace(highest, withheld=self._why_withheld, mismatch=self._mismatch.found)
+        found = self._mismatch.found, self._replaced.found
+        return replace(highest, withheld=self._why_withheld, mismatch=found[0], replaced=found[1])
 
     def state(self, llr: float | None, at_s: float) -> SignalState:
         """Return the signal's line of the verdict; ``at_s`` is the track's length so far."""
@@ -180,6 +181,16 @@ class SignalEvidence:
         capped = max(-config.cap_llr, min(config.cap_llr, heard.llr))
         changed = heard.turned_s is not None or heard.rise_llr >= _SWITCHED_LLR
         return Reading(capped, changed, enough, windows.count, windows.last_s)
+
+    def _compared(self, llr: float, *, all_faces: bool) -> Mismatch:
+        return Mismatch(
+            llr,
+            all_faces=all_faces,
+            recent_s=self._fusion.horizons_s[0],
+            memory_s=self._fusion.horizons_s[-1],
+            min_looks=self._config.min_windows,
+            max_faces=self._fusion.max_faces,
+        )
 
     def _make_room(self) -> None:
         limit = 1 if self._signal.kind is Kind.AUDIO else self._fusion.max_faces

@@ -77,6 +77,7 @@ def score_of(detector: Detector, window: Window, found: Finding | Abstain) -> Sc
         parts_llr=found.parts_llr,
         details=found.details,
         other_person_llr=found.other_person_llr,
+        replaced_llr=found.replaced_llr,
     )
 
 

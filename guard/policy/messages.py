@@ -12,8 +12,8 @@ from guard.policy.profile import Profile
 from guard.policy.texts import LANGUAGES, Texts
 from guard.types import Alert, Role, State, Verdict
 
-# code of docs/reasons.md, "States"
-PHOTO_MISMATCH = "photo_mismatch"
+# codes of docs/reasons.md, "States", with advice of their own
+OTHER_PERSON = ("face_replaced", "photo_mismatch")
 
 
 class Channel(StrEnum):
@@ -90,12 +90,12 @@ def advice_of(profile: Profile, verdict: Verdict) -> str | None:
     """Return which words fit better than the state's own; None: none do.
 
     Who is suspected only for not being the person of the enrolled photo has shown no sign of an artificial
-    voice or face, and the words must not say so.
+    voice or face, and the words must not say so; of whom the face became another's there is more to say.
     """
     below_amber = verdict.llr is None or verdict.llr < profile.thresholds.amber_llr
-    first = tuple(verdict.reasons[:1])
-    only_photo = verdict.state is State.SUSPECT and below_amber and first == (PHOTO_MISMATCH,)
-    return PHOTO_MISMATCH if only_photo else None
+    first = next(iter(verdict.reasons), None)
+    only_that = verdict.state is State.SUSPECT and below_amber and first in OTHER_PERSON
+    return first if only_that else None
 
 
 def check_advice(profile: Profile, texts: Texts) -> None:

@@ -35,6 +35,7 @@ from guard.types import (
     FaceQuality,
     FaceWindow,
     FloatArray,
+    Glimpse,
     Kind,
     Score,
     Signal,
@@ -69,20 +70,34 @@ def vector(person: int) -> FloatArray:
 
 
 def window(
-    person: int, end_s: float, *, face: int = 0, key: TrackKey = KEY, quality: FaceQuality = GOOD
+    person: int,
+    end_s: float,
+    *,
+    face: int = 0,
+    key: TrackKey = KEY,
+    quality: FaceQuality = GOOD,
+    scene: int | None = 0,
 ) -> FaceWindow:
+    """A look at a person before a scene of that number; None: without the whole picture."""
     crop = np.full((224, 224, 3), person, np.uint8)
-    return FaceWindow(key, face, max(0.0, end_s - 0.2), end_s, crop, np.zeros((468, 2), np.float32), quality)
+    glimpses: tuple[Glimpse, ...] = ()
+    if scene is not None:
+        room = np.random.default_rng(scene).integers(0, 256, (18, 32)).astype(np.uint8)
+        glimpses = (Glimpse(end_s, None, room, (640, 360)),)
+    points = np.zeros((468, 2), np.float32)
+    return FaceWindow(key, face, max(0.0, end_s - 0.2), end_s, crop, points, quality, glimpses)
 
 
 def detector() -> FaceIdentity:
     return FaceIdentity(Grey(), CALLS, PHOTOS)
 
 
-def looks(found: FaceIdentity, person: int, first_s: float, last_s: float, face: int = 0) -> list[Score]:
+def looks(
+    found: FaceIdentity, person: int, first_s: float, last_s: float, face: int = 0, scene: int | None = 0
+) -> list[Score]:
     """Score five looks a second, each by itself."""
     times = np.arange(first_s, last_s, 0.2)
-    return [run_detector(found, [window(person, float(t), face=face)])[0] for t in times]
+    return [run_detector(found, [window(person, float(t), face=face, scene=scene)])[0] for t in times]
 
 
 def test_nothing_is_compared_before_five_seconds_were_seen() -> None:
@@ -96,10 +111,10 @@ def test_nothing_is_compared_before_five_seconds_were_seen() -> None:
 def test_another_face_is_seen_at_once_and_adopted_after_half_a_minute() -> None:
     found = detector()
     assert (looks(found, ANNA, 0.0, 10.0)[-1].llr or 0) < 0
-    other = looks(found, BORIS, 10.0, 80.0)
+    other = looks(found, BORIS, 12.0, 82.0)
     highest = pytest.approx(CALLS.llr(np.array([4.0]))[0])
-    assert all(s.llr == highest for s in other if s.end_s < 38)
-    assert all((s.llr or 0) < 0 for s in other if s.end_s > 48)
+    assert all(s.llr == highest for s in other if s.end_s < 40)
+    assert all((s.llr or 0) < 0 for s in other if s.end_s > 50)
 
 
 def test_a_short_visit_does_not_enter_the_reference() -> None:
@@ -123,6 +138,46 @@ def test_two_faces_of_one_picture_are_not_compared_with_each_other() -> None:
         scores = run_detector(found, pair)
         assert all(s.llr is None or s.llr < 0 for s in scores)
     assert all(s.llr is not None for s in scores)
+
+
+def test_a_face_that_becomes_another_from_one_look_to_the_next_was_replaced_as_long_as_it_stays() -> None:
+    found = detector()
+    before = looks(found, ANNA, 0.0, 10.0)
+    assert all(s.replaced_llr == pytest.approx(-4.0) for s in before if s.llr is not None)
+    after = looks(found, BORIS, 10.0, 100.0)
+    assert all(s.replaced_llr == pytest.approx(4.0) for s in after), "it is never taken for the reference"
+    gone = looks(found, BORIS, 102.0, 104.0, face=1)
+    assert all(s.replaced_llr == pytest.approx(4.0) for s in gone), "hiding for a moment changes nothing"
+    back = looks(found, ANNA, 104.0, 110.0, face=1)
+    assert all(s.replaced_llr == pytest.approx(-4.0) for s in back)
+
+
+@pytest.mark.parametrize(
+    ("pause_s", "face", "scene"),
+    [(1.5, 0, 0), (0.0, 1, 0), (0.0, 0, 1), (0.0, 0, None)],
+    ids=["unseen for longer", "a face that was found anew", "another scene", "no picture"],
+)
+def test_another_who_can_have_come_was_not_put_on(pause_s: float, face: int, scene: int | None) -> None:
+    found = detector()
+    looks(found, ANNA, 0.0, 10.0)
+    after = looks(found, BORIS, 10.0 + pause_s, 60.0, face=face, scene=scene)
+    assert all(s.replaced_llr is None or s.replaced_llr < 0 for s in after)
+
+
+def test_two_faces_in_one_picture_can_be_mistaken_for_each_other() -> None:
+    found = detector()
+    for t in np.arange(0.0, 20.0, 0.2):
+        first, second = (ANNA, BORIS) if t < 10 else (BORIS, ANNA)
+        pair = [window(first, float(t), face=0), window(second, float(t), face=1)]
+        assert all(s.replaced_llr is None or s.replaced_llr < 0 for s in run_detector(found, pair))
+
+
+def test_a_look_at_somebody_else_amid_others_is_taken_back_by_the_next() -> None:
+    found = detector()
+    looks(found, ANNA, 0.0, 10.0)
+    (odd,) = looks(found, BORIS, 10.0, 10.1)
+    assert odd.replaced_llr == pytest.approx(4.0)
+    assert all(s.replaced_llr == pytest.approx(-4.0) for s in looks(found, ANNA, 10.2, 15.0))
 
 
 def test_an_enrolled_photo_is_compared_from_the_first_look() -> None:

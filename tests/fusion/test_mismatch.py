@@ -25,6 +25,10 @@ def look(end_s: float, other_llr: float | None, number: int = 0) -> Score:
     )
 
 
+def empty(*, max_faces: int, all_faces: bool = True) -> Mismatch:
+    return Mismatch(1.0, all_faces=all_faces, recent_s=8.0, memory_s=60.0, min_looks=8, max_faces=max_faces)
+
+
 def looks(first_s: float, last_s: float, other_llr: float | None, number: int = 0) -> list[Score]:
     count = round((last_s - first_s) * 5)
     return [look(first_s + k / 5, other_llr, number) for k in range(1, count + 1)]
@@ -113,25 +117,65 @@ def test_it_never_touches_the_llr_nor_makes_anybody_better(others: list[float], 
 
 @pytest.mark.parametrize(("mean", "found"), [(0.9, False), (1.0, True), (1.1, True)])
 def test_the_mean_of_the_looks_counts(mean: float, found: bool) -> None:
-    mismatch = Mismatch(1.0, recent_s=8.0, memory_s=60.0, min_looks=8, max_faces=6)
+    mismatch = empty(max_faces=6)
     for k in range(10):
-        mismatch.push(look(k / 5, mean + (0.5 if k % 2 else -0.5)))
+        mismatch.push(0, k / 5, mean + (0.5 if k % 2 else -0.5))
     assert mismatch.found is found
 
 
 def test_what_it_remembers_is_bounded_and_old_looks_go() -> None:
-    mismatch = Mismatch(1.0, recent_s=8.0, memory_s=60.0, min_looks=8, max_faces=2)
+    mismatch = empty(max_faces=2)
     for number in range(5):
         for score in looks(number, number + 2, OTHER if number < 3 else SAME, number):
-            mismatch.push(score)
+            mismatch.push(number, score.end_s, score.other_person_llr)
     mismatch.expire(6.0)
     assert not mismatch.found, "the last two faces are the enrolled person's"
     for score in looks(20, 24, OTHER, 9):
-        mismatch.push(score)
+        mismatch.push(9, score.end_s, score.other_person_llr)
     mismatch.expire(24.0)
     assert mismatch.found, "those two have left the picture"
     mismatch.expire(90.0)
     assert not mismatch.found
+
+
+def became(first_s: float, last_s: float, llr: float | None, number: int = 0) -> list[Score]:
+    """Looks without a photo at a face that is, or is not, whoever was there before."""
+    return [
+        replace(one, other_person_llr=None, replaced_llr=llr)
+        for one in looks(first_s, last_s, OTHER if (llr or 0) > 0 else SAME, number)
+    ]
+
+
+def test_a_face_that_became_another_is_suspect_until_it_is_the_first_again() -> None:
+    engine = fusion()
+    assert feed(engine, [*faces(1, 40, -4.0), *became(10, 40, SAME)]).state is State.BONA_FIDE
+    soon = feed(engine, [*faces(40, 44, -4.0), *became(40, 44, 2.5)])
+    assert soon.state is State.BONA_FIDE, "for eight seconds the mean of the looks decides"
+    found = feed(engine, [*faces(44, 60, -4.0), *became(44, 60, 2.5)])
+    assert (found.state, found.reasons[0]) == (State.SUSPECT, reasons.FACE_REPLACED)
+    assert found.llr is not None
+    assert found.llr < 0, "no llr of synthetic media"
+    stays = feed(engine, [*faces(60, 200, -4.0), *became(60, 200, 2.5)])
+    assert (stays.state, stays.reasons[0]) == (State.SUSPECT, reasons.FACE_REPLACED), "however long it lasts"
+    back = feed(engine, [*faces(200, 240, -4.0), *became(200, 240, SAME)])
+    assert back.state is State.BONA_FIDE
+
+
+def test_a_face_beside_the_one_that_became_another_excuses_nothing_and_one_that_came_says_nothing() -> None:
+    engine = fusion()
+    beside = feed(engine, [*became(0, 20, 2.5, number=0), *became(0, 20, SAME, number=1)])
+    assert beside.reasons[0] == reasons.FACE_REPLACED
+    came = feed(fusion(), [*became(0, 20, SAME), *became(20, 60, None)])
+    assert reasons.FACE_REPLACED not in came.reasons
+
+
+def test_it_can_be_turned_off_and_a_person_can_settle_it() -> None:
+    off = feed(Fusion("s1", "cust", replace(FusionConfig(), face_replaced_llr=4.0)), became(0, 60, 3.85))
+    assert off.state is not State.SUSPECT
+    engine = fusion()
+    assert feed(engine, became(0, 60, 2.5)).state is State.SUSPECT
+    engine.acknowledge(60.0)
+    assert engine.verdict(60.0).state is State.UNDECIDED
 
 
 def test_with_a_look_a_second_it_takes_longer_and_is_told_as_well() -> None:

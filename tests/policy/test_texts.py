@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from guard.errors import ConfigError
-from guard.fusion.reasons import ALL_REASONS, PHOTO_MISMATCH
+from guard.fusion.reasons import ALL_REASONS, FACE_REPLACED, PHOTO_MISMATCH
 from guard.policy.messages import Channel, advice, advice_of
 from guard.policy.plan import StepName
 from guard.policy.profile import load_profile, shipped_profiles
@@ -43,9 +43,10 @@ def test_advice_fits_and_begins_with_the_next_step(profile: str, state: State) -
     assert words["en"].startswith(verbs)
 
 
+@pytest.mark.parametrize("reason", [PHOTO_MISMATCH, FACE_REPLACED])
 @pytest.mark.parametrize("profile", shipped_profiles())
-def test_who_is_only_not_the_person_of_the_photo_is_accused_of_nothing_else(profile: str) -> None:
-    own, seen = load_profile(profile), Verdict("s", "p", 1.0, State.SUSPECT, 1.0, reasons=(PHOTO_MISMATCH,))
+def test_who_only_has_another_face_is_spoken_of_in_words_of_its_own(profile: str, reason: str) -> None:
+    own, seen = load_profile(profile), Verdict("s", "p", 1.0, State.SUSPECT, 1.0, reasons=(reason,))
     words = advice(own, TEXTS, State.SUSPECT, of=advice_of(own, seen))
     assert words["en"].startswith("Hold")
     assert "artificial" not in words["en"]
@@ -53,7 +54,7 @@ def test_who_is_only_not_the_person_of_the_photo_is_accused_of_nothing_else(prof
     for other in (
         replace(seen, llr=own.thresholds.amber_llr),
         replace(seen, state=State.SPOOF),
-        replace(seen, reasons=("check_failed", PHOTO_MISMATCH)),
+        replace(seen, reasons=("check_failed", reason)),
     ):
         assert advice_of(own, other) is None
 
