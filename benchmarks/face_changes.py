@@ -1,4 +1,6 @@
-"""Faces that become another in mid-call: python -m benchmarks.face_changes FOLDER [--seed S] [--out FILE.json]
+"""Faces that become another in mid-call.
+
+    python -m benchmarks.face_changes FOLDER [--seed S] [--out FILE.json]
 
 Each call shows one genuine clip for 14 s and then, for 16 s more,
 
@@ -9,8 +11,8 @@ Each call shows one genuine clip for 14 s and then, for 16 s more,
 
 through VP8 at 500 kbit/s, RTP payloads, guard's reception, face tracking, every face detector that ships,
 fusion and the states of a profile; no photo is enrolled and nobody is heard. FOLDER holds ``manifest.csv``
-whose column ``pair`` links a genuine clip and its swap, as for ``guard eval face``. The clips are looped as in
-``benchmarks.whole_calls``: one face moves for three seconds and then again, so these calls are kinder to
+whose column ``pair`` links a genuine clip and its swap, as for ``guard eval face``. The clips are looped as
+in ``benchmarks.whole_calls``: one face moves for three seconds and then again, so these calls are kinder to
 somebody who stays the same than minutes before a camera are.
 """
 

@@ -208,6 +208,7 @@ class Glimpse:
         thumbnail: uint8 (18, 32), means of the green channel over the whole picture.
         size: width and height of the picture in pixels.
         skipped_s: media times of pictures just before it that were not looked at.
+        faces: how many faces were followed in it.
     """
 
     time_s: float
@@ -215,6 +216,7 @@ class Glimpse:
     thumbnail: ImageArray
     size: tuple[int, int]
     skipped_s: tuple[float, ...] = ()
+    faces: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +226,11 @@ class FaceWindow:
     Args:
         key: the video track.
         face: FaceTrack number, stable while the face is followed.
-        start_s: media time of the previous look at this face (or its own time).
-        end_s: media time of the picture.
+        start_s: media time of the previous look at this face (or its own); end_s: that of the picture.
         crop: uint8 (224, 224, 3) RGB, aligned by ``guard.media.align``, with context.
         landmarks: float32 (468, 2), FaceMesh points in pixels of the crop.
         quality: what the face was like in the original picture.
-        glimpses: of the pictures since the previous window or skip of this face, oldest first, this
-            window's own last.
+        glimpses: of the pictures since this face's previous window or skip, oldest first, its own last.
         around: ``guard.media.surroundings`` of the face; None where nobody asked for them.
     """
 
@@ -285,8 +285,8 @@ class Finding:
         llr: of the whole window.
         parts_llr: of its consecutive parts of half a second, oldest first, each weaker than ``llr``, or none.
         details: how it was found, for people; names carry units.
-        other_person_llr: of another against the enrolled person; for ``guard.fusion.mismatch``.
-        replaced_llr: of another against whoever was there before and never left the picture; the same.
+        other_person_llr: of another against the enrolled person (``guard.fusion.mismatch``).
+        replaced_llr: of another against whoever was there before (``guard.detectors.face_in_place``).
     """
 
     llr: float

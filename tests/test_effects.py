@@ -81,20 +81,25 @@ class NotLive:
         return [Finding(0.0) for _ in windows]
 
 
-class AgainstPhoto:
-    """``face_identity`` with a photo enrolled: somebody else sits there for a while."""
+class AnotherFace:
+    """``face_identity``: somebody else than in the photo, or than before, is there for a while."""
 
     signal = Signal.FACE_IDENTITY
 
-    def __init__(self, begin_s: float, end_s: float) -> None:
-        self.begin_s, self.end_s = begin_s, end_s
+    def __init__(self, begin_s: float, end_s: float, *, photo: bool) -> None:
+        self.begin_s, self.end_s, self.photo = begin_s, end_s, photo
 
     def prepare(self, window: Window) -> FloatArray | Abstain:
         return np.zeros(1, np.float32)
 
     def score(self, batch: FloatArray, windows: Sequence[Window]) -> list[Finding]:
-        others = [self.begin_s < window.end_s < self.end_s for window in windows]
-        return [Finding(2.3 if o else -0.4, other_person_llr=3.8 if o else -3.8) for o in others]
+        return [self.found(self.begin_s < window.end_s < self.end_s) for window in windows]
+
+    def found(self, other: bool) -> Finding:
+        llr = 3.8 if other else -3.8
+        if self.photo:
+            return Finding(2.3 if other else -0.4, other_person_llr=llr)
+        return Finding(0.8 if other else -0.1, replaced_llr=llr)
 
 
 class Faces:
@@ -275,10 +280,19 @@ def test_a_picture_that_is_not_live_keeps_nobody_green_and_accuses_nobody(why: s
 
 
 def test_somebody_else_than_the_photo_shows_is_amber_whatever_voice_and_face_say() -> None:
-    call = Call(Says(Signal.VOICE_SPOOF, -3.0), face_frame(-3.0), AgainstPhoto(20.0, 30.0))
+    somebody_else(photo=True, reason=reasons.PHOTO_MISMATCH)
+
+
+def test_a_face_that_became_another_in_place_is_amber_whatever_voice_and_face_say() -> None:
+    somebody_else(photo=False, reason=reasons.FACE_REPLACED)
+
+
+def somebody_else(*, photo: bool, reason: str) -> None:
+    face = AnotherFace(20.0, 30.0, photo=photo)
+    call = Call(Says(Signal.VOICE_SPOOF, -3.0), face_frame(-3.0), face)
     assert call.run(0, 20, sound="speech", faces=1).state is State.BONA_FIDE
     other = call.run(20, 30, sound="speech", faces=1)
-    assert (other.state, other.reasons[0]) == (State.SUSPECT, reasons.PHOTO_MISMATCH)
+    assert (other.state, other.reasons[0]) == (State.SUSPECT, reason)
     assert call.run(30, 42, sound="speech", faces=1).reasons[-1] == reasons.HELD
     assert call.run(42, 130, sound="speech", faces=1).state is State.BONA_FIDE
     assert State.SPOOF not in {verdict.state for verdict in call.verdicts}

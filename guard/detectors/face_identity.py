@@ -18,10 +18,10 @@ from typing import Protocol
 
 import numpy as np
 
+from guard.detectors.face_in_place import InPlace, InPlaceConfig
 from guard.detectors.face_limits import FaceLimits
 from guard.detectors.onnx import OnnxEmbedder
 from guard.detectors.person_memory import Enrolled, MemoryConfig, PersonMemory
-from guard.detectors.temporal_video import likeness
 from guard.detectors.vector_card import PersonCalibration, VectorCard, load_vector_card
 from guard.media.align import warp
 from guard.types import (
@@ -58,24 +58,19 @@ class FaceIdentityConfig(FaceLimits):
 
     Args:
         keep_every_s: one look in so many seconds is remembered, and none as young as that is compared with.
-        in_place_s: between the last look at one person and the first at another, of a face that was followed
-            all the while, for the other to have come without leaving; as long as a face may go unseen.
-        same_picture: likeness of the whole pictures of those two looks, above which they show one scene.
+        in_place: when a face has become another without leaving.
         memory: how much is remembered, and how much is needed; a look kept counts ``keep_every_s``.
     """
 
     max_yaw_deg: float = 30.0
     keep_every_s: float = 1.0
-    in_place_s: float = 1.0
-    same_picture: float = 0.9
+    in_place: InPlaceConfig = field(default_factory=InPlaceConfig)
     memory: MemoryConfig = field(default_factory=lambda: MemoryConfig(min_s=5.0, max_windows=60))
 
     def __post_init__(self) -> None:
         FaceLimits.__post_init__(self)
         if self.keep_every_s <= 0:
             raise ValueError("keep_every_s must be above 0")
-        if self.in_place_s <= 0 or not 0 < self.same_picture <= 1:
-            raise ValueError("needs in_place_s > 0 and same_picture in (0, 1]")
 
 
 @dataclass(slots=True)
@@ -86,17 +81,13 @@ class _Seen:
         memory: what it looked like.
         last_s: when it was seen last.
         kept_s: up to when that was remembered.
-        same_s: when it was its reference's person last, under this number.
-        picture: the whole picture in little then, (N,); None where it was not kept.
-        replaced: whether it became another in place; whom it showed before stays the reference.
+        in_place: whether it became another without leaving.
     """
 
     memory: PersonMemory
     last_s: float
+    in_place: InPlace
     kept_s: float = float("-inf")
-    same_s: float = float("-inf")
-    picture: FloatArray | None = None
-    replaced: bool = False
 
 
 class FaceIdentity:
@@ -182,8 +173,9 @@ class FaceIdentity:
         seen = self._face(window)
         reference = seen.memory.reference(window.end_s - self._config.keep_every_s)
         drift = None if reference is None else self._other_llr(CALL, vector, reference)
-        replaced_llr = None if drift is None else self._replaced(seen, window, drift)
-        if not seen.replaced:
+        seen.in_place.see(window)
+        replaced_llr = None if drift is None else seen.in_place.compare(window, drift)
+        if not seen.in_place.sure:
             self._remember(seen, window.end_s, vector, same=drift is None or drift <= 0)
         enrolled = self._enrolled.of(window.key)
         if enrolled is not None:
@@ -192,28 +184,6 @@ class FaceIdentity:
         if drift is None:
             return Abstain("no_reference_yet")
         return self._finding(CALL, drift, replaced_llr=replaced_llr)
-
-    def _replaced(self, seen: _Seen, window: FaceWindow, drift: float) -> float | None:
-        """Return the llr of another person against whoever was there before and never left.
-
-        None where another came in a way that people can.
-        """
-        if drift <= 0:
-            seen.same_s, seen.picture, seen.replaced = window.end_s, _whole_picture(window), False
-        elif not seen.replaced:
-            seen.replaced = self._in_place(seen, window)
-            return drift if seen.replaced else None
-        return drift
-
-    def _in_place(self, seen: _Seen, window: FaceWindow) -> bool:
-        """Tell whether nobody can have left or come since the face was its reference's person."""
-        config, now = self._config, _whole_picture(window)
-        if window.end_s - seen.same_s > config.in_place_s or seen.picture is None or now is None:
-            return False
-        beside = (other for other in self._tracks[window.key].values() if other is not seen)
-        if any(other.last_s >= seen.same_s for other in beside):
-            return False  # two faces in one picture can be mistaken for each other
-        return likeness(seen.picture, now) >= config.same_picture
 
     def _other_llr(self, kind: str, vector: FloatArray, reference: FloatArray) -> float:
         distance = np.array([1 - vector @ reference], np.float32)
@@ -252,21 +222,15 @@ class FaceIdentity:
             gone = [other for other in faces.values() if other.last_s < window.end_s]
             before = max(gone, key=lambda other: other.last_s, default=None)
             if before is None:
-                seen = _Seen(PersonMemory(self._config.memory), window.end_s)
+                memory, in_place = PersonMemory(self._config.memory), InPlace(self._config.in_place)
             else:
-                seen = _Seen(before.memory.fork(), window.end_s, replaced=before.replaced)
+                memory, in_place = before.memory.fork(), before.in_place.inherit(window.end_s - before.last_s)
+            seen = _Seen(memory, window.end_s, in_place)
         seen.last_s = window.end_s
         faces[window.face] = seen
         while len(faces) > MAX_FACES:
             del faces[min(faces, key=lambda face: faces[face].last_s)]
         return seen
-
-
-def _whole_picture(window: FaceWindow) -> FloatArray | None:
-    """Return the newest picture in little, float32 (N,); None where the window has none."""
-    if not window.glimpses:
-        return None
-    return window.glimpses[-1].thumbnail.astype(np.float32).reshape(-1)
 
 
 def load_face_identity_card(folder: Path) -> VectorCard:

@@ -140,7 +140,7 @@ class Fusion:
         self._low_since_s = None
         self._scores.clear()
         for evidence in self._signals.values():
-            evidence.restart()
+            evidence.settle()
 
     def verdict(self, at_s: float) -> Verdict:
         """Return what the evidence up to ``at_s`` makes of the participant.

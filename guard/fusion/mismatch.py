@@ -45,6 +45,7 @@ class Mismatch:
         self._min_looks = min_looks
         self._max_faces = max_faces
         self._faces: dict[int, deque[tuple[float, float]]] = {}
+        self._settled: frozenset[int] = frozenset()
 
     def push(self, face: int, end_s: float, llr: float | None) -> None:
         """Take one look; None: it was compared with nobody, so there is nobody to compare with any more."""
@@ -53,6 +54,9 @@ class Mismatch:
                 self.restart()
             self._faces.pop(face, None)
             return
+        if llr <= 0 and face in self._settled:
+            self._settled -= {face}
+            self._faces.pop(face, None)
         if face not in self._faces:
             while len(self._faces) >= self._max_faces:
                 del self._faces[min(self._faces, key=self._last_s)]
@@ -72,6 +76,11 @@ class Mismatch:
         """Forget everything."""
         self._faces.clear()
 
+    def settle(self) -> None:
+        """A person knows of the faces that mismatch: say no more of one until it was that person's again."""
+        self._settled |= {face for face, looks in self._faces.items() if self._mean(looks) >= self._llr}
+        self._settled = frozenset(sorted(self._settled)[-self._max_faces :])
+
     @property
     def found(self) -> bool:
         """Whether there is a mismatch.
@@ -80,7 +89,11 @@ class Mismatch:
         a face to be the enrolled one, so that of two who come into the picture together neither is suspected
         for a moment.
         """
-        told = [looks for looks in self._faces.values() if len(looks) >= self._min_looks]
+        told = [
+            looks
+            for face, looks in self._faces.items()
+            if len(looks) >= self._min_looks and face not in self._settled
+        ]
         if not self._all_faces:
             return any(self._mean(looks) >= self._llr for looks in told)
         seen = [looks for looks in self._faces.values() if len(looks) >= self._min_looks // 2]

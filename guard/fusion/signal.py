@@ -142,6 +142,11 @@ class SignalEvidence:
         self._replaced.restart()
         self._covered_at_restart_s = self.scored_s
 
+    def settle(self) -> None:
+        """A person has acted: begin afresh, and say no more of a face that became the one there now."""
+        self._replaced.settle()
+        self.restart()
+
     def reading(self) -> Reading:
         """Return what the face (or the voice) with the highest llr says."""
         readings = [self._read(windows) for windows in self._tracks.values()]

@@ -53,7 +53,7 @@ class Glimpses:
         new = [picture for picture in self._pictures if picture[0].time_s > since_s]
         if new:
             self._taken_s[face] = new[-1][0].time_s
-        return tuple(_glimpse(frame, little, meshes.get(face)) for frame, little, meshes in new)
+        return tuple(_glimpse(frame, little, meshes, face) for frame, little, meshes in new)
 
 
 def thumbnail(image: ImageArray) -> ImageArray:
@@ -68,7 +68,8 @@ def thumbnail(image: ImageArray) -> ImageArray:
     return np.asarray(cut.mean(axis=(1, 3), dtype=np.float32), np.uint8)
 
 
-def _glimpse(frame: VideoFrame, little: ImageArray, mesh: Mesh | None) -> Glimpse:
+def _glimpse(frame: VideoFrame, little: ImageArray, meshes: Mapping[int, Mesh], face: int) -> Glimpse:
     height, width = frame.image.shape[:2]
+    mesh = meshes.get(face)
     points = None if mesh is None else np.ascontiguousarray(mesh.points[:, :2])
-    return Glimpse(frame.time_s, points, little, (width, height), frame.skipped_s)
+    return Glimpse(frame.time_s, points, little, (width, height), frame.skipped_s, len(meshes))

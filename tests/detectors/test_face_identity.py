@@ -22,6 +22,7 @@ from guard.detectors.face_identity import (
     load_face_identity,
     load_face_identity_card,
 )
+from guard.detectors.face_in_place import InPlace, InPlaceConfig
 from guard.detectors.vector_card import PersonCalibration
 from guard.errors import ModelError
 from guard.fusion.calibration import Logistic
@@ -47,7 +48,7 @@ KEY = TrackKey("s", "p", Kind.VIDEO)
 GOOD = FaceQuality(eye_distance_px=70.0, sharpness=60.0, yaw_deg=2.0, luma=120.0, confidence=1.0)
 CALLS = PersonCalibration(Logistic(20.0, -10.0, 4.0), spoof_share=0.1, bona_fide_share=0.03)
 PHOTOS = PersonCalibration(Logistic(20.0, -10.0, 4.0), spoof_share=0.4, bona_fide_share=0.02)
-ANNA, BORIS = 40, 120
+ANNA, BORIS, CLARA = 40, 120, 200
 # 1 - cosine of the genuine crop and the one with another face put on; pinned, a new model writes a new one
 GOLDEN_SWAPPED = 0.1520
 
@@ -77,13 +78,16 @@ def window(
     key: TrackKey = KEY,
     quality: FaceQuality = GOOD,
     scene: int | None = 0,
+    faces: int = 1,
 ) -> FaceWindow:
-    """A look at a person before a scene of that number; None: without the whole picture."""
+    """A look at a person before a scene of that number: None without the whole picture, -1 a flat one."""
     crop = np.full((224, 224, 3), person, np.uint8)
     glimpses: tuple[Glimpse, ...] = ()
     if scene is not None:
-        room = np.random.default_rng(scene).integers(0, 256, (18, 32)).astype(np.uint8)
-        glimpses = (Glimpse(end_s, None, room, (640, 360)),)
+        room = np.full((18, 32), 20, np.uint8)
+        if scene >= 0:
+            room = np.random.default_rng(scene).integers(0, 256, (18, 32)).astype(np.uint8)
+        glimpses = (Glimpse(end_s, None, room, (640, 360), faces=faces),)
     points = np.zeros((468, 2), np.float32)
     return FaceWindow(key, face, max(0.0, end_s - 0.2), end_s, crop, points, quality, glimpses)
 
@@ -153,23 +157,59 @@ def test_a_face_that_becomes_another_from_one_look_to_the_next_was_replaced_as_l
 
 
 @pytest.mark.parametrize(
-    ("pause_s", "face", "scene"),
-    [(1.5, 0, 0), (0.0, 1, 0), (0.0, 0, 1), (0.0, 0, None)],
-    ids=["unseen for longer", "a face that was found anew", "another scene", "no picture"],
+    ("pause_s", "face", "before", "after"),
+    [(1.0, 0, 0, 0), (0.0, 1, 0, 0), (0.0, 0, 0, 1), (0.0, 0, None, None), (0.0, 0, -1, -1)],
+    ids=["unseen for longer", "a face found anew", "another scene", "no picture", "too flat to tell"],
 )
-def test_another_who_can_have_come_was_not_put_on(pause_s: float, face: int, scene: int | None) -> None:
+def test_another_who_can_have_come_was_not_put_on(
+    pause_s: float, face: int, before: int | None, after: int | None
+) -> None:
     found = detector()
-    looks(found, ANNA, 0.0, 10.0)
-    after = looks(found, BORIS, 10.0 + pause_s, 60.0, face=face, scene=scene)
-    assert all(s.replaced_llr is None or s.replaced_llr < 0 for s in after)
+    looks(found, ANNA, 0.0, 10.0, scene=before)
+    then = looks(found, BORIS, 10.0 + pause_s, 60.0, face=face, scene=after)
+    assert all(s.replaced_llr is None or s.replaced_llr < 0 for s in then)
 
 
 def test_two_faces_in_one_picture_can_be_mistaken_for_each_other() -> None:
     found = detector()
     for t in np.arange(0.0, 20.0, 0.2):
         first, second = (ANNA, BORIS) if t < 10 else (BORIS, ANNA)
-        pair = [window(first, float(t), face=0), window(second, float(t), face=1)]
+        pair = [window(who, float(t), face=n, faces=2) for n, who in enumerate((first, second))]
         assert all(s.replaced_llr is None or s.replaced_llr < 0 for s in run_detector(found, pair))
+
+
+def test_somebody_who_was_seen_just_before_and_never_judged_can_have_taken_the_place() -> None:
+    found = detector()
+    for t in np.arange(0.0, 20.0, 0.2):
+        beside = 2 if 6.0 < t < 7.0 else 1
+        (score,) = run_detector(found, [window(ANNA if t < 10 else BORIS, float(t), faces=beside)])
+        assert score.replaced_llr is None or score.replaced_llr < 0
+
+
+def test_one_odd_look_accuses_nobody_who_comes_later() -> None:
+    found = detector()
+    looks(found, ANNA, 0.0, 10.0)
+    looks(found, BORIS, 10.0, 10.1)
+    later = looks(found, BORIS, 15.0, 30.0, face=1, scene=1)
+    assert all(s.replaced_llr is None for s in later)
+
+
+def test_whoever_comes_long_after_a_face_that_was_put_on_is_not_that_face() -> None:
+    found = detector()
+    looks(found, ANNA, 0.0, 10.0)
+    looks(found, BORIS, 10.0, 20.0)
+    later = looks(found, CLARA, 31.0, 40.0, face=1)
+    assert all(s.replaced_llr is None for s in later)
+
+
+def test_who_only_looks_somewhat_different_becomes_the_reference_as_ever() -> None:
+    """Glasses, say: an llr of 0.5 in every look is no other person, and is adopted after half a minute."""
+    placed = InPlace(InPlaceConfig())
+    placed.compare(window(ANNA, 10.0), -4.0)
+    assert [placed.compare(window(ANNA, 10.2 + n / 5), 0.5) for n in range(100)] == [0.5] * 100
+    assert not placed.sure
+    assert [placed.compare(window(ANNA, 31.0 + n / 5), 1.5) for n in range(8)] == [1.5] * 8
+    assert placed.sure
 
 
 def test_a_look_at_somebody_else_amid_others_is_taken_back_by_the_next() -> None:

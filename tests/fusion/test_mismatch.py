@@ -176,6 +176,9 @@ def test_it_can_be_turned_off_and_a_person_can_settle_it() -> None:
     assert feed(engine, became(0, 60, 2.5)).state is State.SUSPECT
     engine.acknowledge(60.0)
     assert engine.verdict(60.0).state is State.UNDECIDED
+    assert feed(engine, became(60, 120, 2.5)).state is State.UNDECIDED, "they know of this face"
+    assert feed(engine, became(120, 130, SAME)).state is State.UNDECIDED
+    assert feed(engine, became(130, 145, 2.5)).reasons[0] == reasons.FACE_REPLACED, "and not of the next"
 
 
 def test_with_a_look_a_second_it_takes_longer_and_is_told_as_well() -> None:
