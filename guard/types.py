@@ -342,7 +342,7 @@ class Score:
 class SignalState:
     """Where one signal stands now, with what it rests on; ``details`` are those of its newest Score.
 
-    ``reason`` says why there is no llr, or, beside one, why the signal holds back ``bona_fide``.
+    ``reason`` says why there is no llr, or, beside one, what it found that no llr says.
     """
 
     llr: float | None

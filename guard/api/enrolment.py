@@ -30,12 +30,13 @@ BINARY_BODY = {
 def enrolment_router(services: Services) -> APIRouter:
     """Return the routes of enrolled voices and faces; ``larger_body`` lets their bodies in."""
     router = APIRouter(prefix="/api/v1/sessions/{session}/participants/{participant}")
-    token = from_header(services.tokens)
+    _add_voices(router, services)
+    _add_faces(router, services)
+    return router
 
-    def taken(access: Access, session: str, participant: str) -> Participant:
-        """Return the participant an operator asks for."""
-        require_operator(access, session)
-        return services.sessions.get(session).participant(participant)
+
+def _add_voices(router: APIRouter, services: Services) -> None:
+    token = from_header(services.tokens)
 
     @router.put("/voice", status_code=204, openapi_extra=BINARY_BODY, tags=["voices"])
     async def enrol_voice(
@@ -47,7 +48,7 @@ def enrolment_router(services: Services) -> APIRouter:
         this person alone. A new file takes the place of the one before. The recording is not kept; the
         numbers that describe the voice are, in memory, until they are deleted or the session ends.
         """
-        require_analysed(taken(access, session, participant), "voice")
+        require_analysed(asked_for(services, access, session, participant), "voice")
         content = await body_of(request, "voice_missing", "the audio file")
         await services.voices.enrol(session, participant, content)
 
@@ -56,8 +57,12 @@ def enrolment_router(services: Services) -> APIRouter:
         session: str, participant: str, access: Annotated[Access, Depends(token)]
     ) -> None:
         """Forget the voice of a participant (operators); having none is no error."""
-        taken(access, session, participant)
+        asked_for(services, access, session, participant)
         services.voices.withdraw(session, participant)
+
+
+def _add_faces(router: APIRouter, services: Services) -> None:
+    token = from_header(services.tokens)
 
     @router.put("/face", status_code=204, openapi_extra=BINARY_BODY, tags=["faces"])
     async def enrol_face(
@@ -69,7 +74,7 @@ def enrolment_router(services: Services) -> APIRouter:
         looking at the camera. A new photo takes the place of the one before. The photo is not kept; the
         numbers that describe the face are, in memory, until they are deleted or the session ends.
         """
-        require_analysed(taken(access, session, participant), "face")
+        require_analysed(asked_for(services, access, session, participant), "face")
         content = await body_of(request, "photo_missing", "the photo")
         await services.faces.enrol(session, participant, content)
 
@@ -78,10 +83,19 @@ def enrolment_router(services: Services) -> APIRouter:
         session: str, participant: str, access: Annotated[Access, Depends(token)]
     ) -> None:
         """Forget the face of a participant (operators); having none is no error."""
-        taken(access, session, participant)
+        asked_for(services, access, session, participant)
         services.faces.withdraw(session, participant)
 
-    return router
+
+def asked_for(services: Services, access: Access, session: str, participant: str) -> Participant:
+    """Return the participant an operator asks for.
+
+    Raises:
+        AccessError: ``token_forbidden``, no operator of this session asks.
+        PeerError: there is no such session or participant.
+    """
+    require_operator(access, session)
+    return services.sessions.get(session).participant(participant)
 
 
 def require_analysed(person: Participant, what: str) -> None:

@@ -161,11 +161,18 @@ class SignalEvidence:
         coverage = min(1.0, self.scored_s / length_s) if length_s > 0 else 0.0
         if llr is None:
             return SignalState(None, coverage, self._why_withheld or self._why(at_s))
-        return SignalState(llr, coverage, self._why_withheld, self._details)
+        return SignalState(llr, coverage, self._why_withheld or self._other_person, self._details)
 
     @property
     def _why_withheld(self) -> str | None:
         return None if self._withheld is None else self._withheld[1]
+
+    @property
+    def _other_person(self) -> str | None:
+        """Return how the face is another person's, which no llr says; None where it is not."""
+        if self._replaced.found:
+            return reasons.FACE_REPLACED
+        return reasons.PHOTO_MISMATCH if self._mismatch.found else None
 
     def _why(self, at_s: float) -> str:
         if self._tracks:

@@ -155,6 +155,7 @@ def test_a_face_that_became_another_is_suspect_until_it_is_the_first_again() -> 
     assert (found.state, found.reasons[0]) == (State.SUSPECT, reasons.FACE_REPLACED)
     assert found.llr is not None
     assert found.llr < 0, "no llr of synthetic media"
+    assert found.signals[Signal.FACE_IDENTITY].reason == reasons.FACE_REPLACED
     stays = feed(engine, [*faces(60, 200, -4.0), *became(60, 200, 2.5)])
     assert (stays.state, stays.reasons[0]) == (State.SUSPECT, reasons.FACE_REPLACED), "however long it lasts"
     back = feed(engine, [*faces(200, 240, -4.0), *became(200, 240, SAME)])
