@@ -3,13 +3,15 @@
 Somebody who hands over takes seconds, and the camera sees them go. So a change is *in place* where the face
 was followed under one number, at most ``in_place_s`` lies between the last look at the one person and the
 first at the other, nobody else was seen in any picture for ``alone_s`` before, and the whole pictures of
-those two looks are alike. One such look proves nothing: the change is *sure* after ``sure_looks`` whose mean
-llr is ``sure_llr``, and only then does the person from before stay the reference, and a face that hides for
-less than ``hidden_s`` and comes back under another number remain the one that was changed.
+those two looks are alike. One look proves nothing: a face is *surely* the one person or the other once the
+mean llr of ``sure_looks`` is ``sure_llr`` either way. Only a face that was surely the reference's person can
+become another in place; only once it surely is does the person from before stay the reference, and a face
+that hides for less than ``hidden_s`` and comes back under another number remain the one that was changed.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,8 +31,8 @@ class InPlaceConfig:
         in_place_s: longest time between the two looks.
         alone_s: how long nobody else may have been seen.
         same_picture: least likeness of the two whole pictures, in (0, 1].
-        sure_looks: looks at the other person that make it sure.
-        sure_llr: their mean natural llr of another person.
+        sure_looks: looks at one person that make sure who it is.
+        sure_llr: how far from 0 their mean natural llr must lie.
         hidden_s: longest time a changed face may be gone and still be the changed one.
     """
 
@@ -56,7 +58,8 @@ class InPlace:
         self._same_s = float("-inf")
         self._crowd_s = float("-inf")
         self._picture: FloatArray | None = None
-        self._looks: list[float] | None = None
+        self._recent: deque[float] = deque(maxlen=config.sure_looks)
+        self._came = False
         self.sure = False
 
     def inherit(self, gone_s: float) -> InPlace:
@@ -78,21 +81,16 @@ class InPlace:
         Args:
             other_llr: natural llr of another person than the reference's in this look.
         """
-        if other_llr <= 0:
+        self._recent.append(other_llr)
+        is_full = len(self._recent) == self._config.sure_looks
+        mean = sum(self._recent) / len(self._recent) if is_full else 0.0
+        if other_llr <= 0 and mean <= -self._config.sure_llr:
             self._same_s, self._picture = window.end_s, _whole(window)
-            self._looks, self.sure = None, False
-            return other_llr
-        if self.sure:
-            return other_llr
-        if self._looks is None:
-            if not self._came_at_once(window):
-                return None
-            self._looks = []
-        self._looks.append(other_llr)
-        newest = self._looks[-self._config.sure_looks :]
-        self._looks = newest
-        if len(newest) == self._config.sure_looks:
-            self.sure = sum(newest) / len(newest) >= self._config.sure_llr
+            self._came = self.sure = False
+        elif other_llr > 0 and not (self._came or self.sure):
+            self._came = self._came_at_once(window)
+            return other_llr if self._came else None
+        self.sure = self.sure or (self._came and mean >= self._config.sure_llr)
         return other_llr
 
     def _came_at_once(self, window: FaceWindow) -> bool:

@@ -186,6 +186,17 @@ def test_somebody_who_was_seen_just_before_and_never_judged_can_have_taken_the_p
         assert score.replaced_llr is None or score.replaced_llr < 0
 
 
+def test_a_stranger_who_once_looks_like_the_person_before_was_not_put_on() -> None:
+    """After a cut: looks at somebody else, one of them just on the near side, as a clip of val had."""
+    placed = InPlace(InPlaceConfig())
+    for n in range(20):
+        placed.compare(window(ANNA, n / 5), -4.0)
+    after = [0.4 if n % 10 else -0.4 for n in range(1, 30)] + [2.0] * 20
+    said = [placed.compare(window(BORIS, 4.0 + n / 5, scene=1), llr) for n, llr in enumerate(after)]
+    assert all(llr is None or llr <= 0 for llr in said)
+    assert not placed.sure
+
+
 def test_one_odd_look_accuses_nobody_who_comes_later() -> None:
     found = detector()
     looks(found, ANNA, 0.0, 10.0)
@@ -205,7 +216,7 @@ def test_whoever_comes_long_after_a_face_that_was_put_on_is_not_that_face() -> N
 def test_who_only_looks_somewhat_different_becomes_the_reference_as_ever() -> None:
     """Glasses, say: an llr of 0.5 in every look is no other person, and is adopted after half a minute."""
     placed = InPlace(InPlaceConfig())
-    placed.compare(window(ANNA, 10.0), -4.0)
+    assert [placed.compare(window(ANNA, 8.6 + n / 5), -4.0) for n in range(8)] == [-4.0] * 8
     assert [placed.compare(window(ANNA, 10.2 + n / 5), 0.5) for n in range(100)] == [0.5] * 100
     assert not placed.sure
     assert [placed.compare(window(ANNA, 31.0 + n / 5), 1.5) for n in range(8)] == [1.5] * 8
