@@ -29,9 +29,9 @@ def run(*arguments: str) -> dict[str, Any]:
 def test_recorded_calls_are_replayed_as_calls_would_be_judged(tmp_path: Path) -> None:
     def call(name: str, label: str, llr: float) -> str:
         scores = [
-            {"signal": "voice_spoof", "start_s": t - 4, "end_s": t, "llr": llr} for t in range(4, 41, 2)
+            {"signal": "voice_spoof", "start_s": t - 4, "end_s": t, "llr": llr} for t in range(4, 65, 2)
         ]
-        return json.dumps({"call": name, "label": label, "length_s": 40, "scores": scores})
+        return json.dumps({"call": name, "label": label, "length_s": 64, "scores": scores})
 
     path = tmp_path / "calls.jsonl"
     path.write_text("\n".join([call("a", "spoof", 4.0), call("b", "bonafide", -2.0)]))
@@ -42,7 +42,7 @@ def test_recorded_calls_are_replayed_as_calls_would_be_judged(tmp_path: Path) ->
 
 
 def test_the_profile_decides_whether_a_voice_alone_turns_red(tmp_path: Path) -> None:
-    scores = [{"signal": "voice_spoof", "start_s": t - 4, "end_s": t, "llr": 4.0} for t in range(4, 41, 2)]
+    scores = [{"signal": "voice_spoof", "start_s": t - 4, "end_s": t, "llr": 4.0} for t in range(4, 65, 2)]
     path = tmp_path / "call.jsonl"
     path.write_text(json.dumps({"call": "a", "label": "spoof", "scores": scores}))
     for profile, red in (("meeting", True), ("kz-ardfm", False)):
