@@ -24,7 +24,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.whole_calls_media import CAMERA, Face, pairs, received, shown
-from benchmarks.whole_calls_run import apart
-from guard.app.parts import Models, PipelineConfig, build_pipeline, load_models, settings_config
+from benchmarks.whole_calls_run import apart, every_model
+from guard.app.parts import Models, PipelineConfig, build_pipeline, settings_config
 from guard.config import load_settings
 from guard.evaluation.exact import share
 from guard.evaluation.replay import interval
@@ -161,15 +161,13 @@ def main() -> None:
     parser.add_argument("--profile", default="meeting")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    models = load_models(None)
-    if models.errors:
-        raise SystemExit(f"not all detectors can be used: {sorted(models.errors)}")
+    models = every_model()
     config = apart(settings_config(load_settings(), args.profile))
     faces = [face for face in pairs(args.folder) if face.swapped is not None]
     seen: list[Seen] = []
     began_s, told_s, of = time.process_time(), time.monotonic(), len(faces) * len(KINDS)
     for n, face in enumerate(faces):
-        other = replace(faces[(n + 1) % len(faces)])
+        other = faces[(n + 1) % len(faces)]
         for kind in KINDS:
             seen.append(watch(kind, face, other, models, config, f"{args.seed} {kind} {face.name}"))
             if time.monotonic() - told_s >= _TELL_EVERY_S or len(seen) == of:

@@ -32,7 +32,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.whole_calls_media import CAMERA, Material, fill, read_material
-from guard.app.parts import Models, PipelineConfig, build_pipeline, load_models, settings_config
+from benchmarks.whole_calls_run import every_model
+from guard.app.parts import Models, PipelineConfig, build_pipeline, settings_config
 from guard.config import load_settings
 from guard.evaluation.channels import opus
 from guard.evaluation.conditions import Condition, full
@@ -193,9 +194,7 @@ def main() -> None:
     parser.add_argument("--profile", default="meeting")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    models = load_models(None)
-    if models.errors:
-        raise SystemExit(f"not all detectors can be used: {sorted(models.errors)}")
+    models = every_model()
     config = settings_config(load_settings(), args.profile)
     material = read_material([args.folder])
     calls = list(draw(material, args.times, args.seed))

@@ -31,8 +31,8 @@ from typing import Any
 
 from benchmarks.whole_calls_media import APART, Material, demo_material, read_material
 from benchmarks.whole_calls_report import account, picture, table
-from benchmarks.whole_calls_run import Call, Plan, Ran, apart, draw, run
-from guard.app.parts import PipelineConfig, load_models, settings_config, thresholds_of
+from benchmarks.whole_calls_run import Call, Plan, Ran, apart, draw, every_model, run
+from guard.app.parts import PipelineConfig, settings_config, thresholds_of
 from guard.config import load_settings
 from guard.fusion.config import FusionConfig
 
@@ -47,9 +47,7 @@ def run_all(
 
     Progress goes to standard error.
     """
-    models = load_models(None)
-    if models.errors:
-        raise SystemExit(f"not all detectors can be used: {sorted(models.errors)}")
+    models = every_model()
     config = apart(settings_config(load_settings(), profile))
     calls = in_turns(draw(material, plan, seed))
     of_s, ran = sum(call.length_s for call in calls), []

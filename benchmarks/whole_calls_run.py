@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmarks.whole_calls_media import APART, CAMERA, Face, Material, fill, read_pictures, received, shown
 from guard.app.enrolment import describe_photo
-from guard.app.parts import Models, PipelineConfig, build_pipeline
+from guard.app.parts import Models, PipelineConfig, build_pipeline, load_models
 from guard.errors import MediaError
 from guard.evaluation.channels import opus
 from guard.evaluation.clips import joined
@@ -250,6 +250,14 @@ def apart(config: PipelineConfig) -> PipelineConfig:
     """Return the settings with the signals that the making of the calls disturbs reported and not fused."""
     weights = {**config.fusion.weights, **dict.fromkeys(APART, 0.0)}
     return replace(config, fusion=replace(config.fusion, weights=weights))
+
+
+def every_model() -> Models:
+    """Return the models in use; where one of them cannot be loaded nothing is measured."""
+    models = load_models(None)
+    if models.errors:
+        raise SystemExit(f"not all detectors can be used: {sorted(models.errors)}")
+    return models
 
 
 def enrol(face: Face, models: Models) -> bool:

@@ -71,7 +71,7 @@ class InPlace:
     def see(self, window: FaceWindow) -> None:
         """Take note of everybody in the pictures since the look before."""
         crowded = [glimpse.time_s for glimpse in window.glimpses if glimpse.faces > 1]
-        self._crowd_s = max(self._crowd_s, *crowded) if crowded else self._crowd_s
+        self._crowd_s = max((self._crowd_s, *crowded))
 
     def compare(self, window: FaceWindow, other_llr: float) -> float | None:
         """Return the llr of another person against whoever was there before and never left.
