@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 
 from guard.resources import models_dir
-from tests.detectors.recipes import recipe_script
+from tests.detectors.recipes import recipe_modules, recipe_script
 
 VOICE = models_dir() / "voice"
+# clips of every engine of stated licence, as version 0.6 was trained on them
+ENGINES = {
+    "Kokoro": 296, "Tortoise": 140, "Tacotron2": 43, "NeuralHMM": 57, "Matcha-TTS": 40, "FastSpeech2": 32,
+    "Grad-TTS": 26, "WaveRNN": 18, "MelGAN": 15, "HiFi-GAN": 6, "VITS": 6, "Piper-VITS-joe": 152,
+    "espeak-ng": 113, "espeak-klatt": 56, "flite": 50, "svox-pico": 84, "festival-a": 16, "festival-b": 50,
+}  # fmt: skip
 
 
 def explained(engines: list[list[str]], families: int) -> str:
@@ -25,6 +31,33 @@ def test_folds_of_few_engines_are_named_with_their_engines() -> None:
 
 def test_nothing_is_said_where_every_fold_has_enough() -> None:
     assert explained([list("abcde"), list("fghij")], 10) == ""
+
+
+def test_every_fold_holds_out_five_engines_with_all_their_relatives_and_copies() -> None:
+    with recipe_modules(VOICE / "recipe", "clips", "folds") as recipe:
+        item, folds = recipe["clips"].Item, recipe["folds"]
+        own = [
+            item("set", n, f"{engine}-{n}", True, engine, "source", None)
+            for engine, count in ENGINES.items()
+            for n in range(count)
+        ]
+        spoken = [item("set", n, f"person-{n}", False, f"site {n % 7}", "source", None) for n in range(90)]
+        copies = [item("copies", n, f"copy-{n}", True, "fargan", "source", f"person-{n}") for n in range(90)]
+        fold = folds.folds_of([*own, *spoken, *copies]).tolist()
+    of_engine = {engine: {fold[n] for n, i in enumerate(own) if i.group == engine} for engine in ENGINES}
+    assert all(len(found) == 1 for found in of_engine.values())
+    assert min(sum(found == {k} for found in of_engine.values()) for k in range(3)) >= 5
+    for relatives in (("VITS", "Piper-VITS-joe"), ("MelGAN", "HiFi-GAN"), ("festival-a", "festival-b")):
+        assert len(set.union(*(of_engine[name] for name in relatives))) == 1
+    first = len(own)
+    assert fold[first : first + 90] == fold[first + 90 :]
+
+
+def test_few_engines_in_all_are_dealt_without_end() -> None:
+    with recipe_modules(VOICE / "recipe", "clips", "folds") as recipe:
+        item = recipe["clips"].Item
+        own = [item("set", n, str(n), True, name, "source", None) for n, name in enumerate("aab")]
+        assert sorted(recipe["folds"].folds_of(own).tolist()) == [0, 0, 1]
 
 
 def test_the_shipped_tables_say_it_of_their_own_folds() -> None:

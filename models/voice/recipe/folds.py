@@ -11,6 +11,7 @@ from collections import Counter
 
 import numpy as np
 from clips import Item
+from rotation_words import LEAST
 
 FOLDS, COPY_SHARE = 3, 0.7
 RELATIVES = (
@@ -36,7 +37,10 @@ def family(engine: str) -> str:
 
 
 def folds_of(items: list[Item]) -> np.ndarray:
-    """Return int (N,): families and sources are dealt largest first to the emptiest fold."""
+    """Return int (N,): families and sources are dealt largest first to the emptiest fold.
+
+    Then small families change folds until each fold holds out LEAST engines, where there are so many.
+    """
     names = [family(i.group) if i.spoof else i.group for i in items]
     fold = np.zeros(len(items), int)
     for spoof in (False, True):
@@ -46,6 +50,8 @@ def folds_of(items: list[Item]) -> np.ndarray:
             place[name] = int(filled.argmin())
             # the root of the size, as in the weights: many small sources tell more than one large
             filled[place[name]] += size**0.5
+        if spoof:
+            _even_out(place, count, items)
         for n, item in enumerate(items):
             if item.spoof == spoof and item.origin is None:
                 fold[n] = place[names[n]]
@@ -54,6 +60,21 @@ def folds_of(items: list[Item]) -> np.ndarray:
         if item.origin is not None:
             fold[n] = own[item.origin]
     return fold
+
+
+def _even_out(place: dict[str, int], clips: Counter[str], items: list[Item]) -> None:
+    """Move small families from the fold with most engines to the one with fewest, while that has too few."""
+    engines: dict[str, set[str]] = {}
+    for item in items:
+        if item.spoof and item.origin is None:
+            engines.setdefault(family(item.group), set()).add(item.group)
+    while True:
+        held = [sum(len(engines[n]) for n in place if place[n] == k) for k in range(FOLDS)]
+        few, most = int(np.argmin(held)), int(np.argmax(held))
+        spare = [n for n in place if place[n] == most and held[most] - len(engines[n]) >= LEAST]
+        if held[few] >= LEAST or not spare:
+            return
+        place[min(spare, key=lambda n: (clips[n], n))] = few
 
 
 def weights_of(items: list[Item]) -> np.ndarray:
