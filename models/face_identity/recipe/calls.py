@@ -9,7 +9,9 @@ of the faces that measure.py does not fit on, with the calibration in the card. 
   same and other people together as in benchmarks/call_share.py;
 - the calls whose mean llr of another person reaches ``fusion.photo_mismatch_llr``, for photos of several
   kinds. Another picture of the same person is not there, so the same person's distances are also given
-  stretched as measure.py stretches them.
+  stretched as measure.py stretches them;
+- how often what happens to one face from one look to the next (any scene after any other) would seem another
+  person beyond ``fusion.face_replaced_llr``, and how often another person does. No stretch: it is one call.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[3])]
 from measure import LIMIT, PHOTO_SCENE, age, chosen, describe_all, fitted, sex  # noqa: E402
 
 from benchmarks.call_share import Variances, components, resampled  # noqa: E402
-from guard.detectors.face_identity import PHOTO, load_face_identity_card  # noqa: E402
+from guard.detectors.face_identity import CALL, PHOTO, load_face_identity_card  # noqa: E402
 from guard.detectors.vector_card import PersonCalibration  # noqa: E402
 from guard.evaluation.exact import share  # noqa: E402
 from guard.fusion.config import FusionConfig  # noqa: E402
@@ -74,6 +76,23 @@ def print_mismatches(photo: str, kinds: dict[str, list[np.ndarray]]) -> None:
     print(f"photo {photo}: mismatch of {'; '.join(cells)}")
 
 
+def print_replaced(table: dict, names: list[str], calibration: PersonCalibration) -> None:
+    """Print how often the same face in other conditions, and another face, seem another than before."""
+    least = FusionConfig().face_replaced_llr
+    faces = {n: [v for v in table[n].values() if not isinstance(v, str)] for n in names}
+    changes = [np.ravel(1 - np.array(looks) @ np.array(looks).T) for looks in faces.values() if looks]
+    meant = [
+        bool((x >= least).any()) for x in other_llrs([c.astype(np.float32) for c in changes], calibration)
+    ]
+    others = np.concatenate(other_llrs(calls(table, names, PHOTO_SCENE, same=False), calibration))
+    rate, found = share(sum(meant), len(meant)), float((others >= least).mean())
+    sys.stdout.write(
+        f"another than before: {sum(meant)} of {len(meant)} faces in any of {sum(map(len, changes))} changes "
+        f"of scene, [{rate.low:.3f}, {rate.high:.3f}], the farthest at {max(c.max() for c in changes):.3f}; "
+        f"{found:.3f} of {len(others)} looks at other people\n"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -88,7 +107,9 @@ def main() -> None:
     table = describe_all(names, folder, options.work / "described.json")
     *_, stretch = fitted(table, names[::2])
     print(f"distances of the same person are stretched by {stretch:.2f}")
-    calibration = load_face_identity_card(models_dir() / "face_identity").calibrations[PHOTO]
+    calibrations = load_face_identity_card(models_dir() / "face_identity").calibrations
+    calibration = calibrations[PHOTO]
+    print_replaced(table, names[1::2], calibrations[CALL])
     for photo in PHOTOS:
         same = calls(table, names[1::2], photo, same=True)
         own = other_llrs(same, calibration)

@@ -199,6 +199,7 @@ def main() -> None:
             sha256=hashlib.sha256(model).hexdigest(),
             a=round(a, 3),
             b=round(-a * EVEN, 5),
+            b_call=round(b, 5),
             limit=LIMIT,
             even=EVEN,
             fitted=round(-b / a, 4),
@@ -209,7 +210,8 @@ def main() -> None:
     )
     (HERE.parent / "card.toml").write_text(card, encoding="utf-8")
     sys.stdout.write(
-        f"llr of another person = {a:.1f} * (distance - {EVEN}); fitted {-b / a:.4f}, stretch {stretch:.2f}\n"
+        f"llr of another person than the photo's = {a:.1f} * (distance - {EVEN}), "
+        f"than the call's: - {-b / a:.4f}; stretch {stretch:.2f}\n"
     )
 
 
