@@ -1,4 +1,4 @@
-"""Is it better to ship what was trained on every engine, or the folds' heads together? Asked inside the folds.
+"""Is what was trained on every engine better than the folds' heads together? Asked inside the folds.
 
     python refit.py            after heads.py; writes CACHE/refit-<fold>.pt and ../refit.md
 
@@ -32,8 +32,9 @@ ROUNDS, MAX_FA, FIRST_SEED = 1000, 0.05, 100
 OUT = Path(__file__).resolve().parent.parent / "refit.md"
 INTRODUCTION = """# Heads that heard every engine, or the folds' together
 
-Written by `recipe/refit.py`, whose rule was committed before the first figure. n = {windows} held-out windows of {engines}
-engines and {sources} sources, three heads in every row; intervals over engines and sources, {rounds} draws. `val` was not read.
+Written by `recipe/refit.py`, whose rule was committed before the first figure. n = {windows} held-out
+windows of {engines} engines and {sources} sources, three heads in every row; intervals over engines and
+sources, {rounds} draws. `val` was not read.
 
 | heads | EER % [95 %] | TPR % at 5 % FA [95 %] |
 |---|---|---|
