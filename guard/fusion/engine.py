@@ -1,6 +1,6 @@
 """From the scores of one participant to a verdict.
 
-Rules, all in this file:
+Rules, all in this file (the codes of their reasons: ``guard.fusion.grounds``):
 
 1. Signals of one kind of track (voice, face) are added with non-negative weights; a
    signal without evidence adds 0. One that may only support (``SUPPORT_ONLY``) adds
@@ -40,9 +40,9 @@ from bisect import insort
 from dataclasses import dataclass
 from enum import StrEnum
 
-from guard.fusion import reasons
 from guard.fusion.config import FusionConfig
-from guard.fusion.kinds import Readings, by_kind, fuse, support
+from guard.fusion.grounds import Grounds, not_live, other_person
+from guard.fusion.kinds import Readings, by_kind, fuse
 from guard.fusion.signal import Reading, SignalEvidence
 from guard.types import Kind, Score, Signal, State, Verdict
 
@@ -162,7 +162,7 @@ class Fusion:
             state=self._state,
             llr=llr,
             signals=signals,
-            reasons=self._reasons(kinds, readings),
+            reasons=self._grounds(kinds, readings).codes(),
             evidence=tuple(self._scores),
         )
 
@@ -175,7 +175,7 @@ class Fusion:
         best = max(mine, key=lambda s: (self._config.decides(s), mine[s].scored_s))
         kinds = by_kind(readings, self._config)
         level = self._level(kinds, readings)
-        if level is State.BONA_FIDE and _not_live(readings) is not None:
+        if level is State.BONA_FIDE and not_live(readings) is not None:
             level = State.UNDECIDED
         return Standing(
             state=level,
@@ -192,7 +192,7 @@ class Fusion:
 
     def _next(self, kinds: dict[Kind, float], readings: Readings) -> State:
         level = self._level(kinds, readings)
-        if level is State.BONA_FIDE and (_not_live(readings) or self._face_lapsed(readings)):
+        if level is State.BONA_FIDE and (not_live(readings) or self._face_lapsed(readings)):
             level = State.UNDECIDED
         if State.SPOOF in (self._state, level):
             self._low_since_s = None
@@ -222,7 +222,7 @@ class Fusion:
             return State.UNDECIDED
         if self._red_llr(kinds) >= thresholds.red_llr:
             return State.SPOOF
-        if llr >= thresholds.amber_llr or self._other_person(readings):
+        if llr >= thresholds.amber_llr or other_person(readings, self._config):
             return State.SUSPECT
         deciding = [r for s, r in readings.items() if self._config.decides(s)]
         carried = any(r.enough and r.llr is not None and r.llr < 0 for r in deciding)
@@ -230,14 +230,18 @@ class Fusion:
             return State.BONA_FIDE
         return State.UNDECIDED
 
-    def _other_person(self, readings: Readings) -> tuple[str, ...]:
-        """Return how the face is another person's, graver first."""
-        deciding = [r for s, r in readings.items() if self._config.decides(s)]
-        found = (
-            (reasons.FACE_REPLACED, any(r.replaced for r in deciding)),
-            (reasons.PHOTO_MISMATCH, any(r.mismatch for r in deciding)),
+    def _grounds(self, kinds: dict[Kind, float], readings: Readings) -> Grounds:
+        return Grounds(
+            config=self._config,
+            signals=self._signals,
+            readings=readings,
+            kinds=kinds,
+            level=self._level(kinds, readings),
+            state=self._state,
+            at_s=self._at_s,
+            check_failed=self._check_failed,
+            face_lapsed=self._face_lapsed(readings),
         )
-        return tuple(code for code, holds in found if holds)
 
     def _face_lapsed(self, readings: Readings) -> bool:
         """Tell whether a face was judged in this call and none is any more."""
@@ -254,65 +258,6 @@ class Fusion:
         llr = fuse(capped)
         return float("-inf") if llr is None else llr
 
-    def _reasons(self, kinds: dict[Kind, float], readings: Readings) -> tuple[str, ...]:
-        counted = [
-            s for s in readings if self._config.decides(s) or support(s, readings[s], kinds, self._config)
-        ]
-        found = [(r.llr, s, r) for s in counted if (r := readings[s]).llr is not None and r.llr > 0]
-        found.sort(key=lambda item: (-(item[0] or 0.0), item[1]))
-        amber = self._config.thresholds.amber_llr
-        codes = [reasons.high(s) if (x or 0.0) >= amber else reasons.raised(s) for x, s, _ in found]
-        if any(r.changed for _, _, r in found):
-            codes.append(reasons.SWITCHED)
-        codes[:0] = self._other_person(readings)
-        if self._check_failed:
-            codes.insert(0, reasons.CHECK_FAILED)
-        return (*codes, *self._state_reasons(kinds, readings), *self._notices(readings))
-
-    def _notices(self, readings: Readings) -> tuple[str, ...]:
-        """Return what a person should know of what the verdict rests on."""
-        not_live = _not_live(readings)
-        found = () if not_live is None else (not_live,)
-        limit = self._config.low_coverage
-        for signal, reading in readings.items():
-            if reading.llr is None or not self._config.decides(signal):
-                continue
-            of_kind = (e.last_s for s, e in self._signals.items() if s.kind is signal.kind)
-            answered = self._signals[signal].answered(max(of_kind))
-            if answered is not None and answered < limit:
-                return (*found, reasons.LOW_COVERAGE)
-        return found
-
-    def _state_reasons(self, kinds: dict[Kind, float], readings: Readings) -> tuple[str, ...]:
-        level = self._level(kinds, readings)
-        if self._state is State.SPOOF:
-            return () if level is State.SPOOF else (reasons.LATCHED,)
-        if self._state is State.SUSPECT:
-            if level is not State.SUSPECT:
-                return () if self._check_failed else (reasons.HELD,)
-            over = (fuse(kinds) or 0.0) >= self._config.thresholds.red_llr
-            return (reasons.VOICE_ALONE,) if over else ()
-        if self._state is State.BONA_FIDE:
-            return (reasons.NO_SUSPICION,)
-        if not kinds:
-            deciding = [s for s in readings if self._config.decides(s)]
-            why = sorted(
-                {self._signals[s].state(None, self._at_s).reason or "" for s in deciding}
-                - {"", reasons.NOT_ASKED}
-            )
-            return tuple(why) or (reasons.NO_EVIDENCE,)
-        if _not_live(readings) is not None:
-            return ()  # a notice says it, as in every state
-        if self._face_lapsed(readings):
-            return (reasons.FACE_LAPSED,)
-        enough = any(r.enough for s, r in readings.items() if self._config.decides(s))
-        return (reasons.WITHIN_NOISE if enough else reasons.TOO_LITTLE_EVIDENCE,)
-
 
 def _when(score: Score) -> tuple[float, Signal, int]:
     return score.end_s, score.signal, score.face or 0
-
-
-def _not_live(readings: Readings) -> str | None:
-    """Return what a signal found the picture to be instead of live, a code of ``reasons.WITHHOLDING``."""
-    return next((r.withheld for r in readings.values() if r.withheld is not None), None)

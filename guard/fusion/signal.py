@@ -31,8 +31,7 @@ class Reading:
         windows: good windows since the evidence was (re)started.
         withheld: why nothing of this kind of track may carry bona_fide, a code of
             ``reasons.WITHHOLDING`` of the last minute; None where nothing speaks against it.
-        mismatch: whether nobody in the picture is the person of the enrolled photo.
-        replaced: whether a face became another's without leaving.
+        others: how a face is another person's, codes, graver first; see ``guard.fusion.mismatch``.
     """
 
     llr: float | None
@@ -41,8 +40,7 @@ class Reading:
     windows: int = 0
     last_s: float = float("-inf")
     withheld: str | None = None
-    mismatch: bool = False
-    replaced: bool = False
+    others: tuple[str, ...] = ()
 
 
 class SignalEvidence:
@@ -152,8 +150,7 @@ class SignalEvidence:
         readings = [self._read(windows) for windows in self._tracks.values()]
         given = [r for r in readings if r.llr is not None]
         highest = max(given, key=lambda r: r.llr or 0.0) if given else Reading(None)
-        found = self._mismatch.found, self._replaced.found
-        return replace(highest, withheld=self._why_withheld, mismatch=found[0], replaced=found[1])
+        return replace(highest, withheld=self._why_withheld, others=self._others)
 
     def state(self, llr: float | None, at_s: float) -> SignalState:
         """Return the signal's line of the verdict; ``at_s`` is the track's length so far."""
@@ -161,18 +158,18 @@ class SignalEvidence:
         coverage = min(1.0, self.scored_s / length_s) if length_s > 0 else 0.0
         if llr is None:
             return SignalState(None, coverage, self._why_withheld or self._why(at_s))
-        return SignalState(llr, coverage, self._why_withheld or self._other_person, self._details)
+        why = self._why_withheld or next(iter(self._others), None)
+        return SignalState(llr, coverage, why, self._details)
 
     @property
     def _why_withheld(self) -> str | None:
         return None if self._withheld is None else self._withheld[1]
 
     @property
-    def _other_person(self) -> str | None:
-        """Return how the face is another person's, which no llr says; None where it is not."""
-        if self._replaced.found:
-            return reasons.FACE_REPLACED
-        return reasons.PHOTO_MISMATCH if self._mismatch.found else None
+    def _others(self) -> tuple[str, ...]:
+        """Return how the face is another person's, which no llr says; graver first."""
+        found = ((reasons.FACE_REPLACED, self._replaced), (reasons.PHOTO_MISMATCH, self._mismatch))
+        return tuple(code for code, compared in found if compared.found)
 
     def _why(self, at_s: float) -> str:
         if self._tracks:
