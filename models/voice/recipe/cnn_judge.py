@@ -10,7 +10,9 @@ model only if the 95 % interval of that paired difference excludes 0. It did not
 of nets trained four times as long (``longer``), again before anything of them was measured; being the second
 time, it takes the 97.5 % interval. The third time, of nets that went on from there behind drawn devices
 (``rougher``), it takes the 99 % interval, and two questions more must be answered well before they ship, by
-cnn_rough.py (suppressors) and cnn_budget.py (attacks noticed at the alarm budget). The other rows (each net
+cnn_rough.py (suppressors) and cnn_budget.py (attacks noticed at the alarm budget). The fourth time the folds
+were dealt anew and the nets heard devices from their first step on (``devices``): the 99 % interval and
+cnn_rough.py's question again. The other rows (each net
 alone, heads and distilled net, a speaker encoder's head alone and with the heads) are further tries: each
 counts only if its 99 % interval excludes 0. What standardising alone does stands beside them: a gain that
 the heads have by themselves then is not the net's. `val` is not read. Rows whose nets are not trained yet
@@ -43,9 +45,11 @@ LABELS = {
     "heads+alone": "heads and net, equal weights (the question)",
     "heads+longer": "heads and the net trained four times as long, equal weights (asked again; version 0.5)",
     "heads+rougher": "heads and the net trained on behind drawn devices, equal weights (asked a third time)",
+    "heads+devices": "heads and the net trained behind drawn devices from its first step on, equal weights",
     "alone": "the net alone",
     "longer": "the net trained four times as long, alone",
     "rougher": "the net trained on behind drawn devices, alone",
+    "devices": "the net trained behind drawn devices from its first step on, alone",
     "distilled": "the distilled net alone",
     "heads+distilled": "heads and distilled net, equal weights",
     "speaker": "a head on a speaker encoder's vectors (encoders.py) alone",
@@ -123,7 +127,17 @@ def line(study: Study, name: str) -> str:
 
 def by_engine(study: Study) -> list[str]:
     """Return the table of engines: AUC against the genuine windows of the engine's fold."""
-    shown = ("heads", "alone", "longer", "rougher", "speaker", "heads+longer", "heads+rougher")
+    shown = (
+        "heads",
+        "alone",
+        "longer",
+        "rougher",
+        "devices",
+        "speaker",
+        "heads+longer",
+        "heads+rougher",
+        "heads+devices",
+    )
     names = [name for name in shown if name in study.scores]
     lines = [f"| engine held out | windows | {' | '.join(names)} |", "|" + "---|" * (2 + len(names))]
     group = np.array(study.group)
