@@ -2,11 +2,12 @@
 
 Somebody who hands over takes seconds, and the camera sees them go. So a change is *in place* where the face
 was followed under one number, at most ``in_place_s`` lies between the last look at the one person and the
-first at the other, nobody else was seen in any picture for ``alone_s`` before, and the whole pictures of
-those two looks are alike. One look proves nothing: a face is *surely* the one person or the other once the
-mean llr of ``sure_looks`` is ``sure_llr`` either way. Only a face that was surely the reference's person can
-become another in place; only once it surely is does the person from before stay the reference, and a face
-that hides for less than ``hidden_s`` and comes back under another number remain the one that was changed.
+first at the other, nobody else was seen in any picture for ``alone_s`` before, and around the face the
+pictures of those two looks are alike: the face itself may fill half of them and does differ. One look
+proves nothing: a face is *surely* the one person or the other once the mean llr of ``sure_looks`` is
+``sure_llr`` either way. Only a face that was surely the reference's person can become another in place;
+only once it surely is does the person from before stay the reference, and a face that hides for less than
+``hidden_s`` and comes back under another number remain the one that was changed.
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from guard.detectors.temporal_video import likeness
-from guard.types import FaceWindow, FloatArray
+from guard.types import FaceWindow, Glimpse
 
-# a picture flatter than that, standard deviation of its means, may show anything (of 255)
+# surroundings flatter than that, standard deviation of their means, may be anything's (of 255)
 _LEAST_CONTRAST = 4.0
+# part of the face's width and height by which hair, neck and what else goes with it reach beyond its points
+_BEYOND = 0.25
+# cells of the picture in little around the face below which nothing is known of them
+_LEAST_CELLS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,7 @@ class InPlaceConfig:
     Args:
         in_place_s: longest time between the two looks.
         alone_s: how long nobody else may have been seen.
-        same_picture: least likeness of the two whole pictures, in (0, 1].
+        same_picture: least likeness of what lies around the face in the two pictures, in (0, 1].
         sure_looks: looks at one person that make sure who it is.
         sure_llr: how far from 0 their mean natural llr must lie.
         hidden_s: longest time a changed face may be gone and still be the changed one.
@@ -57,7 +63,7 @@ class InPlace:
         self._config = config
         self._same_s = float("-inf")
         self._crowd_s = float("-inf")
-        self._picture: FloatArray | None = None
+        self._last: Glimpse | None = None
         self._recent: deque[float] = deque(maxlen=config.sure_looks)
         self._came = False
         self.sure = False
@@ -85,7 +91,7 @@ class InPlace:
         is_full = len(self._recent) == self._config.sure_looks
         mean = sum(self._recent) / len(self._recent) if is_full else 0.0
         if other_llr <= 0 and mean <= -self._config.sure_llr:
-            self._same_s, self._picture = window.end_s, _whole(window)
+            self._same_s, self._last = window.end_s, _newest(window)
             self._came = self.sure = False
         elif other_llr > 0 and not (self._came or self.sure):
             self._came = self._came_at_once(window)
@@ -94,16 +100,35 @@ class InPlace:
         return other_llr
 
     def _came_at_once(self, window: FaceWindow) -> bool:
-        config, now = self._config, _whole(window)
+        config, now = self._config, _newest(window)
         if window.end_s - self._same_s > config.in_place_s or self._same_s - self._crowd_s < config.alone_s:
             return False
-        if self._picture is None or now is None or min(self._picture.std(), now.std()) < _LEAST_CONTRAST:
+        if self._last is None or now is None:
             return False
-        return likeness(self._picture, now) >= config.same_picture
+        around = _around_face(self._last) & _around_face(now)
+        if around.sum() < _LEAST_CELLS:
+            return False
+        before, after = (glimpse.thumbnail[around].astype(np.float32) for glimpse in (self._last, now))
+        if min(before.std(), after.std()) < _LEAST_CONTRAST:
+            return False
+        return likeness(before, after) >= config.same_picture
 
 
-def _whole(window: FaceWindow) -> FloatArray | None:
-    """Return the newest whole picture in little, float32 (N,); None where the window has none."""
-    if not window.glimpses:
-        return None
-    return window.glimpses[-1].thumbnail.astype(np.float32).reshape(-1)
+def _newest(window: FaceWindow) -> Glimpse | None:
+    """Return the look at the window's own picture; None where the window has none."""
+    return window.glimpses[-1] if window.glimpses else None
+
+
+def _around_face(glimpse: Glimpse) -> NDArray[np.bool_]:
+    """Return bool (18, 32): the cells of the picture in little that show neither the face nor its hair."""
+    rows, columns = glimpse.thumbnail.shape
+    if glimpse.points is None:
+        return np.zeros((rows, columns), bool)
+    size = np.array(glimpse.size, np.float32)
+    low, high = glimpse.points.min(0), glimpse.points.max(0)
+    low, high = low - _BEYOND * (high - low), high + _BEYOND * (high - low)
+    x, y = (
+        (np.arange(cells) + 0.5) * side / cells for cells, side in zip((columns, rows), size, strict=True)
+    )
+    across, down = (x > low[0]) & (x < high[0]), (y > low[1]) & (y < high[1])
+    return np.asarray(~(down[:, None] & across[None]))

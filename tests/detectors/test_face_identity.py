@@ -49,6 +49,7 @@ GOOD = FaceQuality(eye_distance_px=70.0, sharpness=60.0, yaw_deg=2.0, luma=120.0
 CALLS = PersonCalibration(Logistic(20.0, -10.0, 4.0), spoof_share=0.1, bona_fide_share=0.03)
 PHOTOS = PersonCalibration(Logistic(20.0, -10.0, 4.0), spoof_share=0.4, bona_fide_share=0.02)
 ANNA, BORIS, CLARA = 40, 120, 200
+CLOSE = 2
 # 1 - cosine of the genuine crop and the one with another face put on; pinned, a new model writes a new one
 GOLDEN_SWAPPED = 0.1520
 
@@ -80,14 +81,20 @@ def window(
     scene: int | None = 0,
     faces: int = 1,
 ) -> FaceWindow:
-    """A look at a person before a scene of that number: None without the whole picture, -1 a flat one."""
+    """A look at a person before a scene of that number: None without the whole picture, -1 a flat one.
+
+    A quarter of the picture is face and differs from person to person; in ``CLOSE`` nearly all of it is.
+    """
     crop = np.full((224, 224, 3), person, np.uint8)
     glimpses: tuple[Glimpse, ...] = ()
     if scene is not None:
         room = np.full((18, 32), 20, np.uint8)
         if scene >= 0:
             room = np.random.default_rng(scene).integers(0, 256, (18, 32)).astype(np.uint8)
-        glimpses = (Glimpse(end_s, None, room, (640, 360), faces=faces),)
+        room[3:15, 10:22] = np.random.default_rng(1000 + person).integers(0, 256, (12, 12))
+        sides = [(40, 20), (600, 340)] if scene == CLOSE else [(230, 90), (410, 270)]
+        shape = np.array(sides * 234, np.float32)
+        glimpses = (Glimpse(end_s, shape, room, (640, 360), faces=faces),)
     points = np.zeros((468, 2), np.float32)
     return FaceWindow(key, face, max(0.0, end_s - 0.2), end_s, crop, points, quality, glimpses)
 
@@ -158,8 +165,22 @@ def test_a_face_that_becomes_another_from_one_look_to_the_next_was_replaced_as_l
 
 @pytest.mark.parametrize(
     ("pause_s", "face", "before", "after"),
-    [(1.0, 0, 0, 0), (0.0, 1, 0, 0), (0.0, 0, 0, 1), (0.0, 0, None, None), (0.0, 0, -1, -1)],
-    ids=["unseen for longer", "a face found anew", "another scene", "no picture", "too flat to tell"],
+    [
+        (1.0, 0, 0, 0),
+        (0.0, 1, 0, 0),
+        (0.0, 0, 0, 1),
+        (0.0, 0, None, None),
+        (0.0, 0, -1, -1),
+        (0.0, 0, CLOSE, CLOSE),
+    ],
+    ids=[
+        "unseen for longer",
+        "a face found anew",
+        "another scene",
+        "no picture",
+        "too flat to tell",
+        "nothing around the face",
+    ],
 )
 def test_another_who_can_have_come_was_not_put_on(
     pause_s: float, face: int, before: int | None, after: int | None
