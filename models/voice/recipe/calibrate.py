@@ -50,7 +50,7 @@ def main() -> None:
     items = training_items()
     states = Pooled(items)
     folds = Folds(items, states, Fine(items))
-    held = held_scores(items, folds, states)
+    held = held_scores(folds, states)
     bins = np.array(bins_of(items, held))
     kept = bins != "skipped"
     item = held.item[kept]

@@ -1,9 +1,9 @@
 """Leave-engine-out: what each fold's heads and net make of the engines and sources they were not trained on.
 
-    python rotate.py           writes the table ../rotation-full.md and CACHE/held-full.npz; a build on stated
-                               licences alone (the shipped one) ../rotation.md and CACHE/held-permissive.npz
+    python rotate.py           writes the table ../rotation-full.md; a build on stated licences alone (the
+                               shipped one) ../rotation.md
 
-The scores calibrate the model (calibrate.py) and choose between builds. Judged on recorded clips and engines
+The scores calibrate the model (calibrate.py). Judged on recorded clips and engines
 alone: copies are training aids, not attacks met in calls. Every augmented copy of a clip counts.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from clips import Item, training_items
 from cnn_spectra import Fine
-from data import cache, permissive_build
+from data import permissive_build
 from folds import FOLDS, family, folds_of
 from heads import Pooled, load_heads, scores
 from mixture import Folds
@@ -39,24 +39,13 @@ class Held:
     copy: np.ndarray
 
 
-def held_scores(items: list[Item], folds: Folds, pooled: Pooled) -> Held:
+def held_scores(folds: Folds, pooled: Pooled) -> Held:
     """Return every fold's scores of the recorded clips and engines it held out."""
     parts = []
     for k, rows in enumerate(folds.held):
         second = scores(load_heads(k), pooled.x[rows])[1]
         parts.append((folds.mixed(k), second, pooled.item[rows], pooled.copy[rows]))
-    held = Held(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    # the names tell the clips of two builds apart: their numbers differ
-    about = {
-        name: np.array([getattr(items[n], name) for n in held.item]) for name in ("key", "spoof", "group")
-    }
-    np.savez(held_file(permissive_build()), raw=held.raw, copy=held.copy, **about)
-    return held
-
-
-def held_file(permissive: bool) -> Path:
-    """Return where the held-out scores of a build are kept."""
-    return cache() / f"held-{'permissive' if permissive else 'full'}.npz"
+    return Held(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def table(items: list[Item], held: Held) -> str:
@@ -91,7 +80,7 @@ def main() -> None:
     torch.set_num_threads(1)
     items = training_items()
     pooled = Pooled(items)
-    found = table(items, held_scores(items, Folds(items, pooled, Fine(items)), pooled))
+    found = table(items, held_scores(Folds(items, pooled, Fine(items)), pooled))
     print(found)
     name, clips = ("rotation.md", "stated") if permissive_build() else ("rotation-full.md", "any")
     (FOLDER / name).write_text(
