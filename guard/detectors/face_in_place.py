@@ -3,8 +3,9 @@
 Somebody who hands over takes seconds, and the camera sees them go. So a change is *in place* where the face
 was followed under one number, at most ``in_place_s`` lies between the last look at the one person and the
 first at the other, nobody else was seen in any picture for ``alone_s`` before, and around the face the
-pictures of those two looks are alike: the face itself may fill half of them and does differ. One look
-proves nothing: a face is *surely* the one person or the other once the mean llr of ``sure_looks`` is
+pictures of those two looks are alike: the face itself may fill half of them and does differ. Bars at their
+borders are left out, and where nothing is seen around the face, it counts with the rest. One look proves
+nothing: a face is *surely* the one person or the other once the mean llr of ``sure_looks`` is
 ``sure_llr`` either way. Only a face that was surely the reference's person can become another in place;
 only once it surely is does the person from before stay the reference, and a face that hides for less than
 ``hidden_s`` and comes back under another number remain the one that was changed.
@@ -19,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guard.detectors.temporal_video import likeness
-from guard.types import FaceWindow, Glimpse
+from guard.types import FaceWindow, Glimpse, ImageArray
 
-# surroundings flatter than that, standard deviation of their means, may be anything's (of 255)
+# what is flatter than that, standard deviation of its means, may be anything's (of 255)
 _LEAST_CONTRAST = 4.0
 # part of the face's width and height by which hair, neck and what else goes with it reach beyond its points
 _BEYOND = 0.25
-# cells of the picture in little around the face below which nothing is known of them
+# cells of the picture in little below which nothing is known of them
 _LEAST_CELLS = 60
 
 
@@ -105,13 +106,29 @@ class InPlace:
             return False
         if self._last is None or now is None:
             return False
-        around = _around_face(self._last) & _around_face(now)
-        if around.sum() < _LEAST_CELLS:
-            return False
-        before, after = (glimpse.thumbnail[around].astype(np.float32) for glimpse in (self._last, now))
-        if min(before.std(), after.std()) < _LEAST_CONTRAST:
-            return False
-        return likeness(before, after) >= config.same_picture
+        return _same_picture(self._last, now, config.same_picture)
+
+
+def _same_picture(before: Glimpse, after: Glimpse, least: float) -> bool:
+    """Tell whether two pictures are alike but for the face; where nothing is seen around it, with it."""
+    content = _content(before.thumbnail, after.thumbnail)
+    around = content & _around_face(before) & _around_face(after)
+    for cells in (around, content):
+        first, second = (glimpse.thumbnail[cells].astype(np.float32) for glimpse in (before, after))
+        if len(first) >= _LEAST_CELLS and min(first.std(), second.std()) >= _LEAST_CONTRAST:
+            return likeness(first, second) >= least
+    return False
+
+
+def _content(before: ImageArray, after: ImageArray) -> NDArray[np.bool_]:
+    """Return bool (18, 32): the cells inside borders that are flat in both pictures, as black bars are.
+
+    Bars beside a portrait picture are the same in everybody's, and most of what lies around a face.
+    """
+    pair = before.astype(np.float32), after.astype(np.float32)
+    busy = [np.maximum(*(own.std(axis) for own in pair)) >= _LEAST_CONTRAST for axis in (1, 0)]
+    rows, columns = (np.logical_or.accumulate(b) & np.logical_or.accumulate(b[::-1])[::-1] for b in busy)
+    return np.asarray(rows[:, None] & columns[None])
 
 
 def _newest(window: FaceWindow) -> Glimpse | None:
@@ -124,11 +141,9 @@ def _around_face(glimpse: Glimpse) -> NDArray[np.bool_]:
     rows, columns = glimpse.thumbnail.shape
     if glimpse.points is None:
         return np.zeros((rows, columns), bool)
-    size = np.array(glimpse.size, np.float32)
     low, high = glimpse.points.min(0), glimpse.points.max(0)
     low, high = low - _BEYOND * (high - low), high + _BEYOND * (high - low)
-    x, y = (
-        (np.arange(cells) + 0.5) * side / cells for cells, side in zip((columns, rows), size, strict=True)
-    )
+    wide, tall = glimpse.size[0] // columns, glimpse.size[1] // rows  # as guard.windows.glimpses cuts them
+    x, y = (np.arange(columns) + 0.5) * wide, (np.arange(rows) + 0.5) * tall
     across, down = (x > low[0]) & (x < high[0]), (y > low[1]) & (y < high[1])
     return np.asarray(~(down[:, None] & across[None]))

@@ -14,7 +14,8 @@ from guard.types import Kind, Signal, State
 
 def other_person(readings: Readings, config: FusionConfig) -> tuple[str, ...]:
     """Return how the face is another person's, codes, graver first."""
-    return tuple(code for s, r in readings.items() if config.decides(s) for code in r.others)
+    found = {code for s, r in readings.items() if config.decides(s) for code in r.others}
+    return tuple(code for code in reasons.OTHER_PERSON if code in found)
 
 
 def not_live(readings: Readings) -> str | None:

@@ -56,6 +56,9 @@ STATE_REASONS = (
     VIDEO_CUT,
 )
 
+# how a face is another person's, graver first
+OTHER_PERSON = (FACE_REPLACED, PHOTO_MISMATCH)
+
 # a detector's own reasons that hold back bona_fide for as long as evidence is remembered
 WITHHOLDING = frozenset({VIDEO_FROZEN, VIDEO_REPEATS, VIDEO_CUT})
 

@@ -168,8 +168,8 @@ class SignalEvidence:
     @property
     def _others(self) -> tuple[str, ...]:
         """Return how the face is another person's, which no llr says; graver first."""
-        found = ((reasons.FACE_REPLACED, self._replaced), (reasons.PHOTO_MISMATCH, self._mismatch))
-        return tuple(code for code, compared in found if compared.found)
+        compared = {reasons.FACE_REPLACED: self._replaced, reasons.PHOTO_MISMATCH: self._mismatch}
+        return tuple(code for code in reasons.OTHER_PERSON if compared[code].found)
 
     def _why(self, at_s: float) -> str:
         if self._tracks:

@@ -79,8 +79,8 @@ def print_mismatches(photo: str, kinds: dict[str, list[np.ndarray]]) -> None:
 def print_replaced(table: dict, names: list[str], calibration: PersonCalibration) -> None:
     """Print how often the same face in other conditions, and another face, seem another than before."""
     least = FusionConfig().face_replaced_llr
-    faces = {n: [v for v in table[n].values() if not isinstance(v, str)] for n in names}
-    changes = [np.ravel(1 - np.array(looks) @ np.array(looks).T) for looks in faces.values() if looks]
+    faces = [np.array([v for v in table[n].values() if not isinstance(v, str)]) for n in names]
+    changes = [(1 - x @ x.T)[np.triu_indices(len(x), 1)] for x in faces if len(x) > 1]
     meant = [
         bool((x >= least).any()) for x in other_llrs([c.astype(np.float32) for c in changes], calibration)
     ]

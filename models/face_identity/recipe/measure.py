@@ -199,7 +199,7 @@ def main() -> None:
             sha256=hashlib.sha256(model).hexdigest(),
             a=round(a, 3),
             b=round(-a * EVEN, 5),
-            b_call=round(b, 5),
+            b_call=round(-a * round(-b / a, 4), 5),
             limit=LIMIT,
             even=EVEN,
             fitted=round(-b / a, 4),

@@ -63,18 +63,18 @@ def folds_of(items: list[Item]) -> np.ndarray:
 
 
 def _even_out(place: dict[str, int], clips: Counter[str], items: list[Item]) -> None:
-    """Move small families from the fold with most engines to the one with fewest, while that has too few."""
+    """Move small families to the fold with fewest engines while that has too few, from where most can go."""
     engines: dict[str, set[str]] = {}
     for item in items:
         if item.spoof and item.origin is None:
             engines.setdefault(family(item.group), set()).add(item.group)
     while True:
         held = [sum(len(engines[n]) for n in place if place[n] == k) for k in range(FOLDS)]
-        few, most = int(np.argmin(held)), int(np.argmax(held))
-        spare = [n for n in place if place[n] == most and held[most] - len(engines[n]) >= LEAST]
+        few = int(np.argmin(held))
+        spare = [n for n in place if held[place[n]] - len(engines[n]) >= LEAST]
         if held[few] >= LEAST or not spare:
             return
-        place[min(spare, key=lambda n: (clips[n], n))] = few
+        place[min(spare, key=lambda n: (-held[place[n]], clips[n], n))] = few
 
 
 def weights_of(items: list[Item]) -> np.ndarray:
