@@ -191,6 +191,49 @@ def test_another_who_can_have_come_was_not_put_on(
     assert all(s.replaced_llr is None or s.replaced_llr < 0 for s in then)
 
 
+def picture(room: int, face: int, *, bars: bool = False, flat: bool = False, left: int = 10) -> Glimpse:
+    """A face of 8 x 8 cells before a room, both drawn by number: beside black bars, or the room all grey."""
+    little = np.random.default_rng(room).integers(0, 256, (18, 32)).astype(np.uint8)
+    if flat:
+        little[:] = 90
+    little[4:12, left : left + 8] = np.random.default_rng(1000 + face).integers(0, 256, (8, 8))
+    if bars:
+        little[:, :6] = little[:, 26:] = 16
+    sides = [(20.0 * left + 26, 106.0), (20.0 * left + 134, 214.0)]
+    return Glimpse(9.8, np.array(sides * 234, np.float32), little, (640, 360))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "alike"),
+    [
+        (picture(0, 1), picture(0, 2), True),
+        (picture(0, 1), picture(1, 1), False),
+        (picture(0, 1), picture(0, 2, left=14), True),
+        (picture(0, 1, bars=True), picture(0, 2, bars=True), True),
+        (picture(0, 1, bars=True), picture(1, 2, bars=True), False),
+        (picture(0, 1, flat=True), picture(0, 1, flat=True), True),
+        (picture(0, 1, flat=True), picture(0, 2, flat=True), False),
+    ],
+    ids=[
+        "another face in the same room",
+        "the same face in another room",
+        "another face, moved",
+        "beside bars",
+        "another room beside bars",
+        "nothing but a face that hardly differs",
+        "nothing but another face",
+    ],
+)
+def test_the_same_picture_is_told_by_what_lies_around_the_face(
+    before: Glimpse, after: Glimpse, alike: bool
+) -> None:
+    placed = InPlace(InPlaceConfig())
+    for n in range(8):
+        placed.compare(replace(window(ANNA, 8.4 + n / 5), glimpses=(before,)), -4.0)
+    told = placed.compare(replace(window(BORIS, 10.0), glimpses=(after,)), 4.0)
+    assert told == (4.0 if alike else None)
+
+
 def test_two_faces_in_one_picture_can_be_mistaken_for_each_other() -> None:
     found = detector()
     for t in np.arange(0.0, 20.0, 0.2):

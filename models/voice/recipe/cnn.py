@@ -30,7 +30,7 @@ from cnn_net import BINS, FineNet
 from cnn_spectra import Fine
 from compute import device, state_of
 from data import cache, permissive_build
-from folds import FOLDS, folds_of, weights_of
+from folds import FOLDS, folds_of, keep_folds, weights_of
 from heads import SMOOTHING, Pooled, load_heads, scores
 from torch import Tensor
 from torch.nn import functional as F
@@ -172,6 +172,8 @@ def main() -> None:
     fine = Fine(items)
     weight, fold = weights_of(items)[fine.item], folds_of(items)[fine.item]
     print(len(items), "clips,", len(weight), "windows", flush=True)
+    made = [net_file(kind, k) for kind in KINDS for k in range(FOLDS)]
+    keep_folds(items, net_file("all", 0).with_suffix(".folds.json"), made)
     for kind in kinds:
         told = torch.from_numpy(teachers(Pooled(items))) if kind == "distilled" else None
         for k in range(FOLDS):

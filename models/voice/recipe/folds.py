@@ -7,7 +7,10 @@ speaker, it is judged on.
 
 from __future__ import annotations
 
+import json
+import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 from clips import Item
@@ -60,6 +63,16 @@ def folds_of(items: list[Item]) -> np.ndarray:
         if item.origin is not None:
             fold[n] = own[item.origin]
     return fold
+
+
+def keep_folds(items: list[Item], kept: Path, made: list[Path]) -> None:
+    """Note in ``kept`` which folds the nets ``made`` are trained with; exit where some knew other folds."""
+    dealt = {i.group: int(k) for i, k in zip(items, folds_of(items), strict=True) if i.origin is None}
+    said = json.dumps(dealt, sort_keys=True, ensure_ascii=False)
+    if not kept.exists() and not any(path.exists() for path in made):
+        kept.write_text(said)
+    if not kept.exists() or kept.read_text() != said:
+        sys.exit(f"{kept.parent} holds nets that were trained with other folds: delete it and run again")
 
 
 def _even_out(place: dict[str, int], clips: Counter[str], items: list[Item]) -> None:

@@ -19,7 +19,7 @@ import torch
 from clips import Item, training_items
 from compute import device
 from data import cache, permissive_build
-from folds import FOLDS, folds_of, weights_of
+from folds import FOLDS, folds_of, keep_folds, weights_of
 from head import SEGMENTS, Ensemble, Head
 from pool import pooled_file
 from torch import Tensor
@@ -119,6 +119,7 @@ def main() -> None:
     weight, fold = weights_of(items)[pooled.item], folds_of(items)[pooled.item]
     print(len(items), "clips,", len(weight), "windows", flush=True)
     (cache() / "tuned").mkdir(exist_ok=True)
+    keep_folds(items, tuned(0).with_suffix(".folds.json"), [tuned(k) for k in range(FOLDS)])
     for k in range(FOLDS):
         if not tuned(k).exists():
             began = time.process_time()

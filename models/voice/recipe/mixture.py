@@ -135,6 +135,16 @@ def fine_scores(net: FineNet, fine: Fine, rows: np.ndarray) -> np.ndarray:
     return torch.cat(parts).numpy().astype(np.float64)
 
 
+def held_heads(net: nn.Module, pooled: Pooled, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of the recorded windows a fold holds out, and heads' standardised scores of them."""
+    dealt, weight = folds_of(pooled.items)[pooled.item], weights_of(pooled.items)[pooled.item]
+    natural = np.array([i.origin is None for i in pooled.items])[pooled.item]
+    own, held = np.where(dealt == fold, 0.0, weight), np.flatnonzero((dealt == fold) & natural)
+    known = np.random.default_rng(fold).choice(len(own), SAMPLE, p=own / own.sum())
+    standard = Standard.of(scores(net, pooled.x[known])[0])
+    return held, standard(scores(net, pooled.x[held])[0].astype(np.float64))
+
+
 class MixedScore(nn.Module):
     """Raw scores of heads (B,) and the folds' nets on spectra (B, 3, 400, 256) to the mixed score (B,)."""
 

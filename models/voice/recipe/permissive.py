@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from clips import training_items
 from data import cache, permissive_build
-from folds import FOLDS, folds_of, weights_of
-from heads import Pooled, load_heads, scores
-from mixture import SAMPLE, Standard
+from folds import FOLDS
+from heads import Pooled, load_heads
+from mixture import held_heads
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from guard.evaluation.metrics import draws, eer, percentile_interval
@@ -34,23 +34,14 @@ def kept(permissive: bool) -> Path:
 def keep_held() -> None:
     """Keep what this build's heads say of the recorded clips and engines they held out, by clip and copy."""
     items = training_items()
-    pooled, fold, weight = Pooled(items), folds_of(items), weights_of(items)
-    natural = np.array([i.origin is None for i in items])[pooled.item]
-    raw, rows = [], []
-    for k in range(FOLDS):
-        own = np.where(fold[pooled.item] == k, 0.0, weight[pooled.item])
-        known = np.random.default_rng(k).choice(len(own), SAMPLE, p=own / own.sum())
-        held = np.flatnonzero((fold[pooled.item] == k) & natural)
-        net = load_heads(k)
-        standard = Standard.of(scores(net, pooled.x[known])[0])
-        raw.append(standard(scores(net, pooled.x[held])[0].astype(np.float64)))
-        rows.append(held)
-    row = np.concatenate(rows)
+    pooled = Pooled(items)
+    found = [held_heads(load_heads(k), pooled, k) for k in range(FOLDS)]
+    row, raw = (np.concatenate(column) for column in zip(*found, strict=True))
     about = {
         name: np.array([getattr(items[n], name) for n in pooled.item[row]])
         for name in ("key", "spoof", "group")
     }
-    np.savez(kept(permissive_build()), raw=np.concatenate(raw), copy=pooled.copy[row], **about)
+    np.savez(kept(permissive_build()), raw=raw, copy=pooled.copy[row], **about)
 
 
 def main() -> None:

@@ -22,8 +22,8 @@ from clips import training_items
 from data import cache, permissive_build
 from folds import FOLDS, folds_of, weights_of
 from head import Ensemble, Head
-from heads import Pooled, load_heads, scores, train_head
-from mixture import SAMPLE, Standard
+from heads import Pooled, load_heads, train_head
+from mixture import held_heads
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from guard.evaluation.metrics import draws, eer, percentile_interval, tpr_at_fa
@@ -65,17 +65,13 @@ def main() -> None:
     items = training_items()
     pooled = Pooled(items)
     item_fold, weight = folds_of(items), weights_of(items)[pooled.item]
-    natural = np.array([i.origin is None for i in items])[pooled.item]
     found: dict[str, list[np.ndarray]] = {"parts": [], "whole": []}
     judged = []
     for k in range(FOLDS):
-        held = np.flatnonzero((item_fold[pooled.item] == k) & natural)
-        own = np.where(item_fold[pooled.item] == k, 0.0, weight)
-        known = np.random.default_rng(k).choice(len(own), SAMPLE, p=own / own.sum())
         nets = {"parts": parts_of(k, item_fold, pooled, weight), "whole": load_heads(k)}
         for name, net in nets.items():
-            standard = Standard.of(scores(net, pooled.x[known])[0])
-            found[name].append(standard(scores(net, pooled.x[held])[0].astype(np.float64)))
+            held, raw = held_heads(net, pooled, k)
+            found[name].append(raw)
         judged.append(held)
     rows = np.concatenate(judged)
     write({name: np.concatenate(own) for name, own in found.items()}, pooled, rows)
