@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,15 @@ ENGINES = {
     "Grad-TTS": 26, "WaveRNN": 18, "MelGAN": 15, "HiFi-GAN": 6, "VITS": 6, "Piper-VITS-joe": 152,
     "espeak-ng": 113, "espeak-klatt": 56, "flite": 50, "svox-pico": 84, "festival-a": 16, "festival-b": 50,
 }  # fmt: skip
+
+
+def clips(item: Callable[..., object], counts: dict[str, int]) -> list[Any]:
+    """Clips of engines, as many of each as told."""
+    return [
+        item("set", n, f"{engine}-{n}", True, engine, "source", None)
+        for engine, count in counts.items()
+        for n in range(count)
+    ]
 
 
 def explained(engines: list[list[str]], families: int) -> str:
@@ -39,11 +50,7 @@ def test_nothing_is_said_where_every_fold_has_enough() -> None:
 def test_every_fold_holds_out_five_engines_with_all_their_relatives_and_copies() -> None:
     with recipe_modules(VOICE / "recipe", "clips", "folds") as recipe:
         item, folds = recipe["clips"].Item, recipe["folds"]
-        own = [
-            item("set", n, f"{engine}-{n}", True, engine, "source", None)
-            for engine, count in ENGINES.items()
-            for n in range(count)
-        ]
+        own = clips(item, ENGINES)
         spoken = [item("set", n, f"person-{n}", False, f"site {n % 7}", "source", None) for n in range(90)]
         copies = [item("copies", n, f"copy-{n}", True, "fargan", "source", f"person-{n}") for n in range(90)]
         fold = folds.folds_of([*own, *spoken, *copies]).tolist()
@@ -59,12 +66,7 @@ def test_every_fold_holds_out_five_engines_with_all_their_relatives_and_copies()
 def test_a_family_too_large_to_share_leaves_the_others_to_give() -> None:
     counts = {f"festival-{n}": 82 for n in range(11)} | {"Kokoro": 800} | {f"small-{n}": 12 for n in range(9)}
     with recipe_modules(VOICE / "recipe", "clips", "folds") as recipe:
-        item = recipe["clips"].Item
-        own = [
-            item("set", n, f"{engine}-{n}", True, engine, "source", None)
-            for engine, count in counts.items()
-            for n in range(count)
-        ]
+        own = clips(recipe["clips"].Item, counts)
         fold = recipe["folds"].folds_of(own).tolist()
     held = [len({i.group for i, own_fold in zip(own, fold, strict=True) if own_fold == k}) for k in range(3)]
     assert min(held) >= 5
@@ -72,8 +74,7 @@ def test_a_family_too_large_to_share_leaves_the_others_to_give() -> None:
 
 def test_few_engines_in_all_are_dealt_without_end() -> None:
     with recipe_modules(VOICE / "recipe", "clips", "folds") as recipe:
-        item = recipe["clips"].Item
-        own = [item("set", n, str(n), True, name, "source", None) for n, name in enumerate("aab")]
+        own = clips(recipe["clips"].Item, {"a": 2, "b": 1})
         assert sorted(recipe["folds"].folds_of(own).tolist()) == [0, 0, 1]
 
 
@@ -91,20 +92,12 @@ def test_the_shipped_tables_say_it_of_their_own_folds() -> None:
 def test_nets_of_other_folds_are_never_judged_as_held_out(tmp_path: Path) -> None:
     with recipe_modules(VOICE / "recipe", "clips", "folds") as recipe:
         item, folds = recipe["clips"].Item, recipe["folds"]
-
-        def clips(counts: dict[str, int]) -> list[object]:
-            return [
-                item("set", n, f"{name}-{n}", True, name, "source", None)
-                for name, count in counts.items()
-                for n in range(count)
-            ]
-
         note, net = tmp_path / "0.folds.json", tmp_path / "0.pt"
-        folds.keep_folds(clips({"one": 1, "two": 4, "three": 9}), note, [net])
+        folds.keep_folds(clips(item, {"one": 1, "two": 4, "three": 9}), note, [net])
         net.touch()
-        folds.keep_folds(clips({"one": 1, "two": 4, "three": 9}), note, [net])
+        folds.keep_folds(clips(item, {"one": 1, "two": 4, "three": 9}), note, [net])
         with pytest.raises(SystemExit, match="other folds"):
-            folds.keep_folds(clips({"one": 9, "two": 4, "three": 1}), note, [net])
+            folds.keep_folds(clips(item, {"one": 9, "two": 4, "three": 1}), note, [net])
         note.unlink()
         with pytest.raises(SystemExit, match="other folds"):
-            folds.keep_folds(clips({"one": 1, "two": 4, "three": 9}), note, [net])
+            folds.keep_folds(clips(item, {"one": 1, "two": 4, "three": 9}), note, [net])
