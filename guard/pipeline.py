@@ -17,6 +17,7 @@ from typing import Protocol, runtime_checkable
 
 from guard.fusion.engine import CheckResult
 from guard.inference.content import Waiting, content_reasons
+from guard.inference.lanes import Failed
 from guard.inference.slots import Priority
 from guard.types import (
     AudioFrame,
@@ -51,7 +52,7 @@ class FaceStage(Protocol):
     """Finds, follows and aligns the faces of one video track."""
 
     def push(self, frame: VideoFrame) -> Sequence[FaceWindow | WindowSkip]:
-        """Return the faces, or the reasons for their absence, of one picture."""
+        """Return the faces, or the reasons for their absence, of one picture; whatever it raises is told."""
 
 
 class Lane(Protocol):
@@ -114,6 +115,8 @@ class Stages:
 
 
 SkewOf = Callable[[str, str], float | None]
+# the part that fails where the networks that find and follow faces do
+FACE_FINDER = "face_finder"
 
 
 def suspicious(verdict: Verdict) -> bool:
@@ -134,6 +137,7 @@ class Pipeline:
         on_verdict: called with each new Verdict and the Scores that led to it.
         skew_s: tells of a session's participant how much later their sound stands in media time than their
             pictures of the same moment; None where that is not known, as in files.
+        failed: told that faces could not be looked for, and of what that failed.
     """
 
     def __init__(
@@ -142,11 +146,13 @@ class Pipeline:
         lanes: Mapping[Kind, Sequence[Lane]],
         on_verdict: Callable[[Verdict, Sequence[Score]], None],
         skew_s: SkewOf = lambda *_: None,
+        failed: Failed = lambda *_: None,
     ) -> None:
         self._stages = stages
         self._lanes = lanes
         self._on_verdict = on_verdict
         self._skew_s = skew_s
+        self._failed = failed
         self._audio: dict[TrackKey, AudioStage] = {}
         self._faces: dict[TrackKey, FaceStage] = {}
         self._fusions: dict[tuple[str, str], FusionStage] = {}
@@ -159,8 +165,7 @@ class Pipeline:
             audio = self._audio.get(frame.key) or self._open_audio(frame.key)
             self._offer(audio.push(frame))
         else:
-            faces = self._faces.get(frame.key) or self._open_faces(frame.key)
-            self._offer(faces.push(frame))
+            self._offer(self._faces_in(frame))
 
     def finish(self, session: str, participant: str) -> None:
         """The participant's tracks have ended: score what they end with."""
@@ -245,6 +250,14 @@ class Pipeline:
             self._waiting.forget(key)
             for lane in self._lanes[kind]:
                 lane.forget(session, participant)
+
+    def _faces_in(self, frame: VideoFrame) -> Sequence[FaceWindow | WindowSkip]:
+        stage = self._faces.get(frame.key) or self._open_faces(frame.key)
+        try:
+            return stage.push(frame)
+        except Exception as error:  # as in a lane: the call and all others go on, and the failure shows
+            self._failed(FACE_FINDER, error)
+            return [WindowSkip(frame.key, frame.time_s, frame.time_s, "detector_failed")]
 
     def _open_audio(self, key: TrackKey) -> AudioStage:
         self._open_fusion(key)

@@ -17,12 +17,14 @@ from guard.app.drill_runner import DrillRunner
 from guard.app.enrolment import (
     FACE,
     VOICE,
+    Enrolment,
     answer_message,
     describe_photo,
     describe_voice,
     read_vector,
     refusal_message,
 )
+from guard.app.failures import Failures, cause_of
 from guard.app.participant_clock import ParticipantClock
 from guard.app.parts import Models, PipelineConfig, build_pipeline
 from guard.app.quiet import Quiet
@@ -33,7 +35,9 @@ from guard.errors import GuardError
 from guard.fusion.config import Thresholds
 from guard.inference.content import telling
 from guard.inference.lanes import ScoreSink
+from guard.log import get_logger
 from guard.media.sync import SenderClocks
+from guard.pipeline import FACE_FINDER
 from guard.types import AudioFrame, Score, State, TapPacket, TrackKey, Verdict, VideoFrame
 from guard.windows.face_models import FaceModels, Mesh
 from guard.workers.link import Link, open_link
@@ -49,6 +53,7 @@ from guard.workers.wire import (
 HEARTBEAT_S = 0.3
 VERDICT_EVERY_S = 0.2
 KEYFRAME_EVERY_S = 2.0
+_log = get_logger("analysis")
 
 
 def verdict_message(verdict: Verdict, decided_s: float, latency_s: float | None) -> Message:
@@ -111,7 +116,8 @@ class AnalysisWorker:
         self._ended = asyncio.Event()
         self._link: Link | None = None
         self._packets = 0
-        self._recordings: set[asyncio.Task[Message]] = set()
+        self._recordings: dict[asyncio.Task[Message], tuple[Enrolment, int]] = {}
+        self._failures = Failures(lambda keys: _log.error("detector_failed", **keys), clock)
         built = build_pipeline(
             models,
             config,
@@ -120,6 +126,7 @@ class AnalysisWorker:
             session_thresholds=lambda session: self._thresholds.get(session, config.fusion.thresholds),
             looked=self._looked,
             skew_s=lambda session, participant: self._senders.skew_s(session, participant, clock.now()),
+            failed=self._failures,
         )
         self._pipeline, self._lanes = built.pipeline, built.lanes
         self._checks = CheckRunner(
@@ -166,9 +173,10 @@ class AnalysisWorker:
 
     def _enrolment(self, sent: VoiceRecording | FacePhoto) -> None:
         """Describe it in a thread: decoding and the model may take a second, and packets go on coming."""
-        describe = self._voice if isinstance(sent, VoiceRecording) else self._face
+        is_voice = isinstance(sent, VoiceRecording)
+        describe = self._voice if is_voice else self._face
         task = asyncio.create_task(asyncio.to_thread(describe, sent.number, sent.content))
-        self._recordings.add(task)
+        self._recordings[task] = (VOICE if is_voice else FACE, sent.number)
         task.add_done_callback(self._answer)
 
     def _voice(self, number: int, content: bytes) -> Message:
@@ -194,8 +202,15 @@ class AnalysisWorker:
         return answer_message(FACE, number, vector, identity.card.sha256)
 
     def _answer(self, task: asyncio.Task[Message]) -> None:
-        self._recordings.discard(task)
-        if not task.cancelled() and task.exception() is None:
+        kind, number = self._recordings.pop(task)
+        if task.cancelled():
+            return
+        if error := task.exception():
+            code, why = cause_of(error)
+            _log.error("enrolment_failed", kind=kind.name, code=code, why=why)
+            text = "something in the server went wrong; its log says what"
+            self._send(refusal_message(kind, number, "internal_error", text))
+        else:
             self._send(task.result())
 
     def _about_enrolled(self, message: Message) -> None:
@@ -320,6 +335,8 @@ class AnalysisWorker:
             for who in self._quiet.due(self._clock.now()):
                 self._pipeline.lapse(*who)
             lanes = {lane.detector.signal.value: lane.report() for lane in self._lanes}
+            # no lane of its own: faces are looked for where pictures are decoded
+            lanes[FACE_FINDER] = {"failed": self._failures.of(FACE_FINDER)}
             errors = {signal.value: error.code for signal, error in self._models.errors.items()}
             self._send(
                 {

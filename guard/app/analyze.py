@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from guard.app.enrolment import describe_photo, describe_voice
+from guard.app.failures import cause_of
 from guard.app.parts import Built, Models, PipelineConfig, build_pipeline
 from guard.codec.files import MEDIA_EXTENSIONS, FileInfo, read_file
 from guard.detectors.face_identity import FaceIdentity
@@ -20,6 +21,7 @@ from guard.fusion.reasons import WITHHOLDING
 from guard.fusion.seconds import Seconds, Stretch
 from guard.inference.content import telling
 from guard.media.resample import Resampler
+from guard.pipeline import FACE_FINDER
 from guard.types import AudioFrame, FloatArray, Kind, Score, Signal, State, Verdict, VideoFrame
 from guard.windows.face_models import FaceModels
 from guard.windows.vad import FRAME_S, FRAME_SAMPLES, SpeechDetector
@@ -95,6 +97,7 @@ class FileRecord:
         self.timeline: list[dict[str, Any]] = []
         self.seconds = Seconds()
         self.failed: Counter[Signal] = Counter()
+        self.causes: dict[str, str] = {}
         self.silent: dict[Signal, Counter[str]] = {}
         self.faces: set[int] = set()
         self.pictures: set[float] = set()
@@ -106,6 +109,10 @@ class FileRecord:
             self.end_s = max(self.end_s, frame.time_s + len(frame.samples) / frame.rate_hz)
         else:
             self.end_s = max(self.end_s, frame.time_s)
+
+    def on_failure(self, part: str, error: Exception) -> None:
+        """Take note of why a detector, or the finder of faces, first failed."""
+        self.causes.setdefault(part, "{}: {}".format(*cause_of(error)))
 
     def on_verdict(self, verdict: Verdict, scores: Sequence[Score]) -> None:
         """Take one verdict and the scores behind it."""
@@ -170,9 +177,10 @@ def _judge(
     failed = +record.failed
     for signal, stretches in failed.items():
         if signal not in models.errors:  # those were named before the first file
+            cause = record.causes.get(signal.value) or record.causes.get(FACE_FINDER, "")
             sys.stderr.write(
-                f"{path}: {signal.value} failed on {stretches} windows, which count as no evidence; "
-                "guard models verify tries the model\n"
+                f"{path}: {signal.value} failed on {stretches} windows, which count as no evidence "
+                f"({cause}); guard models verify tries the model\n"
             )
     return found, not failed
 
@@ -180,7 +188,7 @@ def _judge(
 def _analyze(path: str, models: Models, config: PipelineConfig) -> tuple[FileRecord, dict[str, Any]]:
     reader = read_file(Path(path), session=SESSION)
     record = FileRecord(path, reader.info)
-    built = build_pipeline(models, config, record.on_verdict)
+    built = build_pipeline(models, config, record.on_verdict, failed=record.on_failure)
     try:
         for frame in reader:
             record.saw(frame)

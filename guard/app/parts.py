@@ -19,7 +19,7 @@ from guard.detectors.virtual_camera import VirtualCamera
 from guard.errors import ModelError
 from guard.fusion.config import FusionConfig, Thresholds
 from guard.fusion.engine import Fusion
-from guard.inference.lanes import InlineLane, ScoreSink, ThreadLane
+from guard.inference.lanes import Failed, InlineLane, ScoreSink, ThreadLane
 from guard.inference.slots import SlotConfig
 from guard.pipeline import Lane, Pipeline, SkewOf, Stages
 from guard.policy.profile import load_profile
@@ -186,6 +186,7 @@ def build_pipeline(
     session_thresholds: Callable[[str], Thresholds] | None = None,
     looked: Looked = lambda *_: None,
     skew_s: SkewOf = lambda *_: None,
+    failed: Failed = lambda *_: None,
 ) -> Built:
     """Return a pipeline over the loaded models.
 
@@ -196,6 +197,7 @@ def build_pipeline(
         session_thresholds: thresholds of a session's policy; without it the configured ones.
         looked: told of every picture in which faces are followed.
         skew_s: see Pipeline.
+        failed: told of every failure of a detector or of the face networks, in whichever thread it came.
     """
     fusions: dict[tuple[str, str], Fusion] = {}
 
@@ -212,13 +214,14 @@ def build_pipeline(
     )
     lanes: dict[Kind, list[Lane]] = {kind: [] for kind in Kind}
     running: list[ThreadLane] = []
-    pipeline = Pipeline(stages, lanes, on_verdict, skew_s)
+    pipeline = Pipeline(stages, lanes, on_verdict, skew_s, failed)
     for detector in models.detectors:
         if threads is None:
-            lanes[detector.signal.kind].append(InlineLane(detector, pipeline.scored))
+            lanes[detector.signal.kind].append(InlineLane(detector, pipeline.scored, failed))
         else:
             clock, anywhere = threads
-            lane = ThreadLane(detector, anywhere(pipeline.scored), clock=clock, config=config.slots)
+            sink = anywhere(pipeline.scored)
+            lane = ThreadLane(detector, sink, clock=clock, config=config.slots, failed=failed)
             lanes[detector.signal.kind].append(lane)
             running.append(lane)
     return Built(pipeline, tuple(running), fusions)

@@ -19,11 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from guard.detectors.temporal_video import likeness
+from guard.detectors.temporal_video import MIN_CONTRAST, likeness
 from guard.types import FaceWindow, Glimpse, ImageArray
 
-# what is flatter than that, standard deviation of its means, may be anything's (of 255)
-_LEAST_CONTRAST = 4.0
 # part of the face's width and height by which hair, neck and what else goes with it reach beyond its points
 _BEYOND = 0.25
 # cells of the picture in little below which nothing is known of them
@@ -115,7 +113,7 @@ def _same_picture(before: Glimpse, after: Glimpse, least: float) -> bool:
     around = content & _around_face(before) & _around_face(after)
     for cells in (around, content):
         first, second = (glimpse.thumbnail[cells].astype(np.float32) for glimpse in (before, after))
-        if len(first) >= _LEAST_CELLS and min(first.std(), second.std()) >= _LEAST_CONTRAST:
+        if len(first) >= _LEAST_CELLS and min(first.std(), second.std()) >= MIN_CONTRAST:
             return likeness(first, second) >= least
     return False
 
@@ -126,7 +124,7 @@ def _content(before: ImageArray, after: ImageArray) -> NDArray[np.bool_]:
     Bars beside a portrait picture are the same in everybody's, and most of what lies around a face.
     """
     pair = before.astype(np.float32), after.astype(np.float32)
-    busy = [np.maximum(*(own.std(axis) for own in pair)) >= _LEAST_CONTRAST for axis in (1, 0)]
+    busy = [np.maximum(*(own.std(axis) for own in pair)) >= MIN_CONTRAST for axis in (1, 0)]
     rows, columns = (np.logical_or.accumulate(b) & np.logical_or.accumulate(b[::-1])[::-1] for b in busy)
     return np.asarray(rows[:, None] & columns[None])
 

@@ -38,7 +38,8 @@ _SAME_EYES = 0.01
 _OTHER, _SAME = 0.6, 0.9
 _BEFORE, _AFTER = 4, 2
 _JUMP_EYES = 0.3
-_MIN_CONTRAST = 4.0
+# standard deviation, of 255, below which a picture is too flat to tell what it shows
+MIN_CONTRAST = 4.0
 
 
 class Feed:
@@ -151,7 +152,7 @@ def likeness(a: FloatArray, b: FloatArray) -> float:
     """Return the correlation of two pictures (N,), 1 where one of them is too flat to tell."""
     a, b = a - a.mean(), b - b.mean()
     contrast = float(np.sqrt(min(np.mean(a**2), np.mean(b**2))))
-    if contrast < _MIN_CONTRAST:
+    if contrast < MIN_CONTRAST:
         return 1.0
     return float((a @ b) / np.sqrt((a @ a) * (b @ b)))
 

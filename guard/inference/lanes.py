@@ -30,6 +30,8 @@ from guard.types import (
 )
 
 ScoreSink = Callable[[Sequence[Score]], None]
+# told which part failed, and of what
+Failed = Callable[[str, Exception], None]
 _FAILED = Abstain("detector_failed")
 # voices that wait to be heard while a batch is scored: 8 MB; beyond it the oldest is shed
 MAX_UNHEARD = 32
@@ -81,8 +83,16 @@ def score_of(detector: Detector, window: Window, found: Finding | Abstain) -> Sc
     )
 
 
-def run_detector(detector: Detector, windows: Sequence[Window]) -> list[Score]:
+def _untold(part: str, error: Exception) -> None:
+    """Leave it at the Score, which says ``detector_failed``."""
+    del part, error
+
+
+def run_detector(detector: Detector, windows: Sequence[Window], failed: Failed = _untold) -> list[Score]:
     """Score windows of any number: abstentions keep their reason, failures say so.
+
+    Args:
+        failed: told of every failure, with its cause.
 
     Returns:
         One Score per window, in the order given. A window the detector abstains from, before
@@ -94,7 +104,8 @@ def run_detector(detector: Detector, windows: Sequence[Window]) -> list[Score]:
     for at, window in enumerate(windows):
         try:
             prepared = detector.prepare(window)
-        except Exception:  # whatever a detector does wrong, the lane and the call go on
+        except Exception as error:  # whatever a detector does wrong, the lane and the call go on
+            failed(detector.signal.value, error)
             continue
         if isinstance(prepared, Abstain):
             found[at] = prepared
@@ -104,7 +115,8 @@ def run_detector(detector: Detector, windows: Sequence[Window]) -> list[Score]:
         try:
             findings = detector.score(np.stack(list(rows.values())), [windows[at] for at in rows])
             found_by_row = dict(zip(rows, findings, strict=True))
-        except Exception:  # as above; these windows already say detector_failed
+        except Exception as error:  # as above; these windows already say detector_failed
+            failed(detector.signal.value, error)
             found_by_row = {}
         for at, finding in found_by_row.items():
             found[at] = finding
@@ -117,35 +129,36 @@ def forget_in(detector: Detector, session: str, participant: str) -> None:
         detector.forget(session, participant)
 
 
-def hear_in(detector: Detector, window: AudioWindow) -> list[Score]:
+def hear_in(detector: Detector, window: AudioWindow, failed: Failed = _untold) -> list[Score]:
     """Have a detector that listens hear a window; return nothing, or the Score that says it failed."""
     if isinstance(detector, Listening):
         try:
             detector.hear(window)
-        except Exception:  # as in run_detector: the lane and the call go on, and the failure shows
+        except Exception as error:  # as in run_detector: the lane and the call go on, and the failure shows
+            failed(detector.signal.value, error)
             key = replace(window.key, kind=detector.signal.kind)
-            failed = Score(key, detector.signal, window.start_s, window.end_s, None, _FAILED.reason)
-            return [failed]
+            return [Score(key, detector.signal, window.start_s, window.end_s, None, _FAILED.reason)]
     return []
 
 
 class InlineLane:
     """Scores at once, in the caller's thread: for files, where nothing may be shed."""
 
-    def __init__(self, detector: Detector, sink: ScoreSink) -> None:
+    def __init__(self, detector: Detector, sink: ScoreSink, failed: Failed = _untold) -> None:
         self.detector = detector
         self._sink = sink
+        self._failed = failed
 
     def offer(self, window: Window, priority: Priority = Priority.HIGH) -> None:
         """Score the window and hand the Score to the sink."""
         del priority
-        self._sink(run_detector(self.detector, [window]))
+        self._sink(run_detector(self.detector, [window], self._failed))
 
     def hear(self, window: AudioWindow) -> None:
         """Let the detector hear the window, where it listens."""
-        failed = hear_in(self.detector, window)
-        if failed:
-            self._sink(failed)
+        failures = hear_in(self.detector, window, self._failed)
+        if failures:
+            self._sink(failures)
 
     def forget(self, session: str, participant: str) -> None:
         """Drop what the detector remembers of a participant."""
@@ -160,11 +173,21 @@ class ThreadLane:
         sink: called in the lane's thread with the Scores of each batch.
         clock: for deadlines.
         config: slots, deadline and batch.
+        failed: told in the lane's thread of every failure.
     """
 
-    def __init__(self, detector: Detector, sink: ScoreSink, *, clock: Clock, config: SlotConfig) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        sink: ScoreSink,
+        *,
+        clock: Clock,
+        config: SlotConfig,
+        failed: Failed = _untold,
+    ) -> None:
         self.detector = detector
         self._sink = sink
+        self._failed = failed
         self._clock = clock
         self._queue: SlotQueue[Window] = SlotQueue(config)
         self._wake = threading.Condition()
@@ -245,12 +268,12 @@ class ThreadLane:
                 batch = self._queue.take(self._clock.now())
             for who in gone:
                 forget_in(self.detector, *who)
-            unheard = [score for voice in heard for score in hear_in(self.detector, voice)]
+            unheard = [score for voice in heard for score in hear_in(self.detector, voice, self._failed)]
             if unheard:
                 self._count(unheard)
                 self._sink(unheard)
             if batch:
-                scores = run_detector(self.detector, batch)
+                scores = run_detector(self.detector, batch, self._failed)
                 self._count(scores)
                 self._sink(scores)
             self._cpu_s = time.thread_time()

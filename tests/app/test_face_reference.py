@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import socket
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -17,9 +19,11 @@ from guard.clock import SystemClock
 from guard.codec.files import read_file
 from guard.codec.receive import ReceiveConfig
 from guard.config import Settings
+from guard.detectors.face_identity import CALL, PHOTO, FaceIdentity
 from guard.inference.lanes import run_detector
+from guard.log import LogConfig, configure
 from guard.resources import clips_dir, models_dir
-from guard.types import FaceWindow, Kind, TrackKey, VideoFrame
+from guard.types import FaceWindow, FloatArray, Kind, TrackKey, VideoFrame
 from guard.windows.faces import FaceWindowConfig, FaceWindows
 from guard.workers.wire import Decoder, FacePhoto, Message, encode_message, encode_photo
 
@@ -90,6 +94,28 @@ async def test_a_photo_is_answered_with_a_vector_or_with_why_not(models: Models)
     assert (good["number"], good["error"], len(good["vector"])) == (7, None, 128)
     assert good["model"] == models.identity.card.sha256
     assert (bad["number"], bad["error"]) == (8, "photo_unreadable")
+
+
+async def test_a_fault_of_guards_own_is_answered_and_its_place_logged(
+    models: Models, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Broken:
+        def embed(self, batch: FloatArray) -> FloatArray:
+            raise KeyError("scripted")
+
+    assert models.identity is not None
+    calibrations = models.identity.card.calibrations
+    broken = FaceIdentity(Broken(), calibrations[CALL], calibrations[PHOTO])
+    configure(LogConfig())
+    (answer,) = await told(
+        replace(models, identity=replace(models.identity, detector=broken)),
+        encode_photo(FacePhoto(7, jpeg("customer_genuine"))),
+        answers=1,
+    )
+    assert (answer["number"], answer["error"]) == (7, "internal_error")
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["kind"]) == ("enrolment_failed", "face")
+    assert line["why"].startswith("KeyError in test_face_reference.py:")
 
 
 async def test_the_face_told_is_compared_until_it_is_withdrawn(models: Models) -> None:

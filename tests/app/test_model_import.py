@@ -179,7 +179,7 @@ def custom_model() -> ModelProto:
         (huge_model(), {"model_load", "model_run", "model_crashed"}),
         (external_model(), {"model_external"}),
         (custom_model(), {"model_ops"}),
-        (good(("batch", 32_000)), {"model_run"}),
+        (good(("batch", 32_000)), {"model_input"}),
     ],
     ids=["garbage", "cut", "nan", "huge", "external", "custom", "shape"],
 )

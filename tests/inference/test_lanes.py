@@ -106,6 +106,23 @@ def test_a_failing_detector_gives_no_evidence_and_says_so() -> None:
     assert [(s.llr, s.reason) for s in scores] == [(None, "detector_failed")] * 2
 
 
+def test_why_a_detector_failed_is_told_wherever_it_failed() -> None:
+    class Stumbles(Listens):
+        def prepare(self, window: Window) -> FloatArray | Abstain:
+            if isinstance(window, AudioWindow) and window.samples[0] == 0.125:
+                raise KeyError("scripted failure")
+            return super().prepare(window)
+
+    told: list[tuple[str, str]] = []
+    out: list[Score] = []
+    lane = InlineLane(Stumbles(), out.extend, lambda part, error: told.append((part, type(error).__name__)))
+    for value in (0.5, 0.125, 2.0):
+        lane.offer(window(value))
+    lane.hear(window(2.0))
+    assert told == [("voice_spoof", name) for name in ("KeyError", "ModelError", "ValueError")]
+    assert [score.reason for score in out] == [None, *["detector_failed"] * 3]
+
+
 def test_inline_lane_scores_every_window() -> None:
     out: list[Score] = []
     lane = InlineLane(ScriptedDetector(), out.extend)
