@@ -109,7 +109,9 @@ class AnalysisConfig:
 
     def __post_init__(self) -> None:
         if self.tap_packets < 64:
-            raise ConfigError("config_value", f"analysis.tap_packets: {self.tap_packets} is below 64")
+            raise ConfigError(
+                "config_value", f"analysis.tap_packets: {self.tap_packets} is below 64; give 64 or more"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class DrillsConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookConfig:
+class WebhookSettings:
     """Where alerts are sent as signed HTTP POSTs.
 
     Args:
@@ -232,7 +234,7 @@ class Settings(BaseSettings):
     alerts: AlertsConfig = AlertsConfig()
     checks: ChecksConfig = ChecksConfig()
     drills: DrillsConfig = DrillsConfig()
-    webhook: WebhookConfig = WebhookConfig()
+    webhook: WebhookSettings = WebhookSettings()
     log: LogConfig = LogConfig()
 
     @classmethod

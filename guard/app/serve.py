@@ -41,7 +41,7 @@ from guard.app.watch import MetricsPage, watch_loop
 from guard.clock import Clock, SystemClock
 from guard.config import Settings, load_settings
 from guard.errors import GuardError
-from guard.evidence.book import RecordBook
+from guard.evidence.book import FOLDER_NAME, RecordBook
 from guard.evidence.keys import load_signing_key
 from guard.log import configure, get_logger
 from guard.media.announcements import announcements
@@ -243,7 +243,7 @@ class Application:
 
     def _build_checks(self, folder: Path) -> None:
         key = load_signing_key(folder)
-        book = RecordBook(folder / "records", key, self._clock)
+        book = RecordBook(folder / FOLDER_NAME, key, self._clock)
         self.records = SessionRecords(book, key, self._clock, self._record_failed)
         self.checks = Checks(
             clock=self._clock,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from guard.app.evidence import verify_all
+from guard.evidence.book import FOLDER_NAME
 from guard.evidence.keys import key_id, load_public_key, public_keys
 
 
@@ -60,7 +61,7 @@ def signed_records(data_dir: Path, sessions: Sequence[str]) -> list[dict[str, An
     keys = {key_id(key): key for key in map(load_public_key, public_keys(data_dir))}
     out = []
     for session in sessions:
-        path = data_dir / "records" / f"{session}.jsonl"
+        path = data_dir / FOLDER_NAME / f"{session}.jsonl"
         found = next(verify_all([path], keys))
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         verified = {**found, "path": f"records/{path.name}"}

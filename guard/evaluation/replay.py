@@ -6,7 +6,7 @@ A call that alarms stays alarmed: nobody acknowledges. So a call counts at most 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -172,8 +172,3 @@ def _finite(value: float) -> float | None:
 def interval(found: Interval) -> dict[str, float]:
     """Return a figure with its 95 % interval as JSON."""
     return {"value": round(found.value, 5), "low": round(found.low, 5), "high": round(found.high, 5)}
-
-
-def replay_all(streams: Iterable[Stream], config: FusionConfig) -> list[Outcome]:
-    """Replay every call."""
-    return [replay(stream, config) for stream in streams]

@@ -41,9 +41,12 @@ class SlotConfig:
 
     def __post_init__(self) -> None:
         if self.deadline_s <= 0:
-            raise ConfigError("config_value", "analysis.deadline_s must be greater than 0")
-        if self.max_batch < 1 or self.low_every < 2:
-            raise ConfigError("config_value", "analysis.max_batch must be >= 1 and analysis.low_every >= 2")
+            text = f"analysis.lanes.deadline_s: {self.deadline_s} is not above 0; give seconds"
+            raise ConfigError("config_value", text)
+        for name, value, least in (("max_batch", self.max_batch, 1), ("low_every", self.low_every, 2)):
+            if value < least:
+                text = f"analysis.lanes.{name}: {value} is below {least}; give {least} or more"
+                raise ConfigError("config_value", text)
 
 
 @dataclass(slots=True)

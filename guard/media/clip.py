@@ -56,25 +56,6 @@ class Clip:
         """Return the packets of one kind."""
         return self.audio if kind is Kind.AUDIO else self.video
 
-    def from_keyframe(self, offset_s: float) -> Clip:
-        """Return the clip from its first video keyframe at or behind ``offset_s`` on.
-
-        Without video the cut is at the first packet. The media time starts at 0 again.
-
-        Raises:
-            ValueError: no keyframe lies that late.
-        """
-        leading = self.video or self.audio
-        start = next((p.time_s for p in leading if p.keyframe and p.time_s >= offset_s - 1e-9), None)
-        if start is None:
-            raise ValueError(f"no keyframe at or behind {offset_s:.2f} s of {self.duration_s:.2f} s")
-
-        def later(packets: tuple[EncodedPacket, ...]) -> tuple[EncodedPacket, ...]:
-            kept = (p for p in packets if p.time_s >= start - 1e-9)
-            return tuple(EncodedPacket(p.time_s - start, p.data, p.keyframe) for p in kept)
-
-        return Clip(later(self.audio), later(self.video), self.video_codec, self.duration_s - start)
-
 
 class PacketReader(Protocol):
     """One kind's packets, in order, with media time of the call."""

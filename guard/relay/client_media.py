@@ -117,7 +117,6 @@ class ReceivedTrack:
         mid: the m-line.
         codec: name of the frames' codec, lower case, once one came.
         packets: RTP packets, retransmitted ones included.
-        payload_bytes: of those packets.
         frames: whole encoded frames.
         kept: the newest of them, as many as the client was told to keep.
     """
@@ -127,10 +126,8 @@ class ReceivedTrack:
     kept: deque[ReceivedFrame]
     codec: str | None = None
     packets: int = 0
-    payload_bytes: int = 0
     frames: int = 0
     first_frame_s: float | None = None
-    last_frame_s: float | None = None
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -153,7 +150,6 @@ class _FrameSink(queue.Queue[Any]):
         track.codec = codec.name.lower()
         track.frames += 1
         track.first_frame_s = now if track.first_frame_s is None else track.first_frame_s
-        track.last_frame_s = now
         track.kept.append(ReceivedFrame(bytes(frame.data), frame.timestamp, now))
         track.arrived.set()
 
@@ -177,7 +173,6 @@ def tap_receiver(
 
     async def handle(packet: RtpPacket, arrival_time_ms: int) -> None:
         track.packets += 1
-        track.payload_bytes += len(packet.payload)
         if on_packet is None:
             await forward(packet, arrival_time_ms)
         else:

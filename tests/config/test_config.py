@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from guard.config import Settings, WebhookConfig, load_settings
+from guard.config import Settings, WebhookSettings, load_settings
 from guard.errors import ConfigError
 from guard.policy.profile import PROFILES, load_profile
 from guard.types import Signal
@@ -236,13 +236,13 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_the_webhook_secret_is_read_from_its_file_and_never_shown(tmp_path: Path) -> None:
     secret = tmp_path / "key"
     secret.write_text("topsecret\n")
-    assert WebhookConfig(url="https://x", secret_file=secret).key() == b"topsecret"
-    assert "topsecret" not in repr(WebhookConfig(url="https://x", secret="topsecret"))
+    assert WebhookSettings(url="https://x", secret_file=secret).key() == b"topsecret"
+    assert "topsecret" not in repr(WebhookSettings(url="https://x", secret="topsecret"))
     secret.write_text("")
     with pytest.raises(ConfigError, match="empty"):
-        WebhookConfig(url="https://x", secret_file=secret).key()
+        WebhookSettings(url="https://x", secret_file=secret).key()
     with pytest.raises(ConfigError, match="readable"):
-        WebhookConfig(url="https://x", secret_file=tmp_path / "none").key()
+        WebhookSettings(url="https://x", secret_file=tmp_path / "none").key()
 
 
 def test_the_sample_is_valid_toml_on_its_own() -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guard.errors import ConfigError
 from guard.inference.slots import Priority, SlotConfig, SlotQueue
 
 
@@ -59,3 +61,10 @@ def test_every_offered_window_is_taken_shed_or_waiting(
         else:
             taken += len(queue.take(now))
     assert queue.offered == taken + sum(queue.shed.values()) + len(queue)
+
+
+@pytest.mark.parametrize(("name", "value"), [("deadline_s", 0.0), ("max_batch", 0), ("low_every", 1)])
+def test_a_setting_out_of_range_is_named_with_its_key_and_what_to_give(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=rf"^analysis\.lanes\.{name}: {value} is .*; give ") as caught:
+        SlotConfig(**{name: value})  # type: ignore[arg-type]
+    assert caught.value.code == "config_value"

@@ -70,16 +70,6 @@ def test_switch_while_a_packet_waits_changes_what_comes_next() -> None:
     assert changed.data == b"yv0"
 
 
-def test_clip_from_its_next_keyframe() -> None:
-    cut = make_clip("x").from_keyframe(0.2)
-    assert cut.video[0].data == b"xv10"
-    assert cut.video[0].time_s == 0
-    assert cut.audio[0].data == b"xa17"
-    assert cut.duration_s == pytest.approx(2 / 3)
-    with pytest.raises(ValueError, match="keyframe"):
-        make_clip("x").from_keyframe(0.9)
-
-
 def test_wrong_clips_and_switches_are_refused() -> None:
     with pytest.raises(ValueError, match="audio or video"):
         Clip((), (), None, 1.0)
