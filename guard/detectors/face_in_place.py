@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from guard.detectors.temporal_video import MIN_CONTRAST, likeness
+from guard.media.likeness import MIN_CONTRAST, likeness
 from guard.types import FaceWindow, Glimpse, ImageArray
 
 # part of the face's width and height by which hair, neck and what else goes with it reach beyond its points
@@ -113,8 +113,9 @@ def _same_picture(before: Glimpse, after: Glimpse, least: float) -> bool:
     around = content & _around_face(before) & _around_face(after)
     for cells in (around, content):
         first, second = (glimpse.thumbnail[cells].astype(np.float32) for glimpse in (before, after))
-        if len(first) >= _LEAST_CELLS and min(first.std(), second.std()) >= MIN_CONTRAST:
-            return likeness(first, second) >= least
+        found = likeness(first, second) if len(first) >= _LEAST_CELLS else None
+        if found is not None:
+            return found >= least
     return False
 
 

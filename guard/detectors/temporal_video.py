@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from guard.detectors.temporal_points import eye_distance
 from guard.detectors.temporal_still import Still
+from guard.media.likeness import likeness
 from guard.types import FloatArray, Glimpse, ImageArray
 
 # pictures further apart than this are not neighbours: something was lost between them
@@ -38,8 +39,6 @@ _SAME_EYES = 0.01
 _OTHER, _SAME = 0.6, 0.9
 _BEFORE, _AFTER = 4, 2
 _JUMP_EYES = 0.3
-# standard deviation, of 255, below which a picture is too flat to tell what it shows
-MIN_CONTRAST = 4.0
 
 
 class Feed:
@@ -92,7 +91,9 @@ class Feed:
             self._likeness.clear()
             self._likeness.append((glimpse.time_s, 1.0, points))
             return
-        self._likeness.append((glimpse.time_s, likeness(last[1], flat), points))
+        found = likeness(last[1], flat)
+        # a picture too flat to tell, such as a black one, is no cut
+        self._likeness.append((glimpse.time_s, 1.0 if found is None else found, points))
         if len(self._likeness) == self._likeness.maxlen and _is_cut(list(self._likeness)):
             self.cut_s = self._likeness[_BEFORE][0]
 
@@ -146,15 +147,6 @@ class Run:
         mean = np.where(known, found, 0.0).sum(axis=1)[enough] / known.sum(axis=1)[enough]
         out[enough] = mean / (2 * spread)
         return out
-
-
-def likeness(a: FloatArray, b: FloatArray) -> float:
-    """Return the correlation of two pictures (N,), 1 where one of them is too flat to tell."""
-    a, b = a - a.mean(), b - b.mean()
-    contrast = float(np.sqrt(min(np.mean(a**2), np.mean(b**2))))
-    if contrast < MIN_CONTRAST:
-        return 1.0
-    return float((a @ b) / np.sqrt((a @ a) * (b @ b)))
 
 
 def repeated(pictures: FloatArray, points: FloatArray) -> float:

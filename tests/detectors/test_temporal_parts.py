@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from guard.detectors.temporal_flicker import Change, change, look
 from guard.detectors.temporal_points import FOLLOWED, OUTLINE, jitter
-from guard.detectors.temporal_video import LAGS_S, Feed, Run, likeness, repeated
+from guard.detectors.temporal_video import LAGS_S, Feed, Run, repeated
+from guard.media.likeness import likeness
 from guard.types import FloatArray
 from tests.detectors.temporal_scenes import MESH, STEP_S, glimpse, little, moved_little, path, texture
 
@@ -225,8 +226,16 @@ def test_a_light_that_goes_on_is_no_cut() -> None:
     assert seen.cut_s is None
 
 
-def test_a_black_picture_is_like_anything() -> None:
-    assert likeness(np.zeros(576, np.float32), little().astype(np.float32).ravel()) == 1.0
+def test_of_a_black_picture_nothing_can_be_told() -> None:
+    assert likeness(np.zeros(576, np.float32), little().astype(np.float32).ravel()) is None
+
+
+def test_a_picture_that_goes_black_is_no_cut() -> None:
+    seen = feed(2.0, moving=False)
+    begin = seen.last_s
+    for at in range(1, 12):
+        seen.add(glimpse(begin + at * STEP_S, None, np.zeros_like(little())), POINTS + 60)
+    assert seen.cut_s is None
 
 
 def test_memory_of_a_feed_is_bounded_and_older_pictures_are_passed_over() -> None:
