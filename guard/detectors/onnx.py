@@ -61,6 +61,7 @@ class OnnxModel:
         self._card = card
         self._session = _open(card.folder / card.file, read_model(card))
         self._check_names()
+        self._check_shape()
         self._single = self._session.get_inputs()[0].shape[:1] == [1]
         for rows in (1, 2):
             self.raw(np.zeros((rows, *card.input.shape), card.input.dtype))
@@ -154,6 +155,22 @@ class OnnxModel:
                 "model_names",
                 f"{self._card.name}: the card names input {self._card.input.name!r} and output "
                 f"{', '.join(map(repr, wanted))}, the file has {inputs} and {outputs}; correct the card",
+            )
+
+    def _check_shape(self) -> None:
+        """Compare the card's shape with the graph's; a dimension the graph leaves open takes any size."""
+        sizes = self._session.get_inputs()[0].shape[1:]  # the first one is the batch
+        wanted = self._card.input.shape
+        # none is left: no batch, or a graph that keeps its shape to itself; the dry run decides
+        if not sizes:
+            return
+        fits = [not isinstance(size, int) or size == card for size, card in zip(sizes, wanted, strict=False)]
+        if len(sizes) != len(wanted) or not all(fits):
+            taken = ", ".join(str(size) if isinstance(size, int) else "any" for size in sizes)
+            raise ModelError(
+                "model_input",
+                f"{self._card.name}: the card says {list(wanted)}, the graph takes [{taken}]; "
+                "correct input.shape",
             )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,17 +78,27 @@ def run(
     models = loaded(models_dir)
     config = config or settings_config(load_settings(None))
     done: list[Done] = []
-    for folder, items in data:
-        report, results = _measured(folder, items, models, config, quick=quick)
-        if as_json:
-            sys.stdout.write(json.dumps(report, allow_nan=False) + "\n")
-        else:
-            show(report)
-        faces = face_examples(results, models, config) if out is not None and pictures else []
-        done.append(Done(report, results.conditions, faces))
-    if out is not None:
-        write_folder(out, done)
+    # files first, of each folder when it is done: neither a reader that closes stdout (`| head`) nor a
+    # later folder that fails may cost hours of measuring
+    try:
+        for folder, items in data:
+            report, results = _measured(folder, items, models, config, quick=quick)
+            faces = face_examples(results, models, config) if out is not None and pictures else []
+            done.append(Done(report, results.conditions, faces))
+            if out is not None:
+                write_folder(out, done)
+    finally:
+        for own in done:
+            _tell(own.report, as_json)
     return 1 if any(own.report["errors"] for own in done) else 0
+
+
+def _tell(report: Mapping[str, Any], as_json: bool) -> None:
+    """Print one folder's report on stdout."""
+    if as_json:
+        sys.stdout.write(json.dumps(report, allow_nan=False) + "\n")
+    else:
+        show(report)
 
 
 def _measured(

@@ -155,14 +155,23 @@ def clean_threshold(clean: Scores) -> float:
 
 
 def false_alarms(genuine: Scores, threshold: float) -> dict[str, Any]:
-    """Return the share of genuine clips with llr above 0 and above a threshold, over all of them."""
+    """Return the share of genuine clips with llr above 0 and above a threshold, over all of them.
+
+    ``coverage`` is over all of them too; ``coverage_speech``, which the bars are about, over those with
+    ``MIN_SPEECH_S`` of speech or more, None without any.
+    """
+    speech = genuine.rows(np.flatnonzero(genuine.speech_s >= MIN_SPEECH_S))
     metrics = {
         "above_0": lambda s: _alarm_share(s, 0.0),
         "above_threshold": lambda s: _alarm_share(s, threshold),
         "mean_llr": lambda s: float(s.llr.mean()),
         "coverage": _coverage,
     }
-    return {"clips": len(genuine.llr), **intervals(genuine, metrics)}
+    return {
+        "clips": len(genuine.llr),
+        **intervals(genuine, metrics),
+        "coverage_speech": _coverage_of(speech, None),
+    }
 
 
 def engines(clips: Sequence[Clip], results: Mapping[str, Scores]) -> dict[str, Any]:

@@ -191,10 +191,12 @@ def _alarms(report: Mapping[str, Any], picture: bytes) -> str:
             f"{escape(own['label'])}<small>{escape(own['group'])}</small>",
             *(_cell(name, own[name]) for name in ("above_0", "above_threshold", "mean_llr")),
             _cell("coverage_interval", own["coverage"]),
+            _cell("coverage_speech", own["coverage_speech"]),
         ]
         for own in report["false_alarms"].values()
     ]
-    heads = ["condition", "above 0, %", "above threshold, %", "mean llr", "coverage, %"]
+    heads = ["condition", "above 0, %", "above threshold, %", "mean llr"]
+    heads += [_head("coverage_interval"), _head("coverage_speech")]
     return words + image(picture, "false alarms by condition") + table(heads, rows)
 
 

@@ -78,7 +78,8 @@ def show(report: Mapping[str, Any]) -> None:
     console.print(rows_table("by engine: mean llr, share above 0", titles, _systems(report, conditions)))
     titles = ["language", "bona fide", "spoof", "EER", "TPR at 5 % FA", "FA above 0", "FA above threshold"]
     console.print(rows_table("by language, clean", titles, _languages(report)))
-    titles = ["condition", "FA above 0", f"FA above {report['threshold_llr']:.2f}", "mean llr", "coverage"]
+    titles = ["condition", "FA above 0", f"FA above {report['threshold_llr']:.2f}", "mean llr"]
+    titles += [TITLES["coverage_interval"], TITLES["coverage_speech"]]
     console.print(rows_table("false alarms on genuine clips", titles, _alarms(report)))
 
 
@@ -139,6 +140,7 @@ def _alarms(report: Mapping[str, Any]) -> list[list[str]]:
             own["label"],
             *(cell(figure, own[figure]) for figure in ("above_0", "above_threshold", "mean_llr")),
             cell("coverage_interval", own["coverage"]),
+            cell("coverage_speech", own["coverage_speech"]),
         ]
         for own in report["false_alarms"].values()
     ]

@@ -71,12 +71,15 @@ def run(
     report, results = measure_all(clips, detector, quick=quick, progress=say)
     model = {"name": card.name, "version": card.version, "sha256": card.sha256}
     report = {"v": 1, "model": model, "clips": len(clips), "failed": len(errors), "errors": errors, **report}
-    if as_json:
-        sys.stdout.write(json.dumps(report, allow_nan=False) + "\n")
-    else:
-        show(report)
-    if out is not None:
-        write_folder(out, report, clips, results)
+    # files first: a reader that closes stdout (`| head`) must not cost hours of measuring, nor a full disk
+    try:
+        if out is not None:
+            write_folder(out, report, clips, results)
+    finally:
+        if as_json:
+            sys.stdout.write(json.dumps(report, allow_nan=False) + "\n")
+        else:
+            show(report)
     return 1 if errors else 0
 
 

@@ -43,7 +43,10 @@ limit_llr = 5.0
 Build = Callable[..., Card]
 
 
-def model(divide_by: float, outputs: Sequence[str]) -> bytes:
+Sizes = Sequence[str | int | None]
+
+
+def model(divide_by: float, outputs: Sequence[str], takes: Sizes) -> bytes:
     """``score``: mean; ``quality``: greatest; ``halves``: means of pairs, over ``divide_by``."""
     nodes = [
         helper.make_node("ReduceMean", ["audio"], ["score"], axes=[1], keepdims=0),
@@ -56,7 +59,7 @@ def model(divide_by: float, outputs: Sequence[str]) -> bytes:
     graph = helper.make_graph(
         nodes,
         "toy",
-        [helper.make_tensor_value_info("audio", TensorProto.FLOAT, ["B", 8])],
+        [helper.make_tensor_value_info("audio", TensorProto.FLOAT, takes)],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]) for name in outputs],
         [
             numpy_helper.from_array(np.array([-1, 4, 2], np.int64), "pairs"),
@@ -70,9 +73,12 @@ def model(divide_by: float, outputs: Sequence[str]) -> bytes:
 @pytest.fixture
 def build(tmp_path: Path) -> Build:
     def built(
-        text: str = CARD, divide_by: float = 1.0, outputs: Sequence[str] = ("score", "quality", "halves")
+        text: str = CARD,
+        divide_by: float = 1.0,
+        outputs: Sequence[str] = ("score", "quality", "halves"),
+        takes: Sizes = ("B", 8),
     ) -> Card:
-        content = model(divide_by, outputs)
+        content = model(divide_by, outputs, takes)
         (tmp_path / "model.onnx").write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
         (tmp_path / "card.toml").write_text(text.replace("{sha256}", digest), encoding="utf-8")
@@ -120,3 +126,32 @@ def test_output_that_is_not_finite_is_refused(build: Build) -> None:
     with pytest.raises(ModelError, match="halves that is not finite") as error:
         OnnxModel(build(divide_by=0.0))
     assert error.value.code == "model_not_finite"
+
+
+@pytest.mark.parametrize(
+    ("takes", "said"),
+    [
+        (("B", 8), "the card says [6], the graph takes [8]"),
+        ((1, 8), "the card says [6], the graph takes [8]"),
+        (("B", 1, 6), "the card says [6], the graph takes [1, 6]"),
+        (("B", "channels", 6), "the card says [6], the graph takes [any, 6]"),
+    ],
+)
+def test_a_card_of_another_shape_than_the_graphs_is_told_both_in_one_line(
+    build: Build, takes: Sizes, said: str
+) -> None:
+    with pytest.raises(ModelError) as error:
+        OnnxModel(build(CARD.replace("shape = [8]", "shape = [6]"), takes=takes))
+    assert error.value.code == "model_input"
+    assert error.value.message == f"toy: {said}; correct input.shape"
+
+
+@pytest.mark.parametrize("takes", [("B", "samples"), ("B", None), (None, 8), (1, 8), None])
+def test_a_size_that_the_graph_leaves_open_takes_the_cards(build: Build, takes: Sizes | None) -> None:
+    np.testing.assert_allclose(OnnxModel(build(takes=takes)).raw(BATCH), [3.5, 11.5])
+
+
+def test_a_graph_without_a_batch_fails_in_the_dry_run(build: Build) -> None:
+    with pytest.raises(ModelError) as error:
+        OnnxModel(build(takes=(8,)))
+    assert error.value.code in {"model_load", "model_run"}

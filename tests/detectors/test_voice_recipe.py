@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import sys
 import tomllib
@@ -111,6 +112,20 @@ def test_card_and_template_state_the_same_failures_and_every_clip_has_a_licence(
     stated = [*card["data"]["bona_fide_licences"], *card["data"]["spoof_licences"]]
     assert all(line.endswith(" clips") for line in stated)
     assert not any("none stated" in line for line in stated)
+
+
+def test_licence_file_says_of_the_parts_and_their_training_clips_what_the_card_says() -> None:
+    folder = models_dir() / "voice_spoof"
+    card = tomllib.loads((folder / "card.toml").read_text(encoding="utf-8"))
+    told = " ".join((folder / "LICENSE").read_text(encoding="utf-8").split())
+    unstated = ", ".join(card["data"]["sources_without_stated_licence"]) or "none"
+    assert f"Sources without a stated licence: {unstated}." in told
+    stated = " ".join([*card["data"]["bona_fide_licences"], *card["data"]["spoof_licences"]])
+    for name in ("GPL", "LGPL", "CC-BY-SA", "GFDL"):
+        assert bool(re.search(rf"\b{name}\b", stated)) == bool(re.search(rf"\b{name}\b", told)), name
+    assert ("convolutional nets" in card["summary"]) == ("convolutional nets" in told)
+    assert "Whisper base (MIT)" in card["licence"]
+    assert "Whisper base, under: MIT License" in told
 
 
 def test_licences_are_counted_by_class_and_copies_left_out(

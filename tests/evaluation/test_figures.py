@@ -66,6 +66,16 @@ def test_coverage_of_clips_with_two_seconds_of_speech_leaves_out_the_shorter_one
     assert found["coverage_speech"]["value"] == 0.5
 
 
+def test_false_alarms_have_the_coverage_that_the_bars_are_about_beside_that_of_all_clips() -> None:
+    own = [clip("a", spoof=False), clip("b", spoof=False), clip("c", spoof=False, speech_s=1.9)]
+    found = false_alarms(scores_of(own, [-1.0, None, None], [None, "clipped", "too_little_speech"]), 0.0)
+    assert found["coverage"]["value"] == pytest.approx(1 / 3)
+    assert (found["coverage_speech"]["clips"], found["coverage_speech"]["value"]) == (2, 0.5)
+    assert found["coverage_speech"]["low"] < 0.5 < found["coverage_speech"]["high"]
+    short = [clip("a", spoof=False, speech_s=1.0), clip("b", spoof=False, speech_s=1.0)]
+    assert false_alarms(scores_of(short, [None, None], ["x", "x"]), 0.0)["coverage_speech"] is None
+
+
 def test_all_figures_of_a_condition_come_from_the_same_draws() -> None:
     rng = np.random.default_rng(1)
     llr = [*rng.normal(-1, 1, 20), *rng.normal(1, 1, 20)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import shutil
@@ -181,6 +182,7 @@ def test_one_engine_has_a_page_and_tables_without_intervals(
     assert "[-]" in printed
     assert "cannot be told" in printed
     assert "[0, 0]" not in printed
+    assert printed.count("2 s of speech") >= 2  # by condition, and of the false alarms
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "no interval" in page
     assert "0 to 0" not in page
@@ -207,6 +209,37 @@ def test_out_folder_holds_a_page_of_its_own_pictures_and_scores(tmp_path: Path, 
     assert [row["system"] for row in rows] == ["natural", "natural", "Engine", EVIL]
     engine = report["systems"]["Engine"]["mean_llr"]["g711"]
     assert float(rows[2]["g711"]) == pytest.approx(engine, abs=1e-4)
+
+
+class Closed(io.StringIO):
+    """A stdout whose reader has gone, as behind ``| head``."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_closed_stdout_leaves_all_files(
+    tmp_path: Path, instant: None, monkeypatch: pytest.MonkeyPatch, as_json: bool
+) -> None:
+    folder, out = manifest(tmp_path, four(tmp_path)), tmp_path / "out"
+    monkeypatch.setattr(sys, "stdout", Closed())
+    with pytest.raises((OSError, SystemExit)):  # rich makes an exit of it
+        run([folder], as_json, out=out, quick=True)
+    assert {path.name for path in out.iterdir()} == {"report.json", "report.html", "det.png", "scores.csv"}
+    assert json.loads((out / "report.json").read_text(encoding="utf-8"))["clips"] == 4
+
+
+def test_files_that_cannot_be_written_leave_the_report_on_stdout(
+    tmp_path: Path, instant: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full_disk(*_: object) -> None:
+        raise ConfigError("out_folder", "no space left")
+
+    monkeypatch.setattr("guard.evaluation.report.write_folder", full_disk)
+    with pytest.raises(ConfigError, match="no space left"):
+        run([manifest(tmp_path, four(tmp_path))], True, out=tmp_path / "out", quick=True)
+    assert json.loads(capsys.readouterr().out)["clips"] == 4
 
 
 def test_pictures_are_the_same_each_time(tmp_path: Path, instant: None) -> None:

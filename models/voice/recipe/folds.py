@@ -2,7 +2,8 @@
 
 Groups are engines of synthetic clips and sources of genuine ones. Engines of one kind (``RELATIVES``)
 are held out together, and a copy follows the clip it was made of: no fold has heard the engine, or the
-speaker, it is judged on.
+source, it is judged on. A speaker of two sources may have been heard: LJSpeech is genuine in
+ming024/FastSpeech2 and seungwonpark/melgan, Allison speaks Asterisk's prompts in English and in Spanish.
 """
 
 from __future__ import annotations
