@@ -24,7 +24,7 @@ from guard.evaluation.exact import upper_rate
 from guard.evaluation.replay import BUDGET_PER_HOUR
 from guard.fusion.config import FusionConfig
 from guard.fusion.engine import Fusion
-from guard.types import Kind, Score, Signal, State, TrackKey
+from guard.types import ALERTING, Kind, Score, Signal, State, TrackKey
 
 WINDOW_S = 4
 
@@ -102,7 +102,7 @@ def simulate(
                 state = engine.verdict(score.end_s).state
                 amber += state is State.SUSPECT and before is not State.SUSPECT
                 red += state is State.SPOOF and before is not State.SPOOF
-                if state in (State.SUSPECT, State.SPOOF) and state is not before:
+                if state in ALERTING and state is not before:
                     first.setdefault(state, score.end_s)
                 before = state
         alert_s = min(first.values(), default=float("inf"))

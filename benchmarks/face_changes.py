@@ -34,12 +34,12 @@ from PIL import Image
 
 from benchmarks.whole_calls_media import CAMERA, Face, pairs, received, shown
 from benchmarks.whole_calls_run import apart, every_model
+from guard import reasons
 from guard.app.parts import Models, PipelineConfig, build_pipeline, settings_config
 from guard.config import load_settings
 from guard.evaluation.exact import share
 from guard.evaluation.replay import interval
-from guard.fusion import reasons
-from guard.types import ImageArray, Score, State, Verdict
+from guard.types import ALERTING, ImageArray, Score, Verdict
 
 BEFORE_S, AFTER_S = 14.0, 16.0
 LENGTH_S = BEFORE_S + AFTER_S
@@ -99,7 +99,7 @@ def watch(kind: str, face: Face, other: Face, models: Models, config: PipelineCo
         compared += sum(score.replaced_llr is not None for score in scores)
         if verdict.llr is not None:
             highest = verdict.llr if highest is None else max(highest, verdict.llr)
-        if first is None and verdict.state in (State.SUSPECT, State.SPOOF):
+        if first is None and verdict.state in ALERTING:
             first = verdict.at_s, verdict.reasons[0]
 
     pipeline = build_pipeline(models, config, on_verdict).pipeline

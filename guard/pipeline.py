@@ -19,7 +19,9 @@ from guard.fusion.engine import CheckResult
 from guard.inference.content import Waiting, content_reasons
 from guard.inference.lanes import Failed
 from guard.inference.slots import Priority
+from guard.reasons import DETECTOR_FAILED
 from guard.types import (
+    ALERTING,
     AudioFrame,
     AudioWindow,
     Detector,
@@ -125,7 +127,7 @@ def suspicious(verdict: Verdict) -> bool:
     Waiting for amber before looking closer would cost the seconds in which a warning is
     worth most.
     """
-    return verdict.state in (State.SUSPECT, State.SPOOF) or (verdict.llr is not None and verdict.llr > 0)
+    return verdict.state in ALERTING or (verdict.llr is not None and verdict.llr > 0)
 
 
 class Pipeline:
@@ -233,7 +235,7 @@ class Pipeline:
         if fusion is None:
             return False
         other = fusion.fork(name)
-        if last is not None and last.state in (State.SUSPECT, State.SPOOF):
+        if last is not None and last.state in ALERTING:
             other.acknowledge(last.at_s)
         self._fusions[session, name] = other
         return True
@@ -257,7 +259,7 @@ class Pipeline:
             return stage.push(frame)
         except Exception as error:  # as in a lane: the call and all others go on, and the failure shows
             self._failed(FACE_FINDER, error)
-            return [WindowSkip(frame.key, frame.time_s, frame.time_s, "detector_failed")]
+            return [WindowSkip(frame.key, frame.time_s, frame.time_s, DETECTOR_FAILED)]
 
     def _open_audio(self, key: TrackKey) -> AudioStage:
         self._open_fusion(key)
@@ -308,7 +310,7 @@ class Pipeline:
             skip = WindowSkip(window.key, window.start_s, window.end_s, score.reason)
             self.scored([self._skipped(skip, lane.detector) for lane in others])
             return
-        if score.reason == "detector_failed":
+        if score.reason == DETECTOR_FAILED:
             self._waiting.untold(window)
         priority = self._priority(window.key)
         for lane in others:

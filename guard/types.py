@@ -8,9 +8,9 @@ seconds. Scores are natural log-likelihood ratios (``llr``): positive means spoo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,10 @@ class State(StrEnum):
     SUSPECT = "suspect"
     SPOOF = "spoof"
     DETECTOR_DOWN = "detector_down"
+
+
+ALERTING = (State.SUSPECT, State.SPOOF)
+"""States that people are warned of."""
 
 
 class Role(StrEnum):
@@ -372,29 +376,3 @@ class Verdict:
     signals: Mapping[Signal, SignalState] = field(default_factory=dict)
     reasons: Sequence[str] = ()
     evidence: Sequence[Score] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """The message people and systems receive; ``as_json`` is the wire contract; ``drill`` only where true.
-
-    ``signals`` point to spoof, strongest first; ``reasons`` are codes for the state, as in ``Verdict``.
-    """
-
-    id: str
-    session: str
-    participant: str
-    state: State
-    llr: float | None
-    signals: Sequence[str]
-    advice: Mapping[str, str]
-    at: str
-    expires_at: str
-    drill: bool = False
-    reasons: Sequence[str] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the contract's object, ready for ``json.dumps``."""
-        lists = {"signals": list(self.signals), "reasons": list(self.reasons)}
-        body = {"v": 1, "type": "alert", **asdict(self), **lists, "state": self.state.value}
-        return body if self.drill else {key: body[key] for key in body if key != "drill"}

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from guard import reasons
 from guard.detectors.virtual_camera import CameraKind, DeviceReport, Format, VirtualCamera
-from guard.fusion import reasons
 from guard.fusion.engine import CheckResult, Fusion
 from guard.inference.lanes import InlineLane, run_detector, stream_of
 from guard.inference.slots import Priority, SlotConfig, SlotQueue
@@ -293,7 +293,7 @@ def somebody_else(*, photo: bool, reason: str) -> None:
     assert call.run(0, 20, sound="speech", faces=1).state is State.BONA_FIDE
     other = call.run(20, 30, sound="speech", faces=1)
     assert (other.state, other.reasons[0]) == (State.SUSPECT, reason)
-    assert call.run(30, 42, sound="speech", faces=1).reasons[-1] == reasons.HELD
+    assert call.run(30, 42, sound="speech", faces=1).reasons[-1] == reasons.WAITING_FOR_CLEAR
     assert call.run(42, 130, sound="speech", faces=1).state is State.BONA_FIDE
     assert State.SPOOF not in {verdict.state for verdict in call.verdicts}
 

@@ -10,11 +10,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent / "guard"
 
-BASE = {"types", "errors", "clock", "resources", "iin", "keyfile", "__init__"}
+BASE = {"types", "alert", "errors", "clock", "reasons", "resources", "iin", "keyfile", "__init__"}
 LOW = BASE | {"media"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "errors": set(),
+    "alert": {"types"},
+    "reasons": {"types"},
     "clock": set(),
     "resources": set(),
     "keyfile": {"errors"},
@@ -69,7 +71,18 @@ DOORS = {
     "ctranslate2": {"inference.recogniser"},
     "faster_whisper": {"inference.recogniser"},
 }
-PURE = {"windows", "detectors", "fusion", "challenge", "policy", "media", "types", "errors"}
+PURE = {
+    "windows",
+    "detectors",
+    "fusion",
+    "challenge",
+    "policy",
+    "media",
+    "types",
+    "alert",
+    "errors",
+    "reasons",
+}
 IMPURE_MODULES = {"asyncio", "threading", "socket", "time", "logging", "structlog", "prometheus_client"}
 
 

@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from guard.app.call_ports import AlertCounter, Counters
-from guard.policy.latches import ALERTING
 from guard.policy.messages import Action, Delivery
+from guard.types import ALERTING
 
 MAX_REMEMBERED_ALERTS = 1024
 

@@ -17,12 +17,12 @@ from guard.codec.files import MEDIA_EXTENSIONS, FileInfo, read_file
 from guard.detectors.face_identity import FaceIdentity
 from guard.errors import GuardError, MediaError
 from guard.fusion.engine import Standing
-from guard.fusion.reasons import WITHHOLDING
 from guard.fusion.seconds import Seconds, Stretch
 from guard.inference.content import telling
 from guard.media.resample import Resampler
 from guard.pipeline import FACE_FINDER
-from guard.types import AudioFrame, FloatArray, Kind, Score, Signal, State, Verdict, VideoFrame
+from guard.reasons import DETECTOR_FAILED, WITHHOLDING
+from guard.types import ALERTING, AudioFrame, FloatArray, Kind, Score, Signal, State, Verdict, VideoFrame
 from guard.windows.face_models import FaceModels
 from guard.windows.vad import FRAME_S, FRAME_SAMPLES, SpeechDetector
 
@@ -121,7 +121,7 @@ class FileRecord:
             self.worst = verdict.state
         for score in scores:
             if score.llr is None:
-                self.failed[score.signal] += score.reason == "detector_failed"
+                self.failed[score.signal] += score.reason == DETECTOR_FAILED
                 self.silent.setdefault(score.signal, Counter())[score.reason or ""] += 1
                 continue
             if score.face is not None:
@@ -149,7 +149,7 @@ class FileRecord:
 
         UNDECIDED is where every file begins, so it counts only if nothing better came.
         """
-        if self.worst in (State.SUSPECT, State.SPOOF):
+        if self.worst in ALERTING:
             return self.worst
         return self.last.state if self.last is not None else State.UNDECIDED
 

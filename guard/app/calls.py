@@ -42,7 +42,7 @@ from guard.signalling.messages import DeviceMessage
 from guard.signalling.ports import Action
 from guard.signalling.session import Participant, Session
 from guard.signalling.sessions import Sessions
-from guard.types import State, Verdict
+from guard.types import ALERTING, State, Verdict
 
 
 class Calls:
@@ -266,7 +266,7 @@ class Calls:
         """No more is found for a drill of a participant; what was told stays until a person acts."""
         found = next((s for s in self._sessions if s.id == session), None)
         known = found.participants.get(participant) if found else None
-        if known is not None and known.state not in (State.SUSPECT, State.SPOOF):
+        if known is not None and known.state not in ALERTING:
             self._reset(session, participant)
 
     def _judge(self, policy: Policy, verdict: Verdict, age_s: float) -> list[Delivery]:

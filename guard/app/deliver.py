@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+from guard.alert import Alert
 from guard.app.alarms import ANSWERED, AlarmReason, Alarms
 from guard.app.reach import NO_RECIPIENT, NOT_CONNECTED, Reach
 from guard.clock import Clock
 from guard.policy.messages import Action, Channel, Delivery
 from guard.signalling.session import SentAlert
 from guard.signalling.sessions import Sessions
-from guard.types import Alert, State
-
-_ALERTING = (State.SUSPECT, State.SPOOF)
+from guard.types import ALERTING
 
 
 class DeliveryCounters(Protocol):
@@ -116,7 +115,7 @@ class Deliverer:
             self._one(delivery)
         for alert, readers in pages.values():
             self._publish(alert, readers)
-            if alert.id in fresh and alert.state in _ALERTING:
+            if alert.id in fresh and alert.state in ALERTING:
                 self._ports.told(alert)
                 if self._reach.nobody(alert) and self._reach.quiet(alert):
                     self.fail(alert, None, NO_RECIPIENT, "no_recipient")
@@ -146,7 +145,7 @@ class Deliverer:
         self._ports.log(
             "delivery_failed", session=alert.session, alert=alert.id, channel=channel, reason=reason
         )
-        if alert.state in _ALERTING:
+        if alert.state in ALERTING:
             self._ring(alert, AlarmReason.DELIVERY_FAILED)
 
     def _addresses(self, delivery: Delivery) -> bool:

@@ -23,7 +23,7 @@ from guard.app.drill_clip import LoopedClip, shifted
 from guard.clock import Clock
 from guard.detectors.person_memory import Lending
 from guard.errors import MediaError
-from guard.types import AudioFrame, Detector, Kind, Score, State, TrackKey, Verdict, VideoFrame
+from guard.types import ALERTING, AudioFrame, Detector, Kind, Score, State, TrackKey, Verdict, VideoFrame
 from guard.workers.wire import Message
 
 # no participant's id holds a plus sign, so a stand-in's name is nobody's
@@ -38,7 +38,6 @@ KINDS: Mapping[str, frozenset[Kind]] = {
     "face": frozenset({Kind.VIDEO}),
     "both": frozenset(Kind),
 }
-_ALARMING = (State.SUSPECT, State.SPOOF)
 
 Who = tuple[str, str]
 
@@ -95,7 +94,7 @@ class _Running:
         self.judged += sum(s.llr is not None and s.end_s > self.start_s for s in scores)
         if verdict.llr is not None:
             self.llr = verdict.llr if self.llr is None else max(self.llr, verdict.llr)
-        if verdict.state in _ALARMING:
+        if verdict.state in ALERTING:
             self.reached_s.setdefault(verdict.state, after_s)
 
 
@@ -218,7 +217,7 @@ class DrillRunner:
         ends = [self._ends.get(TrackKey(*running.who, kind)) for kind in running.kinds]
         if None in ends:
             self._over(running, "no_media")
-        elif running.state in _ALARMING:
+        elif running.state in ALERTING:
             self._over(running, "own_alarm")
         else:
             running.begun_s, running.start_s = now, self._place_s(running, now)
@@ -252,7 +251,7 @@ class DrillRunner:
     def _note_own(self, verdict: Verdict) -> None:
         """Tell at once of what is really found of somebody while they play the attacked one."""
         running = self._running.get((verdict.session, verdict.participant))
-        if running is None or verdict.state not in _ALARMING or running.own in (verdict.state, State.SPOOF):
+        if running is None or verdict.state not in ALERTING or running.own in (verdict.state, State.SPOOF):
             return
         running.own = verdict.state
         self._say(running.who, running.id, "drill_own", {"state": verdict.state.value})

@@ -22,13 +22,12 @@ from guard.errors import NotFoundError, Overload, PeerError
 from guard.signalling.ports import SyntheticAttack
 from guard.signalling.session import Session
 from guard.signalling.sessions import Sessions
-from guard.types import State
+from guard.types import ALERTING, State
 
 # every attack has its participant analysed twice
 MAX_ATTACKS = 2
 # after its time an attack whose end was never told counts as lost
 PATIENCE_S = 15.0
-_ALARMING = (State.SUSPECT, State.SPOOF)
 # operators and security only: who is trained is not told beforehand
 _BEHIND_THE_SCENES: frozenset[str] = frozenset()
 
@@ -196,7 +195,7 @@ class Drills:
         assert attack.media is not None
         verdict, decided_s = read_verdict(message), float(message["decided_s"])
         state = verdict.state.value
-        first = verdict.state in _ALARMING and state not in attack.reached_s
+        first = verdict.state in ALERTING and state not in attack.reached_s
         if first:
             attack.reached_s[state] = decided_s - begun_s
             attack.told_s = attack.told_s or self._clock.now()

@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 
+from guard.alert import Alert
 from guard.app.reach import NOT_CONNECTED
 from guard.clock import Clock
 from guard.policy.texts import Texts
 from guard.relay.inject import Announcement, BannerSwitch
 from guard.relay.relay import Relay
-from guard.types import Alert, Kind, TapPacket, TrackKey
+from guard.types import Kind, TapPacket, TrackKey
 from guard.workers.supervisor import Worker, WorkerConfig
 from guard.workers.wire import EncodedPicture, Message, Record
 

@@ -23,6 +23,7 @@ from guard.inference.lanes import Failed, InlineLane, ScoreSink, ThreadLane
 from guard.inference.slots import SlotConfig
 from guard.pipeline import Lane, Pipeline, SkewOf, Stages
 from guard.policy.profile import load_profile
+from guard.reasons import DETECTOR_FAILED
 from guard.types import (
     Abstain,
     Detector,
@@ -51,7 +52,7 @@ class UnusableDetector:
     def declines(self, key: TrackKey) -> str:
         """Return ``detector_failed``: no window of any track can be scored."""
         del key
-        return "detector_failed"
+        return DETECTOR_FAILED
 
     def prepare(self, window: Window) -> FloatArray | Abstain:
         """Abstain: there is no model to ask."""

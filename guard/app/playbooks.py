@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
+from guard.alert import Alert
 from guard.app.alarms import ANSWERED, AlarmReason, Alarms
 from guard.clock import Clock, rfc3339
 from guard.errors import PeerError
@@ -27,7 +28,7 @@ from guard.signalling.ports import Action, ActionKind
 from guard.signalling.session import Participant, Session
 from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import WATCHERS
-from guard.types import Alert, Role, State
+from guard.types import Role, State
 
 
 class MessagePort(Protocol):

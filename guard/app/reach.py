@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from guard.alert import Alert
 from guard.policy.messages import Action, Channel, Delivery
-from guard.types import Alert
 
 MAX_REMEMBERED = 1024
 NO_RECIPIENT = "nobody"

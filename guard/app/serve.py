@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from guard.alert import Alert
 from guard.api import server as http
 from guard.api.app import create_app
 from guard.api.bank import BankAsker
@@ -53,7 +54,7 @@ from guard.relay.events import RelayEvent
 from guard.relay.relay import Relay
 from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import ANY_SESSION, Tokens, load_key
-from guard.types import Alert, Kind, Role, TrackKey
+from guard.types import Kind, Role, TrackKey
 from guard.workers.supervisor import Worker
 from guard.workers.wire import Record
 

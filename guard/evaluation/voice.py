@@ -28,6 +28,7 @@ from guard.evaluation.conditions import BARRED, full
 from guard.evaluation.figures import Scores, scores_of
 from guard.evaluation.progress import Progress, say, say_failure, steps
 from guard.inference.lanes import run_detector
+from guard.reasons import DETECTOR_FAILED
 from guard.types import AudioWindow, Detector, FloatArray, Signal
 from guard.windows.audio import AudioWindows
 
@@ -159,7 +160,7 @@ def measure_clip(clip: Clip, channel: Channel, detector: Detector) -> tuple[floa
     frames = channel(clip.samples, clip.rate_hz, clip.item.path.name)
     cut = [found for frame in frames for found in stage.push(frame)] + stage.flush()
     scores = run_detector(detector, [found for found in cut if isinstance(found, AudioWindow)])
-    if any(score.reason == "detector_failed" for score in scores):
+    if any(score.reason == DETECTOR_FAILED for score in scores):
         raise ModelError(
             "model_failed", f"the detector failed on {clip.item.path}; guard models verify looks for why"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from guard.fusion import reasons
+from guard import reasons
 from guard.fusion.config import FusionConfig
 from guard.fusion.kinds import Readings, fuse, support
 from guard.fusion.signal import SignalEvidence
@@ -73,7 +73,7 @@ class Grounds:
     def _of_state(self) -> tuple[str, ...]:
         match self.state:
             case State.SPOOF:
-                return () if self.level is State.SPOOF else (reasons.LATCHED,)
+                return () if self.level is State.SPOOF else (reasons.WAITING_FOR_PERSON,)
             case State.SUSPECT:
                 return self._of_suspect()
             case State.BONA_FIDE:
@@ -83,7 +83,7 @@ class Grounds:
 
     def _of_suspect(self) -> tuple[str, ...]:
         if self.level is not State.SUSPECT:
-            return () if self.check_failed else (reasons.HELD,)
+            return () if self.check_failed else (reasons.WAITING_FOR_CLEAR,)
         over = (fuse(self.kinds) or 0.0) >= self.config.thresholds.red_llr
         return (reasons.VOICE_ALONE,) if over else ()
 

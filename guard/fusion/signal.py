@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from guard.fusion import reasons
+from guard import reasons
 from guard.fusion.config import EvidenceConfig, FusionConfig
 from guard.fusion.coverage import Coverage
 from guard.fusion.evidence import Windows

@@ -17,6 +17,7 @@ import numpy as np
 
 from guard.clock import Clock
 from guard.inference.slots import LaneCounts, Priority, SlotConfig, SlotQueue
+from guard.reasons import DETECTOR_FAILED
 from guard.types import (
     Abstain,
     AudioWindow,
@@ -32,7 +33,7 @@ from guard.types import (
 ScoreSink = Callable[[Sequence[Score]], None]
 # told which part failed, and of what
 Failed = Callable[[str, Exception], None]
-_FAILED = Abstain("detector_failed")
+_FAILED = Abstain(DETECTOR_FAILED)
 # voices that wait to be heard while a batch is scored: 8 MB; beyond it the oldest is shed
 MAX_UNHEARD = 32
 
@@ -283,7 +284,7 @@ class ThreadLane:
             for score in scores:
                 if score.llr is not None:
                     self._counts.done += 1
-                elif score.reason == "detector_failed":
+                elif score.reason == DETECTOR_FAILED:
                     self._counts.failed += 1
                 else:
                     self._counts.abstained += 1

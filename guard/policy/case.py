@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from guard.alert import Alert
 from guard.policy.config import AlertsConfig
 from guard.policy.messages import Action, Channel, Delivery, Party
 from guard.policy.profile import Means
-from guard.types import Alert
 
 _NEVER = float("inf")
 _LASTING = frozenset({Channel.BANNER, Channel.ANNOUNCEMENT})

@@ -30,11 +30,11 @@ from datetime import datetime, timedelta
 from guard.policy.case import Case
 from guard.policy.config import AlertsConfig
 from guard.policy.drill import for_drill, labelled
-from guard.policy.latches import ALERTING, Latches
+from guard.policy.latches import Latches
 from guard.policy.messages import Delivery, Party, advice, advice_of, check_advice, make_alert
 from guard.policy.profile import Profile
 from guard.policy.texts import Texts, load_texts
-from guard.types import State, Verdict
+from guard.types import ALERTING, State, Verdict
 
 _REMEMBERED_IDS = 256
 # verdicts decided before the settling reached the analysis process may still arrive

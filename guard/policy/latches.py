@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from guard.types import State, Verdict
-
-ALERTING = (State.SUSPECT, State.SPOOF)
-"""States that people are warned of."""
-
-# codes of docs/reasons.md, "States"
-CHECK_FAILED = "check_failed"
-WAITING_FOR_PERSON = "waiting_for_person"
-# why a state is no worse: of a state that is kept worse they say nothing
-_OF_MILDER_STATES = frozenset({"no_evidence", "too_little_evidence", "within_noise", "no_suspicion"})
+from guard.reasons import CHECK_FAILED, MILDER, WAITING_FOR_PERSON
+from guard.types import ALERTING, State, Verdict
 
 
 class Latches:
@@ -64,7 +56,7 @@ class Latches:
         """Return the reasons for the state to show, given those of a verdict's state."""
         first = (CHECK_FAILED,) if participant in self._failed else ()
         last = (WAITING_FOR_PERSON,) if participant in self._red and state is not State.SPOOF else ()
-        dropped = {*first, *last, *(_OF_MILDER_STATES if first or last else ())}
+        dropped = {*first, *last, *(MILDER if first or last else ())}
         return (*first, *(code for code in reasons if code not in dropped), *last)
 
     def _at_least(self, participant: str, state: State) -> State:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from guard.alert import Alert
 from guard.clock import rfc3339
 from guard.errors import ConfigError
 from guard.policy.profile import Profile
 from guard.policy.texts import LANGUAGES, Texts
-from guard.types import Alert, Role, State, Verdict
-
-# codes of docs/reasons.md, "States", with advice of their own
-OTHER_PERSON = ("face_replaced", "photo_mismatch")
+from guard.reasons import OTHER_PERSON
+from guard.types import Role, State, Verdict
 
 
 class Channel(StrEnum):

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from guard.errors import ConfigError
 from guard.policy.plan import ChecksTable, PlaybookTable, Roles, Strict
-from guard.types import State
+from guard.types import ALERTING, State
 
 PROFILES = Path(__file__).resolve().parent / "profiles"
 LANGUAGES = ("kk", "ru", "en")
@@ -92,7 +92,7 @@ class Profile(Strict):
         told = {State.SUSPECT, State.SPOOF, State.DETECTOR_DOWN}
         if set(self.means) != told:
             raise ValueError("means needs the tables suspect, spoof and detector_down, and no other")
-        for state in (State.SUSPECT, State.SPOOF):
+        for state in ALERTING:
             if not self.means[state].console:
                 raise ValueError(
                     f"means.{state.value}.console must be true: a warning that fails is seen there"

@@ -15,9 +15,6 @@ SUSPECTABLE = frozenset({Role.CUSTOMER, Role.GUEST})
 """Roles that are analysed unless the profile or the session says otherwise."""
 
 
-NEED_A_PERSON = frozenset({"check_failed", "waiting_for_person"})
-"""Reasons of a state that only a person can settle, also where DETECTOR_DOWN lies over it."""
-
 MAX_DECISIONS = 256
 """Reasons that are kept of one session."""
 

@@ -11,11 +11,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from guard.alert import Alert
 from guard.clock import Clock, rfc3339
 from guard.errors import ConfigError, NotFoundError, Overload, PeerError
+from guard.reasons import NEED_A_PERSON
 from guard.signalling.hub import Event, Hub, Subscription
 from guard.signalling.session import (
-    NEED_A_PERSON,
     SUSPECTABLE,
     NewParticipant,
     Participant,
@@ -25,7 +26,7 @@ from guard.signalling.session import (
 )
 from guard.signalling.tokens import ID_RULE, Access, forbidden, valid_id
 from guard.signalling.views import people, standing
-from guard.types import Alert, Role, Signal, SignalState, State
+from guard.types import ALERTING, Role, Signal, SignalState, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +233,7 @@ class Sessions:
         if found is None or known is None:
             return
         known.state, known.llr, known.signals, known.reasons = state, llr, dict(signals), tuple(reasons)
-        if state not in (State.SUSPECT, State.SPOOF) and not NEED_A_PERSON.intersection(reasons):
+        if state not in ALERTING and not NEED_A_PERSON.intersection(reasons):
             known.alert = None
         found.hub.publish(
             {

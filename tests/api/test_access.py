@@ -5,7 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from guard.types import Alert, Role, State
+from guard.alert import Alert
+from guard.types import Role, State
 from tests.api.support import assert_problem, auth, open_session
 from tests.signalling.fakes import PUBLISH, House
 

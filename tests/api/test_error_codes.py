@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from guard.fusion.reasons import STATE_REASONS
+from guard.reasons import STATE_REASONS
 
 ROOT = Path(__file__).resolve().parents[2]
 ERRORS = {"GuardError", "ConfigError", "ModelError", "MediaError", "PeerError", "AccessError"} | {

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guard.alert import Alert
 from guard.api import create_app
 from guard.challenge.commands import Need
 from guard.errors import GuardError, Overload, PeerError
-from guard.types import Alert, Role, Signal, SignalState, State
+from guard.types import Role, Signal, SignalState, State
 from tests.api.support import assert_problem, auth, open_session
 from tests.signalling.fakes import ANSWER, PUBLISH, House, house, offer
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guard.alert import Alert
 from guard.app.alarms import Alarms
 from guard.app.call_messages import parse_ack, read_verdict
 from guard.app.calls import Calls
@@ -29,7 +30,7 @@ from guard.signalling.session import NewParticipant, Session
 from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import Access
 from guard.signalling.views import summary
-from guard.types import Alert, Kind, Role, State, TrackKey
+from guard.types import Kind, Role, State, TrackKey
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from guard.alert import Alert
 from guard.app.alarms import AlarmReason, Alarms
 from guard.app.deliver import Deliverer, Ports
 from guard.clock import ManualClock
@@ -17,7 +18,7 @@ from guard.signalling.hub import Subscription
 from guard.signalling.session import NewParticipant, Session
 from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import Access
-from guard.types import Alert, Role, State
+from guard.types import Role, State
 
 
 @dataclass

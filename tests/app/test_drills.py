@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from guard.alert import Alert
 from guard.app.alarms import Alarms
 from guard.app.calls import Calls
 from guard.app.deliver import Deliverer, Ports
@@ -26,7 +27,7 @@ from guard.signalling.session import NewParticipant, Session
 from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import Access
 from guard.signalling.views import summary
-from guard.types import Alert, Role, State
+from guard.types import Role, State
 from tests.app.test_calls import AnalysisLog, ChecksLog, Outside
 
 TEXTS = load_texts()

@@ -8,12 +8,13 @@ from typing import Any, cast
 
 import pytest
 
+from guard.alert import Alert
 from guard.app.injection import Injection, banner_key
 from guard.app.reach import NOT_CONNECTED
 from guard.clock import ManualClock
 from guard.policy.texts import load_texts
 from guard.relay.relay import Relay
-from guard.types import Alert, Kind, State, TrackKey
+from guard.types import Kind, State, TrackKey
 from guard.workers.supervisor import WorkerConfig
 
 VIDEO = TrackKey("s", "cust", Kind.VIDEO)

@@ -11,11 +11,11 @@ import av
 import numpy as np
 import pytest
 
+from guard import reasons
 from guard.app.analyze import analyze_file
 from guard.app.parts import Models, load_models, settings_config
 from guard.codec.files import read_file
 from guard.config import Settings
-from guard.fusion import reasons
 from guard.resources import clips_dir, models_dir
 from guard.types import AudioFrame, ImageArray, Signal, VideoFrame
 

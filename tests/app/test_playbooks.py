@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from guard.alert import Alert
 from guard.api.bank import BankAsker
 from guard.api.webhook import WebhookConfig
 from guard.app.alarms import Alarms
@@ -23,7 +24,7 @@ from guard.signalling.ports import Action, ActionKind
 from guard.signalling.session import NewParticipant, Phase, Session
 from guard.signalling.sessions import Sessions
 from guard.signalling.tokens import Access
-from guard.types import Alert, Role, State
+from guard.types import Role, State
 from tests.api.test_bank import bank
 
 AGENT, CHIEF, BANK = ("agent", Role.AGENT), ("chief", Role.SECURITY), ("bank-core", Role.OPERATOR)

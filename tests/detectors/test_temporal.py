@@ -7,12 +7,12 @@ from dataclasses import astuple, replace
 import numpy as np
 import pytest
 
+from guard import reasons
 from guard.detectors import temporal
 from guard.detectors.card import load_card
 from guard.detectors.onnx import Batch
 from guard.detectors.temporal import Temporal, TemporalConfig
 from guard.detectors.temporal_memory import SIZE, Readings
-from guard.fusion import reasons
 from guard.fusion.calibration import Logistic
 from guard.inference.lanes import run_detector
 from guard.resources import models_dir

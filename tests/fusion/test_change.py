@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guard import reasons
 from guard.app.simulate import Drawn, drawn_calls, load_held_out
 from guard.errors import ConfigError
 from guard.evaluation.calls import CallPlan
 from guard.evaluation.replay import replay
-from guard.fusion import reasons
 from guard.fusion.change import change_llr
 from guard.fusion.config import ChangeConfig, FusionConfig
 from guard.fusion.engine import Fusion

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.fusion import reasons
+from guard import reasons
 from guard.fusion.engine import CheckResult
 from guard.types import Score, Signal, State
 from tests.fusion.test_engine import VIDEO, face, faces, feed, fusion, voices

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from guard import reasons
 from guard.errors import ConfigError
-from guard.fusion import reasons
 from guard.fusion.config import EvidenceConfig, FusionConfig, Thresholds
 from guard.fusion.engine import Fusion
 from guard.types import Kind, Score, Signal, State, TrackKey, Verdict
@@ -124,7 +124,7 @@ def test_red_stays_until_a_person_acknowledges_and_then_the_evidence_starts_afre
     feed(engine, voices(4, 60, 4.0))
     later = feed(engine, voices(62, 400, -4.0))
     assert (later.state, later.llr is not None and later.llr < 0) == (State.SPOOF, True)
-    assert later.reasons == (reasons.LATCHED,)
+    assert later.reasons == (reasons.WAITING_FOR_PERSON,)
     engine.acknowledge(400.0)
     fresh = engine.verdict(400.0)
     assert (fresh.state, fresh.llr, fresh.evidence) == (State.UNDECIDED, None, ())
@@ -151,7 +151,7 @@ def test_amber_between_half_and_whole_threshold_does_not_clear() -> None:
     feed(engine, voices(4, 60, 2.0))
     held = feed(engine, voices(62, 300, 0.8))
     assert held.llr == pytest.approx(1.2, abs=0.1)
-    assert (held.state, held.reasons[-1]) == (State.SUSPECT, reasons.HELD)
+    assert (held.state, held.reasons[-1]) == (State.SUSPECT, reasons.WAITING_FOR_CLEAR)
 
 
 def test_evidence_lapses_when_nothing_comes_any_more() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guard.fusion import reasons
+from guard import reasons
 from guard.fusion.config import FusionConfig
 from guard.fusion.grounds import not_live, other_person
 from guard.fusion.signal import Reading

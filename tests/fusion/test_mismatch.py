@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.fusion import reasons
+from guard import reasons
 from guard.fusion.config import FusionConfig
 from guard.fusion.engine import Fusion
 from guard.fusion.mismatch import Mismatch
@@ -53,7 +53,7 @@ def test_it_clears_like_amber_once_the_enrolled_person_is_back() -> None:
     engine = fusion()
     assert feed(engine, looks(0, 10, OTHER)).state is State.SUSPECT
     back = feed(engine, looks(10, 20, SAME))
-    assert (back.state, back.reasons[-1]) == (State.SUSPECT, reasons.HELD)
+    assert (back.state, back.reasons[-1]) == (State.SUSPECT, reasons.WAITING_FOR_CLEAR)
     assert reasons.PHOTO_MISMATCH not in back.reasons
     cleared = feed(engine, looks(20, 45, SAME))
     assert cleared.state is not State.SUSPECT

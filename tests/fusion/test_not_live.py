@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.fusion import reasons
+from guard import reasons
 from guard.types import Kind, Score, Signal, State
 from tests.fusion.test_engine import VIDEO, faces, feed, fusion, voices
 

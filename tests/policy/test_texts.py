@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from guard.errors import ConfigError
-from guard.fusion.reasons import ALL_REASONS, FACE_REPLACED, PHOTO_MISMATCH
 from guard.policy.messages import Channel, advice, advice_of
 from guard.policy.plan import StepName
 from guard.policy.profile import load_profile, shipped_profiles
 from guard.policy.texts import LANGUAGES, MAX_ADVICE_CHARS, MAX_BANNER_CHARS, Texts, load_texts
+from guard.reasons import ALL_REASONS, FACE_REPLACED, PHOTO_MISMATCH
 from guard.types import Role, Signal, State, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]

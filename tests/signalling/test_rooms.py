@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketState
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from guard.alert import Alert
 from guard.api import create_app
 from guard.api.server import HttpServer, ServerConfig
 from guard.errors import AccessError, GuardError, PeerError
@@ -24,7 +25,7 @@ from guard.signalling.rooms import Rooms, RoomsConfig
 from guard.signalling.session import NewParticipant
 from guard.signalling.sessions import SessionsConfig
 from guard.signalling.tokens import Access
-from guard.types import Alert, Role, State
+from guard.types import Role, State
 from tests.signalling.fakes import ANSWER, PUBLISH, House, house, offer
 from tests.signalling.test_device_message import REPORT
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guard.alert import Alert
 from guard.clock import ManualClock
 from guard.errors import AccessError, ConfigError, GuardError, NotFoundError, Overload, PeerError
 from guard.signalling.actions import Actions
@@ -13,7 +14,7 @@ from guard.signalling.session import NewParticipant
 from guard.signalling.sessions import Sessions, SessionsConfig
 from guard.signalling.tokens import Access
 from guard.signalling.views import open_alerts, summary
-from guard.types import Alert, Role, State
+from guard.types import Role, State
 
 AGENT, CUSTOMER = Access("s", "a", Role.AGENT), Access("s", "c", Role.CUSTOMER)
 OPERATOR = Access("*", "op", Role.OPERATOR)

@@ -15,8 +15,8 @@ WITHIN_NOISE = "within_noise"
 NO_SUSPICION = "no_suspicion"
 SWITCHED = "switched_mid_call"
 VOICE_ALONE = "voice_alone_not_red"
-HELD = "waiting_for_clear"
-LATCHED = "waiting_for_person"
+WAITING_FOR_CLEAR = "waiting_for_clear"
+WAITING_FOR_PERSON = "waiting_for_person"
 DETECTOR_DOWN = "detector_down"
 CHECK_FAILED = "check_failed"
 # nobody in the picture is the person of the enrolled photo: suspect, and no evidence of synthetic media
@@ -43,8 +43,8 @@ STATE_REASONS = (
     NO_SUSPICION,
     SWITCHED,
     VOICE_ALONE,
-    HELD,
-    LATCHED,
+    WAITING_FOR_CLEAR,
+    WAITING_FOR_PERSON,
     DETECTOR_DOWN,
     CHECK_FAILED,
     PHOTO_MISMATCH,
@@ -55,6 +55,12 @@ STATE_REASONS = (
     VIDEO_REPEATS,
     VIDEO_CUT,
 )
+
+# why a state is no worse: of a state that is kept worse they say nothing
+MILDER = frozenset({NO_EVIDENCE, TOO_LITTLE_EVIDENCE, WITHIN_NOISE, NO_SUSPICION})
+
+# of a state that only a person can settle, also where DETECTOR_DOWN lies over it
+NEED_A_PERSON = frozenset({CHECK_FAILED, WAITING_FOR_PERSON})
 
 # how a face is another person's, graver first
 OTHER_PERSON = (FACE_REPLACED, PHOTO_MISMATCH)
