@@ -40,8 +40,9 @@ def signal_block(
         "pairs": pairs(measured, llr_of(name)),
     }
     if name == FUSED:
+        told = videos_of(measured, said, visible_s).scores
         early = sum(m.fused.is_early for m in measured)
-        return {**block, "early_files": early, "looks": None}
+        return {**block, "coverage_said": _coverage_visible(told), "early_files": early, "looks": None}
     signal = Signal(name)
     reasons: Counter[str] = sum((m.reasons(signal) for m in measured), Counter())
     return {
@@ -51,6 +52,11 @@ def signal_block(
         "needs": None if scores.covered.any() else needs(measured, signal),
         "looks": looks(measured, signal),
     }
+
+
+def said(measured: Measured) -> float | None:
+    """Return the fused llr where the product itself would say it; None where it still waits for looks."""
+    return None if measured.fused.is_early else measured.fused.llr
 
 
 def needs(measured: Sequence[Measured], signal: Signal) -> str | None:

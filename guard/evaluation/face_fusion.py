@@ -18,7 +18,7 @@ class Fused:
     Args:
         llr: None where there was no evidence.
         is_early: the product still says nothing after so little; this is what it would say if it did
-            not wait for its least number of windows.
+            not wait for its least number of windows. Error figures count it, the bar of coverage does not.
     """
 
     llr: float | None

@@ -26,6 +26,8 @@ _DEFINITIONS = {
     "TPR at 5 % FA": "Share of all spoof videos above the lowest threshold that at most 5 % of all genuine "
     "ones exceed.",
     "3 s visible": "Coverage of the videos that show a face for at least 3 s in the clean file.",
+    "3 s, said": "The same, counting only videos of which the product itself says something: it waits for "
+    "its least number of looks. The bar of coverage is about this figure.",
     "pairs": "How often the clip after the swap scores above the same clip before it; ties count half.",
     "without the face": "A simple classifier, cross-validated on this folder, sees the crops with the face "
     "masked out; below it what the detectors say of such crops. Near 0.5 is as it should be: more means that "

@@ -12,7 +12,7 @@ from guard.evaluation.face_bars import bars
 from guard.evaluation.face_conditions import CONDITIONS
 from guard.evaluation.face_figures import pairs, signal_block
 from guard.evaluation.face_fusion import alone, without
-from guard.evaluation.face_groups import FINE_SIZES_PX, SIZES_PX, sizes
+from guard.evaluation.face_groups import FINE_SIZES_PX, SIZES_PX, macro_auc, sizes
 from guard.evaluation.face_measure import Measured
 from guard.evaluation.face_scene import FOLDS, judge
 from guard.evaluation.face_videos import (
@@ -130,19 +130,24 @@ def alarms(measured: Sequence[Measured], config: FusionConfig) -> dict[str, Any]
 
 
 def scene(clean: Sequence[Measured], masked: Sequence[Measured], names: Sequence[str]) -> dict[str, Any]:
-    """Return how well real and fake are told apart without the face; near 0.5 is as it should be."""
+    """Return how well real and fake are told apart without the face; near 0.5 is as it should be.
+
+    ``auc`` is over all spoof videos together, ``macro_auc`` the mean over methods of 5 or more: a folder in
+    which one method has most of the videos has another figure for each.
+    """
     shown = [m for m in clean if m.scene is not None]
     groups = [m.item.pair or m.item.unit for m in shown]
     is_spoof = np.array([m.item.is_spoof for m in shown])
     given = judge(np.array([m.scene for m in shown]), is_spoof, groups) if shown else np.zeros(0)
     by_path = {m.item.path: float(value) for m, value in zip(shown, given, strict=True)}
-    videos = videos_of(clean, lambda m: by_path.get(m.item.path)).scores
-    found = intervals_of(videos)["auc"]
+    by_video = videos_of(clean, lambda m: by_path.get(m.item.path))
+    videos = by_video.scores
     blind = {name: videos_of(masked, llr_of(name)).scores for name in (FUSED, *names)} if masked else {}
     return {
         "videos": len(videos.llr),
         "folds": FOLDS,
-        "auc": found,
+        "auc": intervals_of(videos)["auc"],
+        "macro_auc": macro_auc(by_video),
         "accuracy": rounded(_accuracy(videos.llr, videos.is_spoof)),
         "pairs": pairs(clean, lambda m: by_path.get(m.item.path)),
         "detectors_without_face": {

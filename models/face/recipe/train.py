@@ -8,8 +8,9 @@ and the step alone, so a run cut off goes on from its last checkpoint as if noth
 
     GUARD_DATA=... python train.py --folder CHECKPOINTS [--out TURN] [--start NET] [--steps N]
 
-Two turns (models/face/Makefile): the first from ImageNet's weights trains every layer, the second goes
-on from the first's trunk, keeps its first layers and starts with a new head.
+Two turns (models/face/Makefile), in which every layer learns: the first from ImageNet's weights, the second
+goes on from the first's trunk with a new head. ``--keep-first`` would leave the second's first layers as they
+are; make never sets it, and what ships was trained without it.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Plan:
         level_share: weight of the squared correlation of score and sharpness within each class.
         without: methods and finishes of the pool that are left out.
         start: a net of an earlier run whose trunk is gone on with, or none: ImageNet's.
-        keep_first: whether the first layers of such a trunk stay as they are: most of a step's cost.
+        keep_first: whether the first layers of such a trunk stay as they are: most of a step's cost. The
+            ablations' way (ablate.py), not that of what ships.
         head_steps: the head learns alone for as many.
         branch: which order of the pool is drawn; nets of several branches may be averaged (export.py).
         side_px: of the pool's pictures.
