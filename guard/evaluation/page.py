@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from guard.evaluation.tables import PERCENT, TITLES, verdict
+from guard.evaluation.tables import PERCENT, TITLES, named, verdict
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #888; --met: #1a7f37; --missed: #c0392b; }
@@ -70,6 +70,7 @@ def page(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
         section("Detection error trade-off", image(pictures["det"], "DET curves of all conditions")),
         section("By codec", _conditions(_group(report, "codec"))),
         section("By signal-to-noise ratio, pink noise", _conditions(_group(report, "snr"))),
+        section("Without engines that the model's card names", _unseen(report)),
         section("By seconds of speech, clean", _durations(report["durations"])),
         section("By engine", _engines(report)),
         section("By language", _languages(report)),
@@ -108,6 +109,15 @@ def _bars(bars: Sequence[Mapping[str, Any]], conditions: Mapping[str, Mapping[st
         ]
         rows.append([escape(conditions[name]["label"]), *cells])
     return table(["condition", *(_head(figure) for figure in shown)], rows)
+
+
+def _unseen(report: Mapping[str, Any]) -> str:
+    unseen = report["unseen_engines"]
+    if unseen is None:
+        return ""
+    words = f"Left out, as other clips of these engines were in training: {named(unseen['left_out'])}."
+    labels = {report["conditions"][name]["label"]: own for name, own in unseen["conditions"].items()}
+    return f"<p>{escape(words)}</p>{_conditions(labels)}"
 
 
 def _conditions(conditions: Mapping[str, Mapping[str, Any]]) -> str:

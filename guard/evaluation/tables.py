@@ -58,6 +58,11 @@ def verdict(bar: Mapping[str, Any]) -> str:
     return f"{wanted}: missed by {factor * abs(bar['value'] - bar['bar']):.{places}f}"
 
 
+def named(counts: Mapping[str, int]) -> str:
+    """Return engines with the number of their clips, as text."""
+    return ", ".join(f"{name} ({clips})" for name, clips in counts.items())
+
+
 def show(report: Mapping[str, Any]) -> None:
     """Print everything; shares in percent, 95 % intervals in brackets."""
     console = Console(width=max(120, Console().width))
@@ -70,6 +75,10 @@ def show(report: Mapping[str, Any]) -> None:
         if own:
             console.print(_figures(words, own))
     console.print(rows_table("bars", ["condition", "figure", "found", "bar"], _bars(report)))
+    unseen = report["unseen_engines"]
+    if unseen is not None:
+        title = f"without engines that the model's card names: {named(unseen['left_out'])}"
+        console.print(_figures(title, unseen["conditions"]))
     durations = {f"{s} s": d for s, d in report["durations"].items() if d is not None}
     if durations:
         console.print(_figures("by seconds of speech, clean", durations))

@@ -27,6 +27,7 @@ from guard.evaluation.clips import Clip, check_classes, read_clips, read_manifes
 from guard.evaluation.conditions import BARRED, full
 from guard.evaluation.figures import Scores, scores_of
 from guard.evaluation.progress import Progress, say, say_failure, steps
+from guard.evaluation.unseen import unseen_engines
 from guard.inference.lanes import run_detector
 from guard.reasons import DETECTOR_FAILED
 from guard.types import AudioWindow, Detector, FloatArray, Signal
@@ -72,6 +73,8 @@ def run(
     report, results = measure_all(clips, detector, quick=quick, progress=say)
     model = {"name": card.name, "version": card.version, "sha256": card.sha256}
     report = {"v": 1, "model": model, "clips": len(clips), "failed": len(errors), "errors": errors, **report}
+    barred = {condition.name: results[condition.name] for condition in BARRED}
+    report["unseen_engines"] = unseen_engines(clips, barred, card.data)
     # files first: a reader that closes stdout (`| head`) must not cost hours of measuring, nor a full disk
     try:
         if out is not None:

@@ -131,6 +131,26 @@ def test_quick_report_of_the_shipped_model_has_the_keys_of_version_1(
     assert set(engine["mean_llr"]) == set(engine["above_0"]) == set(CHANNELS)
 
 
+def test_engines_that_the_card_names_are_left_out_of_figures_beside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], instant: None
+) -> None:
+    rows = four(tmp_path)
+    known = [*rows[:3], (rows[3][0], "spoof", "kokoro", "e")]
+    report = report_of(manifest(tmp_path, known), capsys)
+    unseen = report["unseen_engines"]
+    assert unseen["left_out"] == {"kokoro": 1}
+    assert set(unseen["conditions"]) == set(CHANNELS)
+    assert unseen["conditions"]["clean"]["clips"] == {"bona_fide": 2, "spoof": 1}
+    assert report["conditions"]["clean"]["clips"] == {"bona_fide": 2, "spoof": 2}
+    assert report_of(manifest(tmp_path, rows), capsys)["unseen_engines"] is None
+    only_known = [*rows[:2], known[3]]
+    assert report_of(manifest(tmp_path, only_known), capsys)["unseen_engines"] is None
+    out = tmp_path / "out"
+    assert run([manifest(tmp_path, known)], False, out=out, quick=True) == 0
+    assert "names: kokoro (1)" in capsys.readouterr().out
+    assert "in training: kokoro (1)." in (out / "report.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_full_report_has_every_breakdown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], instant: None
