@@ -39,6 +39,7 @@ def report(module: ModuleType, sha256: str, eer: float, **more: Any) -> dict[str
         "clips": 4,
         "quick": False,
         "conditions": dict.fromkeys(module.CONDITIONS, condition),
+        "unseen_engines": None,
         **more,
     }
 
@@ -49,6 +50,18 @@ def test_kept_figures_name_the_shipped_file_and_stand_on_its_card(measured: Modu
     text = measured.of_model(FILES[name], sha256)
     assert text
     assert text.strip() in (MODELS / name / "card.toml").read_text(encoding="utf-8")
+
+
+def test_engines_in_training_by_name_are_left_out_of_lines_of_their_own(measured: ModuleType) -> None:
+    whole = report(measured, "0" * 64, 0.25)
+    unseen = {"left_out": {"WaveRNN": 2}, "conditions": report(measured, "0" * 64, 0.3)["conditions"]}
+    text = measured.as_toml({**whole, "unseen_engines": unseen})
+    assert "by name: WaveRNN 2\n" in text
+    val = tomllib.loads(text)["measured"]["val"]
+    assert (val["clean_eer"][0], val["unseen_clean_eer"][0]) == (0.25, 0.3)
+    assert not any(
+        name.startswith("unseen") for name in tomllib.loads(measured.as_toml(whole))["measured"]["val"]
+    )
 
 
 @pytest.mark.parametrize("name", FILES)

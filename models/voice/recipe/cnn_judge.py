@@ -40,12 +40,12 @@ ROUNDS, MAX_FA = 1000, 0.05
 FIRST, SECOND, OTHERS = 0.95, 0.975, 0.99
 OUT = Path(__file__).resolve().parent.parent / "cnn.md"
 LABELS = {
-    "heads": "the heads (three a fold), version 0.4",
+    "heads": "the heads (three a fold)",
     "heads-standard": "the same, standardised fold by fold (a control, no try)",
-    "heads+alone": "heads and net, equal weights (the question)",
+    "heads+alone": "heads and net, equal weights (the first question)",
     "heads+longer": "heads and the net trained four times as long, equal weights (asked again; version 0.5)",
     "heads+rougher": "heads and the net trained on behind drawn devices, equal weights (asked a third time)",
-    "heads+devices": "heads and the net trained behind drawn devices from its first step on, equal weights",
+    "heads+devices": "heads and the net behind drawn devices from its first step on, equal weights (a fourth time)",
     "alone": "the net alone",
     "longer": "the net trained four times as long, alone",
     "rougher": "the net trained on behind drawn devices, alone",

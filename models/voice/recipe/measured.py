@@ -30,6 +30,7 @@ FIGURES = (
     "cllr_gap_bits",
     "min_dcf",
 )
+UNSEEN_FIGURES = ("eer", "tpr_at_5_fa", "cllr_gap_bits")
 
 
 def of_model(path: Path, sha256: str) -> str:
@@ -66,13 +67,22 @@ def as_toml(report: Mapping[str, Any]) -> str:
     ]
     for name in CONDITIONS:
         of = report["conditions"][name]
-        for figure in FIGURES:
-            told = [of[figure][key] for key in ("value", "low", "high") if of[figure][key] is not None]
-            values = ", ".join(f"{value:.3f}" for value in told)
-            lines.append(f"{name}_{figure} = [{values}]")
+        lines += [_line(name, figure, of) for figure in FIGURES]
         lines.append(f"{name}_coverage = {of['coverage']:.3f}")
         lines.append(f"{name}_coverage_speech = {of['coverage_speech']['value']:.3f}")
+    unseen = report["unseen_engines"]
+    if unseen is not None:
+        left_out = ", ".join(f"{name} {clips}" for name, clips in unseen["left_out"].items())
+        lines.append(f"# without clips of engines that are in training by name: {left_out}")
+        for name in CONDITIONS:
+            of = unseen["conditions"][name]
+            lines += [_line(f"unseen_{name}", figure, of) for figure in UNSEEN_FIGURES]
     return "\n".join(lines) + "\n"
+
+
+def _line(name: str, figure: str, of: Mapping[str, Any]) -> str:
+    told = [of[figure][key] for key in ("value", "low", "high") if of[figure][key] is not None]
+    return f"{name}_{figure} = [{', '.join(f'{value:.3f}' for value in told)}]"
 
 
 def compared(before: str, report: Mapping[str, Any]) -> str:
