@@ -45,7 +45,7 @@ LABELS = {
     "heads+alone": "heads and net, equal weights (the first question)",
     "heads+longer": "heads and the net trained four times as long, equal weights (asked again; version 0.5)",
     "heads+rougher": "heads and the net trained on behind drawn devices, equal weights (asked a third time)",
-    "heads+devices": "heads and the net behind drawn devices from the first step, equal weights (a fourth time)",
+    "heads+devices": "heads and the net trained behind drawn devices from its first step, equal weights",
     "alone": "the net alone",
     "longer": "the net trained four times as long, alone",
     "rougher": "the net trained on behind drawn devices, alone",
