@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from PIL import Image
 
 from benchmarks.whole_calls_media import APART, CAMERA, Face, Material, fill, read_pictures, received, shown
-from guard.app.enrolment import describe_photo
+from guard.app.describe import describe_photo
 from guard.app.parts import Models, PipelineConfig, build_pipeline, load_models
 from guard.errors import MediaError
 from guard.evaluation.channels import opus

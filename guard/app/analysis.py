@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from guard.app.check_runner import CheckRunner, CheckTools
+from guard.app.describe import describe_photo, describe_voice
 from guard.app.drill_clip import bundled_clip
 from guard.app.drill_runner import DrillRunner
 from guard.app.enrolment import (
@@ -19,8 +20,6 @@ from guard.app.enrolment import (
     VOICE,
     Enrolment,
     answer_message,
-    describe_photo,
-    describe_voice,
     read_vector,
     refusal_message,
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from guard.app.enrolment import describe_photo, describe_voice
+from guard.app.describe import describe_photo, describe_voice
 from guard.app.failures import cause_of
 from guard.app.parts import Built, Models, PipelineConfig, build_pipeline
 from guard.codec.files import MEDIA_EXTENSIONS, FileInfo, read_file

@@ -16,14 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from guard.app.describe import describe_photo, describe_voice, parted
 from guard.app.enrolment import (
     FACE,
     VOICE,
     Enrolments,
     answer_message,
-    describe_photo,
-    describe_voice,
-    parted,
     read_vector,
     refusal_message,
 )

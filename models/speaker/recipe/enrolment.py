@@ -2,7 +2,7 @@
 
 .venv/bin/python models/speaker/recipe/enrolment.py [CONDITION...]    prints a Markdown table
 
-The windows are those of guard's own enrolment (``guard.app.enrolment.clear_voice``), and so is the limit. A
+The windows are those of guard's own enrolment (``guard.app.describe.clear_voice``), and so is the limit. A
 recording of one person is a stretch of 24 s of their joined clips, two of each; one of two persons eight
 windows of each of a pair, all pairs. Both went through the same condition, each by itself. Intervals are
 exact, over recordings; pairs share people, so theirs is too narrow.
@@ -17,7 +17,7 @@ from itertools import combinations
 
 from changes import RATE_HZ, voices
 
-from guard.app.enrolment import MAX_PARTED, MIN_SPEECH_S, clear_voice, parted
+from guard.app.describe import MAX_PARTED, MIN_SPEECH_S, clear_voice, parted
 from guard.app.parts import load_models
 from guard.detectors.speaker import Speaker, load_speaker
 from guard.evaluation import augment
