@@ -14,13 +14,12 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from guard.detectors.face_in_place import InPlace, InPlaceConfig
 from guard.detectors.face_limits import FaceLimits
-from guard.detectors.onnx import OnnxEmbedder
+from guard.detectors.onnx import Embedder, OnnxEmbedder
 from guard.detectors.person_memory import Enrolled, MemoryConfig, PersonMemory
 from guard.detectors.vector_card import PersonCalibration, VectorCard, load_vector_card
 from guard.media.align import warp
@@ -43,13 +42,6 @@ _CROP_SHAPE = (224, 224, 3)
 MAX_TRACKS, MAX_FACES = 1024, 6
 # names of the card's calibrations
 CALL, PHOTO = "call", "photo"
-
-
-class Embedder(Protocol):
-    """What describes faces; tests put a scripted one here."""
-
-    def embed(self, batch: FloatArray) -> FloatArray:
-        """Return float32 (B, D), each row of length 1, of chips float32 (B, 3, 150, 150)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +167,7 @@ class FaceIdentity:
         drift = None if reference is None else self._other_llr(CALL, vector, reference)
         seen.in_place.see(window)
         replaced_llr = None if drift is None else seen.in_place.compare(window, drift)
-        if not seen.in_place.sure:
+        if not seen.in_place.replaced:
             self._remember(seen, window.end_s, vector, same=drift is None or drift <= 0)
         enrolled = self._enrolled.of(window.key)
         if enrolled is not None:

@@ -64,13 +64,18 @@ class InPlace:
         self._crowd_s = float("-inf")
         self._last: Glimpse | None = None
         self._recent: deque[float] = deque(maxlen=config.sure_looks)
-        self._came = False
-        self.sure = False
+        self._candidate = False
+        self._replaced = False
+
+    @property
+    def replaced(self) -> bool:
+        """Whether the face surely is another person's than the reference, and never left."""
+        return self._replaced
 
     def inherit(self, gone_s: float) -> InPlace:
         """Return what holds of the face that comes in the place of this one, ``gone_s`` seconds later."""
         other = InPlace(self._config)
-        other.sure = self.sure and gone_s <= self._config.hidden_s
+        other._replaced = self._replaced and gone_s <= self._config.hidden_s
         return other
 
     def see(self, window: FaceWindow) -> None:
@@ -91,11 +96,11 @@ class InPlace:
         mean = sum(self._recent) / len(self._recent) if is_full else 0.0
         if other_llr <= 0 and mean <= -self._config.sure_llr:
             self._same_s, self._last = window.end_s, _newest(window)
-            self._came = self.sure = False
-        elif other_llr > 0 and not (self._came or self.sure):
-            self._came = self._came_at_once(window)
-            return other_llr if self._came else None
-        self.sure = self.sure or (self._came and mean >= self._config.sure_llr)
+            self._candidate = self._replaced = False
+        elif other_llr > 0 and not (self._candidate or self._replaced):
+            self._candidate = self._came_at_once(window)
+            return other_llr if self._candidate else None
+        self._replaced = self._replaced or (self._candidate and mean >= self._config.sure_llr)
         return other_llr
 
     def _came_at_once(self, window: FaceWindow) -> bool:

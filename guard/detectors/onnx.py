@@ -47,6 +47,13 @@ class Runner(Protocol):
         """Return the raw score and the other outputs of each row."""
 
 
+class Embedder(Protocol):
+    """What describes voices or faces; tests put a scripted one here."""
+
+    def embed(self, batch: FloatArray) -> FloatArray:
+        """Return float32 (B, D), each row of length 1, of prepared windows."""
+
+
 class OnnxModel:
     """A model file with its card, loaded and dry-run.
 

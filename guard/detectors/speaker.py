@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from guard.detectors.onnx import OnnxEmbedder
+from guard.detectors.onnx import Embedder, OnnxEmbedder
 from guard.detectors.person_memory import Enrolled, MemoryConfig, PersonMemory
 from guard.detectors.speaker_card import load_speaker_card
 from guard.detectors.speech import SpeechLimits
@@ -33,13 +33,6 @@ from guard.types import (
 )
 
 MAX_TRACKS = 1024
-
-
-class Embedder(Protocol):
-    """What describes voices; tests put a scripted one here."""
-
-    def embed(self, batch: FloatArray) -> FloatArray:
-        """Return float32 (B, D), each row of length 1, of samples float32 (B, 64000)."""
 
 
 @dataclass(frozen=True, slots=True)

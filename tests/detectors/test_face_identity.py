@@ -258,7 +258,7 @@ def test_a_stranger_who_once_looks_like_the_person_before_was_not_put_on() -> No
     after = [0.4 if n % 10 else -0.4 for n in range(1, 30)] + [2.0] * 20
     said = [placed.compare(window(BORIS, 4.0 + n / 5, scene=1), llr) for n, llr in enumerate(after)]
     assert all(llr is None or llr <= 0 for llr in said)
-    assert not placed.sure
+    assert not placed.replaced
 
 
 def test_one_odd_look_accuses_nobody_who_comes_later() -> None:
@@ -282,9 +282,9 @@ def test_who_only_looks_somewhat_different_becomes_the_reference_as_ever() -> No
     placed = InPlace(InPlaceConfig())
     assert [placed.compare(window(ANNA, 8.6 + n / 5), -4.0) for n in range(8)] == [-4.0] * 8
     assert [placed.compare(window(ANNA, 10.2 + n / 5), 0.5) for n in range(100)] == [0.5] * 100
-    assert not placed.sure
+    assert not placed.replaced
     assert [placed.compare(window(ANNA, 31.0 + n / 5), 1.5) for n in range(8)] == [1.5] * 8
-    assert placed.sure
+    assert placed.replaced
 
 
 def test_a_look_at_somebody_else_amid_others_is_taken_back_by_the_next() -> None:
