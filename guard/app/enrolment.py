@@ -79,7 +79,7 @@ def read_vector(message: Message) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolled:
+class KeptVector:
     """What the relay process keeps of a voice or face: the vector, the sha256 of the model that made it."""
 
     vector: list[float]
@@ -101,7 +101,7 @@ class Enrolments:
         self._write = write
         self._kind = kind
         self._timeout_s = timeout_s
-        self._kept: dict[tuple[str, str], Enrolled] = {}
+        self._kept: dict[tuple[str, str], KeptVector] = {}
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._whose: dict[int, tuple[str, str]] = {}
         self._unsent: dict[tuple[str, str], Message] = {}
@@ -134,7 +134,7 @@ class Enrolments:
         if message.get("error") is not None:
             raise self._error(message)
         if who is not None:
-            self._kept[who] = Enrolled(list(message["vector"]), str(message["model"]))
+            self._kept[who] = KeptVector(list(message["vector"]), str(message["model"]))
             self._send(who, self._reference(*who))
 
     def withdraw(self, session: str, participant: str | None = None) -> None:

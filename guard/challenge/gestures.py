@@ -13,7 +13,7 @@ from guard.challenge.gestures_eyes import find_blinks
 from guard.challenge.gestures_gates import MIN_SEEN_RATIO, not_live, other_face, several_faces, unseen_reason
 from guard.challenge.gestures_hand import find_hand
 from guard.challenge.gestures_move import MOVEMENTS, find_movement
-from guard.challenge.gestures_series import Finding, Series, Watcher
+from guard.challenge.gestures_series import GestureFinding, Series, Watcher
 from guard.challenge.rates import RATES, Rates, llr_of
 
 # seconds from the command: to read or hear it, to do it without haste, and to come back
@@ -75,7 +75,7 @@ class GestureJudge:
             return _unseen(found) if over else None
         fake = not_live(found, observed)
         if fake is not None:
-            return self._judgement(Finding(False, fake))
+            return self._judgement(GestureFinding(False, fake))
         result = self._find(command, observed, found, over=False)
         if result is None and over:
             unseen = unseen_reason(observed, command.limit_s) or self._hidden(found)
@@ -84,10 +84,12 @@ class GestureJudge:
             result = self._find(command, observed, found, over=True)
         # a hand's judge asks for the same eyes and mouth again itself
         if result is not None and result.matched and self._gesture not in _HANDS and other_face(found):
-            result = Finding(False, "other_face", result.onset_s, result.details)
+            result = GestureFinding(False, "other_face", result.onset_s, result.details)
         return None if result is None else self._judgement(result)
 
-    def _find(self, command: Command, observed: Observed, found: Series, *, over: bool) -> Finding | None:
+    def _find(
+        self, command: Command, observed: Observed, found: Series, *, over: bool
+    ) -> GestureFinding | None:
         if self._gesture in MOVEMENTS:
             return find_movement(found, MOVEMENTS[self._gesture], over=over)
         if self._gesture is Gesture.BLINK_TWICE:
@@ -104,7 +106,7 @@ class GestureJudge:
         shown = found.seen | found.covered
         return "no_face" if shown[found.first :].mean() < MIN_SEEN_RATIO else None
 
-    def _judgement(self, result: Finding) -> Judgement:
+    def _judgement(self, result: GestureFinding) -> Judgement:
         answer = Answer.MATCHED if result.matched else Answer.MISMATCHED
         llr = llr_of(self._rates, matched=result.matched)
         return Judgement(answer, llr, result.reason, result.onset_s, result.details)

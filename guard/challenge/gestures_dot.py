@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from guard.challenge.gestures_series import MIN_REACTION_S, Finding, Series, median3
+from guard.challenge.gestures_series import MIN_REACTION_S, GestureFinding, Series, median3
 from guard.challenge.pose import Floats
 
 # lags that are tried, and the time over which a head goes from one place to the next
@@ -27,7 +27,7 @@ _REACHED_S = 1.3
 
 def find_following(
     found: Series, dots: Sequence[tuple[float, float, float]], planned: int, *, over: bool
-) -> Finding | None:
+) -> GestureFinding | None:
     """Return whether the head followed, or None while it may still.
 
     Args:
@@ -43,7 +43,7 @@ def find_following(
     return result if over or result.matched else None
 
 
-def _following(found: Series, dots: Sequence[tuple[float, float, float]], planned: int) -> Finding:
+def _following(found: Series, dots: Sequence[tuple[float, float, float]], planned: int) -> GestureFinding:
     time_s, head = _head(found)
     after = time_s >= 0
     correlations = [_correlation(head[after], _dot(time_s[after] - lag, dots)) for lag in _LAGS_S]
@@ -52,12 +52,12 @@ def _following(found: Series, dots: Sequence[tuple[float, float, float]], planne
     moves = [_follows(time_s, head, dots, index) for index in range(1, len(dots))]
     details["places"] = float(sum(moves))
     if correlations[best] < MIN_CORRELATION:
-        return Finding(False, "not_followed", None, details)
+        return GestureFinding(False, "not_followed", None, details)
     if _LAGS_S[best] < MIN_REACTION_S:
-        return Finding(False, "answered_early", float(_LAGS_S[best]), details)
+        return GestureFinding(False, "answered_early", float(_LAGS_S[best]), details)
     if len(dots) < planned or not all(moves):
-        return Finding(False, "not_followed", None, details)
-    return Finding(True, "done", float(_LAGS_S[best]), details)
+        return GestureFinding(False, "not_followed", None, details)
+    return GestureFinding(True, "done", float(_LAGS_S[best]), details)
 
 
 def _head(found: Series) -> tuple[Floats, Floats]:

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from guard.challenge.gestures_patch import Mask
-from guard.challenge.gestures_series import MIN_REACTION_S, Finding, Series, runs
+from guard.challenge.gestures_series import MIN_REACTION_S, GestureFinding, Series, runs
 from guard.challenge.pose import Floats
 
 # an eye is shut where its picture correlates less than this with the open one, or its lids come this near
@@ -23,19 +23,19 @@ MIN_SHUT_S, MAX_SHUT_S = 0.2, 1.5
 MAX_APART_S = 1.5
 
 
-def find_blinks(found: Series, *, over: bool) -> Finding | None:
+def find_blinks(found: Series, *, over: bool) -> GestureFinding | None:
     """Return what the eyes did, or None while that is open."""
     shut = _shut(found)
     closings = [c for c in _closings(found.time_s, shut) if MIN_SHUT_S <= c[1] - c[0] <= MAX_SHUT_S]
     details = {"closings": float(sum(start >= MIN_REACTION_S for start, _ in closings))}
     early = [start for start, _ in closings if start < MIN_REACTION_S]
     if len(early) > 1:
-        return Finding(False, "answered_early", early[0], details)
+        return GestureFinding(False, "answered_early", early[0], details)
     for (one_s, one_end_s), (other_s, _) in pairwise(closings[len(early) :]):
         if other_s - one_s <= MAX_APART_S:
             details["shut_s"] = round(one_end_s - one_s, 3)
-            return Finding(True, "done", one_s, details)
-    return Finding(False, "not_answered", None, details) if over else None
+            return GestureFinding(True, "done", one_s, details)
+    return GestureFinding(False, "not_answered", None, details) if over else None
 
 
 def _shut(found: Series) -> Floats:

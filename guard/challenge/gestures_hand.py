@@ -6,7 +6,7 @@ import numpy as np
 
 from guard.challenge.commands import Gesture
 from guard.challenge.gestures_patch import EYE_LEFT, EYE_RIGHT, HIDDEN, MOUTH, Mask
-from guard.challenge.gestures_series import MIN_REACTION_S, Finding, Series, runs
+from guard.challenge.gestures_series import MIN_REACTION_S, GestureFinding, Series, runs
 from guard.challenge.pose import Floats
 
 # the correlation at which a part is there beside a hidden one, and there again afterwards
@@ -20,7 +20,7 @@ _HELD_S = 0.3
 _WHOLE = 0.85
 
 
-def find_hand(found: Series, gesture: Gesture, *, over: bool) -> Finding | None:
+def find_hand(found: Series, gesture: Gesture, *, over: bool) -> GestureFinding | None:
     """Return what a hand did, or None while that is open.
 
     Args:
@@ -33,7 +33,7 @@ def find_hand(found: Series, gesture: Gesture, *, over: bool) -> Finding | None:
     held = [run for run in runs(wanted) if _lasts_s(found, run) >= _HELD_S and run[1] > found.first]
     if not held:
         elsewhere = any(_lasts_s(found, run) >= _HELD_S for run in runs(other, found.first))
-        return Finding(False, "covered_elsewhere" if elsewhere else "not_answered") if over else None
+        return GestureFinding(False, "covered_elsewhere" if elsewhere else "not_answered") if over else None
     start, end = held[0]
     parts = found.looks.parts[:, [MOUTH]] if mouth else found.looks.parts[:, [EYE_LEFT, EYE_RIGHT]]
     least = parts.min(axis=1)
@@ -41,11 +41,11 @@ def find_hand(found: Series, gesture: Gesture, *, over: bool) -> Finding | None:
     details = {"hidden_s": round(_lasts_s(found, (start, end)), 3)}
     details["least"] = round(float(least[start:end].min()), 3)
     if onset_s < MIN_REACTION_S:
-        return Finding(False, "answered_early", onset_s, details)
+        return GestureFinding(False, "answered_early", onset_s, details)
     back = [run for run in runs(least >= _BACK, end) if run[1] - run[0] >= 2]
     if not back:
-        return Finding(False, "not_finished", onset_s, details) if over else None
-    return Finding(True, "done", onset_s, details)
+        return GestureFinding(False, "not_finished", onset_s, details) if over else None
+    return GestureFinding(True, "done", onset_s, details)
 
 
 def _mouth(found: Series) -> Mask:

@@ -16,7 +16,7 @@ import numpy as np
 
 from guard.challenge.commands import Gesture
 from guard.challenge.gestures_patch import Mask
-from guard.challenge.gestures_series import MIN_REACTION_S, Finding, Series, median3, runs
+from guard.challenge.gestures_series import MIN_REACTION_S, GestureFinding, Series, median3, runs
 from guard.challenge.pose import Floats
 
 
@@ -67,7 +67,7 @@ _LOST_TURNING_S, _NEARLY = 3.0, 0.4
 _ONSET_SPEED, _SPEED_S, _BEGUN = 0.15, 0.2, 0.1
 
 
-def find_movement(found: Series, movement: Movement, *, over: bool) -> Finding | None:
+def find_movement(found: Series, movement: Movement, *, over: bool) -> GestureFinding | None:
     """Return what the movements so far say, or None while that is open.
 
     Args:
@@ -103,7 +103,7 @@ def _stretch(
     span: tuple[int, int],
     *,
     over: bool,
-) -> Finding | None:
+) -> GestureFinding | None:
     """Return what one stretch of moving says, or None while that is open."""
     start, end = span
     own = levels[movement.channel] * np.sign(movement.size)
@@ -113,25 +113,27 @@ def _stretch(
     peaks = {name: float(level[start:end].max()) for name, level in scaled.items()}
     details = {f"peak_{name}": round(peak, 3) for name, peak in peaks.items()}
     if _hand(found, start, end, levels):
-        return Finding(False, "other_movement", details=details)
+        return GestureFinding(False, "other_movement", details=details)
     most = float(own[start:end].max())
     if most < max(peaks.values()):
         if not (over or back):
             return None  # which channel becomes the greatest is not known while it grows
         opposite = peaks[movement.channel] >= max(peaks.values())
-        return Finding(False, "opposite_movement" if opposite else "other_movement", None, details)
+        return GestureFinding(False, "opposite_movement" if opposite else "other_movement", None, details)
     onset_s = _onset(found.time_s, own, start)
     if onset_s < MIN_REACTION_S:
-        return Finding(False, "answered_early", onset_s, details)
+        return GestureFinding(False, "answered_early", onset_s, details)
     if most < movement.reach:
-        return Finding(False, "not_far_enough", onset_s, details) if over or back else None
+        return GestureFinding(False, "not_far_enough", onset_s, details) if over or back else None
     if movement.back and not back:
-        return Finding(False, "not_finished", onset_s, details) if over else None
-    return Finding(True, "done", onset_s, details)
+        return GestureFinding(False, "not_finished", onset_s, details) if over else None
+    return GestureFinding(True, "done", onset_s, details)
 
 
-def _unanswered(own: Floats, first: int) -> Finding:
-    return Finding(False, "not_answered", None, {"peak": round(float(own[first:].max(initial=-99.0)), 3)})
+def _unanswered(own: Floats, first: int) -> GestureFinding:
+    return GestureFinding(
+        False, "not_answered", None, {"peak": round(float(own[first:].max(initial=-99.0)), 3)}
+    )
 
 
 def _hand(found: Series, start: int, end: int, levels: Mapping[str, Floats]) -> bool:

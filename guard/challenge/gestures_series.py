@@ -65,7 +65,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class GestureFinding:
     """What a judge makes of a series.
 
     Args:

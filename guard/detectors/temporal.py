@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from guard.detectors.card import Card
 from guard.detectors.onnx import OnnxModel, Scorer
-from guard.detectors.temporal_memory import FaceMemory, Readings
+from guard.detectors.temporal_memory import FaceMemory, TemporalReadings
 from guard.detectors.temporal_video import Feed
 from guard.fusion.calibration import Logistic
 from guard.types import Abstain, FaceWindow, Finding, FloatArray, Signal, TrackKey, Window
@@ -88,7 +88,7 @@ class Temporal:
         before the other reasons, and ``guard.fusion`` holds back ``bona_fide`` for it.
 
         Returns:
-            float32 (14,), ``Readings.row``.
+            float32 (14,), ``TemporalReadings.row``.
         """
         found = self.read(window)
         not_live = self.not_live(window) if isinstance(window, FaceWindow) else None
@@ -101,7 +101,7 @@ class Temporal:
         face, feed = self._faces.get((window.key, window.face)), self._feeds.get(window.key)
         return None if face is None or feed is None else face.not_live(feed)
 
-    def read(self, window: Window) -> Readings | Abstain:
+    def read(self, window: Window) -> TemporalReadings | Abstain:
         """Do what ``prepare`` does, and name the numbers; each window is to be taken once, in order."""
         if not isinstance(window, FaceWindow) or window.crop.shape != _CROP_SHAPE:
             return Abstain("wrong_window")

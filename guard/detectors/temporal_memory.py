@@ -31,7 +31,7 @@ _FLOOR = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class TemporalReadings:
     """The model's input by name; what each is: docs/face-signals/temporal.md.
 
     All but the last four are natural logarithms of one part of the same picture over another, so that a
@@ -59,7 +59,7 @@ class Readings:
         return np.clip(np.array(astuple(self), np.float32), -12.0, 12.0)
 
 
-SIZE = len(Readings.__slots__)
+SIZE = len(TemporalReadings.__slots__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class FaceMemory:
             return None
         return jitter(np.array([time_s for time_s, _ in kept]), np.stack([points for _, points in kept]))
 
-    def readings(self, now_s: float, feed: Feed, trembling: Jitter) -> Readings:
+    def readings(self, now_s: float, feed: Feed, trembling: Jitter) -> TemporalReadings:
         """Return the numbers of the last ``RUN_S``; ``pairs`` must not be 0."""
         pairs = [pair for pair in self._pairs if pair.time_s > now_s - RUN_S]
         inside, edge, around = (np.array([p.zones[zone].log_flicker for p in pairs]) for zone in range(3))
@@ -116,7 +116,7 @@ class FaceMemory:
         light, light_around = (np.array([p.zones[zone].bias for p in pairs]) for zone in (0, 2))
         colour, colour_around = (np.array([p.zones[zone].colour for p in pairs]) for zone in (0, 2))
         cut_s = feed.cut_s
-        return Readings(
+        return TemporalReadings(
             inside_against_around=float(np.median(inside - around)),
             edge_against_both=float(np.median(edge - (inside + around) / 2)),
             edge_burst=float(np.quantile(edge, 0.9) - np.median(edge)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 
-class Unwrapper:
+class TimestampUnwrapper:
     """Turns a counter that wraps at ``2**bits`` into one that does not.
 
     Each value is taken as the one nearest to the value before it (RFC 3550 appendix
@@ -52,7 +52,7 @@ class TrackClock:
         self._rate_hz = rate_hz
         self._limit = round(max_disagreement_s * rate_hz)
         self._limit_back = round(max_step_back_s * rate_hz)
-        self._unwrapper = Unwrapper(32)
+        self._unwrapper = TimestampUnwrapper(32)
         self._origin = 0
         self._first_arrival_s: float | None = None
         self._highest = 0

@@ -12,7 +12,7 @@ from guard.detectors import temporal
 from guard.detectors.card import load_card
 from guard.detectors.onnx import Batch
 from guard.detectors.temporal import Temporal, TemporalConfig
-from guard.detectors.temporal_memory import SIZE, Readings
+from guard.detectors.temporal_memory import SIZE, TemporalReadings
 from guard.fusion.calibration import Logistic
 from guard.inference.lanes import run_detector
 from guard.resources import models_dir
@@ -52,12 +52,12 @@ def crops(count: int, flicker: float = 0.0, seed: int = 1) -> list[ImageArray]:
     return [np.clip(base + n, 0, 255).astype(np.uint8) for n in noise]
 
 
-def last(found: list[Readings | Abstain]) -> Readings:
-    assert isinstance(found[-1], Readings)
+def last(found: list[TemporalReadings | Abstain]) -> TemporalReadings:
+    assert isinstance(found[-1], TemporalReadings)
     return found[-1]
 
 
-def read(items: list[FaceWindow]) -> list[Readings | Abstain]:
+def read(items: list[FaceWindow]) -> list[TemporalReadings | Abstain]:
     own = detector()
     return [own.read(window) for window in items]
 
@@ -66,7 +66,7 @@ def test_too_few_looks_are_not_judged() -> None:
     found = read(windows(crops(12)))
     assert found[0] == Abstain("too_few_looks")
     assert found[6] == Abstain("too_few_looks")
-    assert isinstance(found[7], Readings)
+    assert isinstance(found[7], TemporalReadings)
 
 
 def test_too_few_pictures_between_the_looks_are_not_judged() -> None:
@@ -101,7 +101,7 @@ def test_limits_that_make_no_sense_are_refused() -> None:
 def test_a_lost_face_is_judged_anew() -> None:
     items = windows(crops(40))
     found = read([*items[:12], *items[34:]])
-    assert isinstance(found[11], Readings)
+    assert isinstance(found[11], TemporalReadings)
     assert found[12] == Abstain("too_few_looks")
 
 
@@ -144,10 +144,10 @@ def test_pictures_without_a_face_give_finite_numbers(kind: str) -> None:
         "noise": rng.integers(0, 256, shape, np.uint8),
     }
     for found in read(windows(list(made[kind]))):
-        if isinstance(found, Readings):
+        if isinstance(found, TemporalReadings):
             assert np.isfinite(found.row()).all()
     if kind != "black":
-        assert isinstance(found, Readings)
+        assert isinstance(found, TemporalReadings)
 
 
 def test_points_that_fall_together_or_lie_at_infinity_end_in_an_abstention_or_a_number() -> None:
@@ -271,7 +271,7 @@ def test_who_left_is_forgotten_and_nobody_else() -> None:
     assert own.remembered == (1, 1)
     again = windows(crops(12))
     assert own.prepare(again[0]) == Abstain("too_few_looks")
-    assert isinstance(own.read(of(windows(crops(11))[10], "q")), Readings)
+    assert isinstance(own.read(of(windows(crops(11))[10], "q")), TemporalReadings)
 
 
 def test_a_track_that_begins_anew_is_judged_anew() -> None:

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from guard.media.timeline import Thinner, TrackClock, Unwrapper
+from guard.media.timeline import Thinner, TimestampUnwrapper, TrackClock
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(-(2**31) + 1, 2**31 - 1), max_size=50))
 def test_unwrapping_follows_any_walk_below_half_a_turn(start: int, steps: list[int]) -> None:
-    unwrapper = Unwrapper(32)
+    unwrapper = TimestampUnwrapper(32)
     value = start
     assert unwrapper.unwrap(value) == value
     for step in steps:

@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 from guard.codec.files import read_file  # noqa: E402
 from guard.detectors.card import load_card  # noqa: E402
 from guard.detectors.temporal import Temporal  # noqa: E402
-from guard.detectors.temporal_memory import Readings  # noqa: E402
+from guard.detectors.temporal_memory import TemporalReadings  # noqa: E402
 from guard.types import FaceWindow, Finding, Kind, TrackKey, VideoFrame, WindowSkip  # noqa: E402
 from guard.windows.face_models import FaceModels, load_face_models  # noqa: E402
 from guard.windows.faces import FaceWindowConfig, FaceWindows  # noqa: E402
@@ -38,7 +38,7 @@ class Seen:
     """
 
     llrs: list[float]
-    readings: list[Readings]
+    readings: list[TemporalReadings]
     reasons: Counter[str]
     not_live: Counter[str]
 
@@ -61,7 +61,7 @@ def see(path: Path, models: FaceModels) -> Seen:
             told = None if isinstance(window, WindowSkip) else detector.not_live(window)
             if told is not None:
                 seen.not_live[told] += 1
-            if not isinstance(found, Readings):
+            if not isinstance(found, TemporalReadings):
                 seen.reasons[found.reason] += 1
                 continue
             assert isinstance(window, FaceWindow)

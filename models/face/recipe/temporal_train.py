@@ -30,14 +30,14 @@ from temporal_fakes import EVENTS, UNSEEN_KINDS, UNSEEN_METHODS
 
 sys.path.insert(0, str(ROOT))
 from guard.detectors.temporal import Temporal
-from guard.detectors.temporal_memory import SIZE, Readings
+from guard.detectors.temporal_memory import SIZE, TemporalReadings
 from guard.fusion.calibration import Logistic
 from guard.types import Abstain, FaceWindow
 
 SEED = 20261123
 # animated stills, not webcams: no more may be claimed of a window, whatever the held-out faces say
 LIMIT_LLR = 1.0
-NAMES = tuple(field.name for field in fields(Readings))
+NAMES = tuple(field.name for field in fields(TemporalReadings))
 _ROW_EVERY_S = 0.9
 _RIDGE = 0.02
 _CLIP = 3.0
