@@ -11,9 +11,9 @@ of nets trained four times as long (``longer``), again before anything of them w
 time, it takes the 97.5 % interval. The third time, of nets that went on from there behind drawn devices
 (``rougher``), it takes the 99 % interval, and two questions more must be answered well before they ship, by
 cnn_rough.py (suppressors) and cnn_budget.py (attacks noticed at the alarm budget). The fourth time the folds
-were dealt anew and the nets heard devices from their first step on (``devices``): the same three
-questions, cnn_budget.py's against what ships then. The other rows (each net
-alone, heads and distilled net, a speaker encoder's head alone and with the heads) are further tries: each
+were dealt anew and the nets heard devices from their first step on (``devices``): the same three questions,
+cnn_budget.py's against what ships then; the first was not answered well (../devices.md). The other rows (each
+net alone, heads and distilled net, a speaker encoder's head alone and with the heads) are further tries: each
 counts only if its 99 % interval excludes 0. What standardising alone does stands beside them: a gain that
 the heads have by themselves then is not the net's. `val` is not read. Rows whose nets are not trained yet
 are left out.

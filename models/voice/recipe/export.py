@@ -28,7 +28,7 @@ from trunk import Trunk, load_trunk
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parents[1] / "voice_spoof"
-VERSION = "0.7.0"
+VERSION = "0.6.1"
 OUTPUTS = ["score", "timeline", "content", "quality"]
 SECOND_LIMIT = math.log(20)
 # DNSMOS overall; under it words are hardly understood (ITU-T P.835: 1 is bad, 2 poor)
