@@ -55,10 +55,11 @@ INTRODUCTION = """# The issue's bars on engines and sources that were held out
 Written by `recipe/bars.py` (`make -C models/voice bars`): **{windows} clean windows of 4 s**, {spoof} of
 {engines} engines and {genuine} of {sources} sources of genuine speech, the same in every condition: at most
 {most} of each class and fold, every group as likely as the next. Heads and net (`{kind}`) that judge a
-window heard neither its engine nor its source (leave-engine-out), and its llr is by lines of bins fitted without one in {part} of all engines and sources, its own among them. The codecs are the recipe's: Opus
+window heard neither its engine nor its source (leave-engine-out), and its llr is by lines of bins fitted
+without one in {part} of all engines and sources, its own among them. The codecs are the recipe's: Opus
 loses 5 % of its packets in short bursts and libopus conceals them, G.711 is mu-law. Intervals are over
-engines and sources, {rounds} draws. A window that a call would not score counts as llr 0 and as no detection,
-as in `guard eval`. `val` was not read.
+engines and sources, {rounds} draws. A window that a call would not score counts as llr 0 and as no
+detection, as in `guard eval`. `val` was not read.
 """
 
 
