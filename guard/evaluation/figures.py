@@ -21,6 +21,7 @@ from guard.evaluation.metrics import (
     cllr,
     draws,
     eer,
+    gap_if_exact,
     min_cllr,
     min_dcf,
     percentile_interval,
@@ -107,8 +108,14 @@ def summary(scores: Scores, *, rounds: int | None = None) -> dict[str, Any]:
         "coverage_speech": _coverage_of(speech, rounds),
         "abstained": dict(sorted(Counter(reason for reason in scores.reasons if reason).items())),
         **intervals(scores, METRICS, rounds=rounds),
+        "cllr_gap_if_exact": _gap_if_exact(scores),
         "covered_only": intervals(covered, METRICS, rounds=rounds) if both_classes(covered) else None,
     }
+
+
+def _gap_if_exact(scores: Scores) -> Figure | None:
+    found = gap_if_exact(scores.llr, scores.is_spoof, rounds=PART_ROUNDS)
+    return None if found is None else {"value": found.value, "low": found.low, "high": found.high}
 
 
 Figure = dict[str, float | None]

@@ -119,6 +119,23 @@ def min_cllr(llr: FloatVector, is_spoof: BoolVector) -> float:
     return cllr(best, is_spoof[order])
 
 
+def gap_if_exact(
+    llr: FloatVector, is_spoof: BoolVector, *, rounds: int = 300, seed: int = 0
+) -> Interval | None:
+    """Return the Cllr - Cllr_min that these very scores would show by chance, were they exact llr.
+
+    The best recalibration fits the chance of so few clips, too, so even exact llr have a gap. Classes are
+    drawn anew from each score's own posterior (a parametric bootstrap), at the share of spoofs there is;
+    the value is the mean over draws, the interval their 95 %. None where no draw has both classes.
+    """
+    prior = np.log(is_spoof.sum() / (~is_spoof).sum())
+    posterior = 1 / (1 + np.exp(-(llr + prior)))
+    rng = np.random.default_rng(seed)
+    drawn = [rng.random(len(llr)) < posterior for _ in range(rounds)]
+    gaps = [cllr(llr, own) - min_cllr(llr, own) for own in drawn if own.any() and not own.all()]
+    return percentile_interval(float(np.mean(gaps)), gaps) if gaps else None
+
+
 def bootstrap(
     metric: Metric,
     llr: FloatVector,

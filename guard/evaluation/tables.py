@@ -15,6 +15,7 @@ TITLES = {
     "cllr_bits": "Cllr, bits",
     "cllr_min_bits": "Cllr_min, bits",
     "cllr_gap_bits": "Cllr - Cllr_min",
+    "cllr_gap_if_exact": "the same by chance, were the llr exact",
     "tpr_at_5_fa": "TPR at 5 % FA",
     "tpr_at_1_fa": "TPR at 1 % FA",
     "coverage_interval": "coverage",

@@ -85,6 +85,19 @@ def test_all_figures_of_a_condition_come_from_the_same_draws() -> None:
     assert 0 <= found["cllr_gap_bits"]["low"] <= found["cllr_gap_bits"]["high"]
 
 
+@pytest.mark.parametrize(("scale", "is_exact"), [(1.0, True), (3.0, False)])
+def test_the_gap_of_exact_llr_is_within_what_chance_gives_and_that_of_bold_ones_is_not(
+    scale: float, is_exact: bool
+) -> None:
+    rng = np.random.default_rng(1)
+    # llr of two normal classes one apart are exact; three times as bold they promise too much
+    llr = scale * np.concatenate([rng.normal(-0.5, 1, 150), rng.normal(0.5, 1, 150)])
+    found = summary(scored(llr.tolist(), 150), rounds=20)
+    chance = found["cllr_gap_if_exact"]
+    assert 0 < chance["low"] < chance["value"] < chance["high"]
+    assert (found["cllr_gap_bits"]["value"] <= chance["high"]) == is_exact
+
+
 def test_one_class_covered_has_no_covered_only_figures() -> None:
     assert summary(scored([-1.0, -2.0, None, None], 2), rounds=20)["covered_only"] is None
 
