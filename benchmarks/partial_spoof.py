@@ -19,7 +19,6 @@ import argparse
 import json
 import platform
 import random
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from guard.errors import ModelError
 from guard.evaluation.channels import KEY, Channel, clean, opus
 from guard.evaluation.clips import speech_ends_s
 from guard.evaluation.metrics import BoolVector, FloatVector, Metric, auc, bootstrap, eer, threshold_at_fa
+from guard.evaluation.progress import say, steps
 from guard.evaluation.replay import interval
 from guard.fusion.seconds import Seconds, Stretch
 from guard.inference.lanes import run_detector
@@ -53,7 +53,6 @@ VIEWS = {"timeline": (1, 0), "windows": (0, 1), "timeline - windows": (1, -1)}
 MAX_FA = 0.05
 _NEAR_S = 2.0  # the surroundings whose level a splice takes
 _TICK = ANALYSIS_RATE_HZ // TICKS_PER_S
-_TELL_EVERY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,7 @@ def hear(case: Case, samples: FloatArray, channel: Channel, detector: Detector) 
         raise ModelError("model_failed", f"the detector failed on {case}")
     known = [score.llr for score in scores if score.llr is not None]
     for score in scores:
-        if score.llr is not None and score.parts_llr:
+        if score.llr is not None and score.parts_llr:  # as FileRecord.on_verdict
             seconds.add(score.start_s, score.parts_llr)
     return Heard(case, seconds.llrs(), seconds.highest_pair(), sum(known) / len(known) if known else None)
 
@@ -203,7 +202,7 @@ def by_clip(spoof: Sequence[Heard], genuine: Sequence[Heard]) -> dict[str, Any]:
         name: {
             view: interval(bootstrap(_weighted(metric, of), llr, label, source)) for view, of in VIEWS.items()
         }
-        for name, metric in {"auc": clip_auc, "found": found}.items()
+        for name, metric in {"auc": clip_auc, "found": share_found}.items()
     }
 
 
@@ -212,7 +211,7 @@ def clip_auc(llr: FloatVector, is_spoof: BoolVector) -> float:
     return auc(np.nan_to_num(llr), is_spoof)
 
 
-def found(llr: FloatVector, is_spoof: BoolVector) -> float:
+def share_found(llr: FloatVector, is_spoof: BoolVector) -> float:
     """Return the share of spoofs above what at most MAX_FA of the others exceed; the unknown never are."""
     known = np.where(np.isnan(llr), -np.inf, llr)
     return float(np.mean(known[is_spoof] > threshold_at_fa(known[~is_spoof], MAX_FA)))
@@ -250,16 +249,15 @@ def _shown(figure: dict[str, float]) -> str:
 
 def run(material: Material, cases: Sequence[Case], detector: Detector) -> dict[str, Any]:
     """Return the account of every condition; how far it is goes to stderr."""
-    heard: dict[str, list[Heard]] = {name: [] for name in CONDITIONS}
-    told_s = time.monotonic()
-    for n, case in enumerate(cases, 1):
-        samples = made(case, material)
-        for name, channel in CONDITIONS.items():
-            heard[name].append(hear(case, samples, channel, detector))
-        if time.monotonic() - told_s >= _TELL_EVERY_S or n == len(cases):
-            told_s = time.monotonic()
-            sys.stderr.write(f"{n} of {len(cases)} clips\n")
-    return {name: account(of) for name, of in heard.items()}
+    out: dict[str, Any] = {}
+    for n, (name, channel) in enumerate(CONDITIONS.items(), 1):
+        step = steps(say, n, len(CONDITIONS), f"{name}, {len(cases)} clips")
+        heard: list[Heard] = []
+        for case in cases:
+            heard.append(hear(case, made(case, material), channel, detector))
+            step()
+        out[name] = account(heard)
+    return out
 
 
 def main() -> None:
@@ -268,7 +266,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--times", type=int, default=3, help="of each engine")
+    parser.add_argument("--times", type=int, default=2, help="of each engine")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
@@ -282,7 +280,9 @@ def main() -> None:
     if args.out:
         about: dict[str, Any] = {"v": 1, "folder": args.folder.name, "seed": args.seed, "times": args.times}
         about["model"] = {"name": card.name, "version": card.version, "sha256": card.sha256}
-        about["machine"] = " ".join((platform.machine(), platform.system(), "Python", platform.python_version()))
+        about["machine"] = " ".join(
+            (platform.machine(), platform.system(), "Python", platform.python_version())
+        )
         people = {"voices": sorted(material.voices), "engines": sorted(material.engines)}
         args.out.write_text(
             json.dumps({**about, **people, "conditions": conditions}, indent=1) + "\n", encoding="utf-8"

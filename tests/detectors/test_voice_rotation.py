@@ -86,7 +86,10 @@ def test_the_shipped_tables_say_it_of_their_own_folds() -> None:
         assert len(counts) == 3
         assert [int(n) for n in re.findall(r"fold (\d) holds out", text)] == few
     page = (models_dir().parent / "docs" / "voice.md").read_text(encoding="utf-8")
-    assert "Fold 0 holds out 3 engines" in page
+    table = re.findall(r"(?m)^\| (?:\d|all) \|.*$", (VOICE / "rotation.md").read_text(encoding="utf-8"))
+    assert len(table) == 4
+    assert all(row in page for row in table)
+    assert "fold 0 holds out 3 engines" in page
 
 
 def test_nets_of_other_folds_are_never_judged_as_held_out(tmp_path: Path) -> None:

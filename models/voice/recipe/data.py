@@ -47,7 +47,7 @@ def cache() -> Path:
     """Return the folder named by GUARD_CACHE, outside git."""
     named = os.environ.get("GUARD_CACHE")
     if not named:
-        sys.exit("GUARD_CACHE must name a folder for clips and windows (about 8 GB), outside the repository")
+        sys.exit("GUARD_CACHE must name a folder for clips and windows (about 20 GB), outside the repository")
     Path(named).mkdir(parents=True, exist_ok=True)
     return Path(named)
 
