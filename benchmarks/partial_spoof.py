@@ -7,10 +7,10 @@
     an engine        the attack
     the same voice   other seconds of it, cut, levelled and faded alike: the cut itself must not be the cue
 
-Each clip is heard as it is and after Opus at 24 kbit/s, by the windows, ``voice_spoof`` and ``fusion.seconds``
-of ``guard analyze --seconds``; its highest pair of seconds stands beside its mean over windows. FOLDER holds
-``manifest.csv``, as for ``guard eval voice``; voices and engines need 15 s of sound, and a voice may be a whole
-demo page, where no speaker is named. Intervals draw engines for what they said, voices for all else.
+Each clip is heard as it is and after Opus at 24 kbit/s: windows, ``voice_spoof`` and ``fusion.seconds``, as
+by ``guard analyze --seconds``; its highest pair of seconds stands beside its mean over windows. FOLDER holds
+``manifest.csv``, as for ``guard eval voice``; voices and engines need 15 s of sound, and a voice may be a
+whole demo page, where no speaker is named. Intervals draw engines for what they said, voices for all else.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ CONDITIONS: dict[str, Channel] = {"clean": clean, "opus_24k": opus}
 KINDS, COMPARED = (ENGINE, CUT, UNTOUCHED), ((ENGINE, CUT), (ENGINE, UNTOUCHED), (CUT, UNTOUCHED))
 # of what a clip's timeline and its windows say; the last is the difference of the figures
 VIEWS = {"timeline": (1, 0), "windows": (0, 1), "timeline - windows": (1, -1)}
-MAX_FA = 0.05
+MAX_FA, ROUNDS = 0.05, 1000
 _NEAR_S = 2.0  # the surroundings whose level a splice takes
 _TICK = ANALYSIS_RATE_HZ // TICKS_PER_S
 
@@ -168,7 +168,7 @@ def account(heard: Sequence[Heard]) -> dict[str, Any]:
 
 
 def _seconds(clips: Sequence[Heard], *, inside: bool) -> list[tuple[str, float]]:
-    """Return source and llr of the seconds half of which lies in the splice, or of those it does not touch."""
+    """Return source and llr of the seconds that lie in the splice by half, or that it does not touch."""
     rows: list[tuple[str, float]] = []
     for h in clips:
         source = h.case.engine if inside and h.case.kind == ENGINE else h.case.voice
@@ -188,7 +188,7 @@ def by_second(spoof: Sequence[tuple[str, float]], genuine: Sequence[tuple[str, f
         source, llr = zip(*spoof, *genuine, strict=True)
         label = np.arange(len(llr)) < len(spoof)
         for name, metric in {"eer": eer, "auc": auc}.items():
-            out[name] = interval(bootstrap(metric, np.array(llr), label, source))
+            out[name] = interval(bootstrap(metric, np.array(llr), label, source, rounds=ROUNDS))
     return out
 
 
@@ -200,7 +200,8 @@ def by_clip(spoof: Sequence[Heard], genuine: Sequence[Heard]) -> dict[str, Any]:
     llr, label = np.array(says, np.float64), np.arange(len(clips)) < len(spoof)
     return {
         name: {
-            view: interval(bootstrap(_weighted(metric, of), llr, label, source)) for view, of in VIEWS.items()
+            view: interval(bootstrap(_weighted(metric, of), llr, label, source, rounds=ROUNDS))
+            for view, of in VIEWS.items()
         }
         for name, metric in {"auc": clip_auc, "found": share_found}.items()
     }

@@ -19,6 +19,7 @@ import numpy as np
 
 from guard.detectors.face_in_place import InPlace, InPlaceConfig
 from guard.detectors.face_limits import FaceLimits
+from guard.detectors.kept import forget_tracks, kept
 from guard.detectors.onnx import Embedder, OnnxEmbedder
 from guard.detectors.person_memory import Enrolled, MemoryConfig, PersonMemory
 from guard.detectors.vector_card import PersonCalibration, VectorCard, load_vector_card
@@ -157,8 +158,7 @@ class FaceIdentity:
 
     def forget(self, session: str, participant: str) -> None:
         """Drop what was seen of a participant who left."""
-        for key in [k for k in self._tracks if (k.session, k.participant) == (session, participant)]:
-            del self._tracks[key]
+        forget_tracks(self._tracks, session, participant)
 
     def _compare(self, window: Window, vector: FloatArray) -> Finding | Abstain:
         assert isinstance(window, FaceWindow)
@@ -205,10 +205,7 @@ class FaceIdentity:
         A face that was hidden, or cut away, comes back under a new number: whether it is still the same
         person is the very question.
         """
-        faces = self._tracks.setdefault(window.key, {})
-        self._tracks.move_to_end(window.key)
-        while len(self._tracks) > MAX_TRACKS:
-            self._tracks.popitem(last=False)
+        faces = kept(self._tracks, window.key, dict[int, _Seen], MAX_TRACKS)
         seen = faces.pop(window.face, None)
         if seen is None or window.end_s < seen.last_s:  # media time began anew
             gone = [other for other in faces.values() if other.last_s < window.end_s]

@@ -17,6 +17,7 @@ import numpy as np
 
 from guard.detectors.card import Card
 from guard.detectors.face_limits import FaceLimits
+from guard.detectors.kept import forget_tracks, kept
 from guard.detectors.onnx import OnnxModel, Scorer
 from guard.fusion.calibration import Logistic
 from guard.media.contrasts import contrasts
@@ -136,17 +137,13 @@ class FaceRing:
 
     def forget(self, session: str, participant: str) -> None:
         """Drop the looks at the faces of a participant who left."""
-        for key in [k for k in self._looks if (k[0].session, k[0].participant) == (session, participant)]:
-            del self._looks[key]
+        forget_tracks(self._looks, session, participant)
 
     def _median(self, row: FloatArray, window: Window) -> FloatArray:
         """Remember a look and return the medians of the looks at its face, float32 (COUNT,)."""
         assert isinstance(window, FaceWindow)
         key = (window.key, window.face)
-        looks = self._looks.setdefault(key, deque(maxlen=self._config.looks))
-        self._looks.move_to_end(key)
-        while len(self._looks) > MAX_FACES:
-            self._looks.popitem(last=False)
+        looks = kept(self._looks, key, lambda: deque[_Look](maxlen=self._config.looks), MAX_FACES)
         if looks and looks[-1].time_s > window.end_s:
             looks.clear()  # the track begins anew
         looks.append(_Look(window.end_s, row.copy()))

@@ -17,6 +17,7 @@ from typing import TypeVar
 import numpy as np
 
 from guard.detectors.card import Card
+from guard.detectors.kept import forget_tracks, kept
 from guard.detectors.lip_sync_features import Comparison, compare
 from guard.detectors.lip_sync_series import MouthTrace, VoiceTrace
 from guard.detectors.onnx import OnnxModel, Scorer
@@ -166,13 +167,12 @@ class LipSync:
     def hear(self, window: AudioWindow) -> None:
         """Keep the levels of a window of a participant's voice."""
         who = window.key.session, window.key.participant
-        _newest(self._voices, who, VoiceTrace, MAX_VOICES).add(window)
+        kept(self._voices, who, VoiceTrace, MAX_VOICES).add(window)
 
     def forget(self, session: str, participant: str) -> None:
         """Drop what is kept of a participant's lips and voice."""
         self._voices.pop((session, participant), None)
-        for key in [k for k in self._tracks if (k.session, k.participant) == (session, participant)]:
-            del self._tracks[key]
+        forget_tracks(self._tracks, session, participant)
 
     def prepare(self, window: Window) -> FloatArray | Abstain:
         """Return float32 (10,), ``lip_sync_features.NAMES`` of the last seconds, or why there are none.
@@ -182,8 +182,8 @@ class LipSync:
         """
         if not isinstance(window, FaceWindow):
             return Abstain("wrong_window")
-        track = _newest(self._tracks, window.key, _Track, MAX_TRACKS)
-        face = _newest(track.faces, window.face, _Face, MAX_FACES)
+        track = kept(self._tracks, window.key, _Track, MAX_TRACKS)
+        face = kept(track.faces, window.face, _Face, MAX_FACES)
         self._see(window, track, face)
         reason = self._quality_reason(window.quality)
         if reason is not None:
@@ -262,14 +262,3 @@ class LipSync:
         face.lag.add(first, end, found)
         face.in_step += float(found.features[1]) >= self._config.in_step_z
         return found.features
-
-
-def _newest(table: OrderedDict[_Key, _Value], key: _Key, make: type[_Value], most: int) -> _Value:
-    """Return the entry of a key, made where there is none; the longest unused ones beyond ``most`` go."""
-    value = table.get(key)
-    if value is None:
-        value = table[key] = make()
-    table.move_to_end(key)
-    while len(table) > most:
-        table.popitem(last=False)
-    return value

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from guard.detectors.card import FRAME_BIN, Card
 from guard.detectors.face_limits import FaceLimits
+from guard.detectors.kept import forget_tracks, kept
 from guard.detectors.onnx import OnnxModel, Scorer
 from guard.detectors.presentation_bezel import FRAME, FrameMemory
 from guard.detectors.presentation_features import LEFT_PX, SIDE_PX, TOP_PX, features
@@ -88,8 +89,7 @@ class Presentation:
 
     def forget(self, session: str, participant: str) -> None:
         """Drop what is kept of the frames around a participant's faces."""
-        for key in [k for k in self._frames if (k[0].session, k[0].participant) == (session, participant)]:
-            del self._frames[key]
+        forget_tracks(self._frames, session, participant)
 
     def _finding(self, llr: float, window: Window) -> Finding:
         found = self._memory(window).standing() if isinstance(window, FaceWindow) else None
@@ -103,9 +103,4 @@ class Presentation:
 
     def _memory(self, window: FaceWindow) -> FrameMemory:
         """Return what is kept of the window's face; the longest unseen face goes where there are too many."""
-        key = window.key, window.face
-        memory = self._frames.get(key) or self._frames.setdefault(key, FrameMemory())
-        self._frames.move_to_end(key)
-        while len(self._frames) > MAX_FACES:
-            self._frames.popitem(last=False)
-        return memory
+        return kept(self._frames, (window.key, window.face), FrameMemory, MAX_FACES)

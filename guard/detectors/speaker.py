@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from guard.detectors.kept import forget_tracks, kept
 from guard.detectors.onnx import Embedder, OnnxEmbedder
 from guard.detectors.person_memory import Enrolled, MemoryConfig, PersonMemory
 from guard.detectors.speaker_card import load_speaker_card
@@ -90,19 +90,17 @@ class Voices:
     def forget(self, session: str, participant: str) -> None:
         """Drop what is kept of a participant's tracks."""
         with self._lock:  # the other signal's thread may be adding to the table
-            _drop(self._newest, session, participant)
+            forget_tracks(self._newest, session, participant)
 
     def _known(self, window: Window) -> FloatArray | None:
-        kept = self._newest.get(window.key)
+        newest = self._newest.get(window.key)
         # the same object, not an equal time: two files may have a window at the same place
-        return kept[1] if kept is not None and kept[0] is window else None
+        return newest[1] if newest is not None and newest[0] is window else None
 
     def _remember(self, window: Window, vector: FloatArray) -> None:
         assert isinstance(window, AudioWindow)
-        self._newest[window.key] = (window, vector)
-        self._newest.move_to_end(window.key)
-        while len(self._newest) > MAX_TRACKS:
-            self._newest.popitem(last=False)
+        self._newest.pop(window.key, None)
+        kept(self._newest, window.key, lambda: (window, vector), MAX_TRACKS)
 
 
 class SpeakerChange:
@@ -138,7 +136,7 @@ class SpeakerChange:
 
     def forget(self, session: str, participant: str) -> None:
         """Drop what was heard of a participant who left."""
-        _drop(self._memories, session, participant)
+        forget_tracks(self._memories, session, participant)
         self._voices.forget(session, participant)
 
     def _compare(self, window: Window, vector: FloatArray) -> Finding | Abstain:
@@ -158,12 +156,7 @@ class SpeakerChange:
         memory.keep(window.start_s, window.end_s, vector, share=share, same=same)
 
     def _memory(self, key: TrackKey) -> PersonMemory:
-        if key not in self._memories:
-            self._memories[key] = PersonMemory(self._voices.config.memory)
-        self._memories.move_to_end(key)
-        while len(self._memories) > MAX_TRACKS:
-            self._memories.popitem(last=False)
-        return self._memories[key]
+        return kept(self._memories, key, lambda: PersonMemory(self._voices.config.memory), MAX_TRACKS)
 
 
 class VoiceMatch:
@@ -241,9 +234,3 @@ def load_speaker(folder: Path, lock: AbstractContextManager[object] | None = Non
     voices = Voices(OnnxEmbedder(card), lock=lock)
     change = SpeakerChange(voices, card.calibrations[Signal.SPEAKER_CHANGE])
     return Speaker(card, voices, change, VoiceMatch(voices, card.calibrations[Signal.VOICE_MATCH]))
-
-
-def _drop(table: OrderedDict[TrackKey, Any], session: str, participant: str) -> None:
-    """Remove every track of a participant from a table."""
-    for key in [k for k in list(table) if (k.session, k.participant) == (session, participant)]:
-        table.pop(key, None)

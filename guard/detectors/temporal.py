@@ -9,11 +9,11 @@ reason instead: docs/face-signals/temporal.md and models/temporal/card.toml.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from guard.detectors.card import Card
+from guard.detectors.kept import forget_tracks, kept
 from guard.detectors.onnx import OnnxModel, Scorer
 from guard.detectors.temporal_memory import FaceMemory, TemporalReadings
 from guard.detectors.temporal_video import Feed
@@ -25,8 +25,6 @@ MAX_FACES = 256
 _CROP_SHAPE = (224, 224, 3)
 # faces of one picture may come in any order, a little late; further back is another track
 _REWIND_S = 2.0
-_Key = TypeVar("_Key")
-_Kept = TypeVar("_Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +103,11 @@ class Temporal:
         """Do what ``prepare`` does, and name the numbers; each window is to be taken once, in order."""
         if not isinstance(window, FaceWindow) or window.crop.shape != _CROP_SHAPE:
             return Abstain("wrong_window")
-        feed = _kept(self._feeds, window.key, Feed, MAX_TRACKS)
+        feed = kept(self._feeds, window.key, Feed, MAX_TRACKS)
         if window.end_s < feed.last_s - _REWIND_S:  # the track begins anew
             self.forget(window.key.session, window.key.participant)
-            feed = _kept(self._feeds, window.key, Feed, MAX_TRACKS)
-        face = _kept(self._faces, (window.key, window.face), FaceMemory, MAX_FACES)
+            feed = kept(self._feeds, window.key, Feed, MAX_TRACKS)
+        face = kept(self._faces, (window.key, window.face), FaceMemory, MAX_FACES)
         face.add(window, feed)
         config = self._config
         if window.quality.eye_distance_px < config.min_eye_distance_px:
@@ -140,18 +138,5 @@ class Temporal:
 
     def forget(self, session: str, participant: str) -> None:
         """Drop what is kept of a participant's tracks and faces."""
-        who = (session, participant)
-        for key in [key for key in self._feeds if (key.session, key.participant) == who]:
-            del self._feeds[key]
-        for key, number in [k for k in self._faces if (k[0].session, k[0].participant) == who]:
-            del self._faces[key, number]
-
-
-def _kept(table: OrderedDict[_Key, _Kept], key: _Key, make: Callable[[], _Kept], most: int) -> _Kept:
-    """Return the entry of a key, made where it is new; the one unused for longest goes where it is full."""
-    if key not in table:
-        table[key] = make()
-    table.move_to_end(key)
-    while len(table) > most:
-        table.popitem(last=False)
-    return table[key]
+        forget_tracks(self._feeds, session, participant)
+        forget_tracks(self._faces, session, participant)
