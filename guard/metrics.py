@@ -71,6 +71,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("rtp_packets_lost", "totals", "media packets of publishers that never arrived"),
     Family("rtp_packets_retransmitted", "totals", "media packets sent again to subscribers"),
     Family("malformed", "totals", "datagrams and messages dropped because of their content", ("reason",)),
+    Family("events_dropped", "totals", "events that a reader of a session's stream was too slow for"),
     Family("tap_packets", "totals", "encoded packets copied for analysis"),
     Family("tap_dropped", "totals", "of them dropped, the oldest first, because analysis was behind"),
     Family("windows_offered", "totals", "windows offered to a model's lane", ("model",)),
@@ -240,6 +241,10 @@ class Metrics:
     def set_malformed(self, totals: Mapping[str, int]) -> None:
         """Set what was dropped because of its content, by reason."""
         self._set("malformed", {(reason,): total for reason, total in totals.items()})
+
+    def set_events(self, dropped: int) -> None:
+        """Set the events that slow readers never got."""
+        self._set("events_dropped", {(): dropped})
 
     def set_tap(self, offered: int, dropped: int) -> None:
         """Set the packets copied for analysis, and of them the dropped ones."""

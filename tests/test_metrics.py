@@ -28,6 +28,8 @@ def test_totals_are_handed_out_as_the_parts_count_them(metrics: Metrics) -> None
     metrics.set_relay(RelayTotals(packets_forwarded=7, packets_lost=2, packets_retransmitted=1))
     metrics.set_tap(100, 3)
     metrics.set_malformed({"rtp_truncated": 4})
+    metrics.set_events(5)
+    assert value(metrics, "guard_events_dropped_total") == 5
     assert value(metrics, "guard_rtp_packets_forwarded_total") == 7
     assert value(metrics, "guard_rtp_packets_lost_total") == 2
     assert value(metrics, "guard_rtp_packets_retransmitted_total") == 1

@@ -52,6 +52,7 @@ class MetricsPage:
         real = [session for session in self._sessions if not session.drill]
         states = Counter(p.state for s in real for p in s.participants.values() if p.suspectable)
         self._metrics.set_states(states)
+        self._metrics.set_events(self._sessions.dropped_events)
         self._metrics.set_acks(self._calls.acks())
         return self._metrics.render()
 
