@@ -99,9 +99,14 @@ class StartedChallenge(BaseModel):
 def sessions_router(services: Services) -> APIRouter:
     """Return the session routes."""
     router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
+    _add_opening(router, services)
+    _add_reading(router, services)
+    _add_acting(router, services)
+    return router
+
+
+def _add_opening(router: APIRouter, services: Services) -> None:
     token = from_header(services.tokens)
-    page_token = from_header_or_query(services.tokens)
-    sessions = services.sessions
 
     @router.post("", status_code=201)
     async def create(
@@ -110,9 +115,15 @@ def sessions_router(services: Services) -> APIRouter:
         """Open a session and get one link for each participant (site operators)."""
         require_site_operator(access)
         people = [NewParticipant(p.id, p.role, p.suspectable) for p in body.participants]
-        session = sessions.create(body.profile, people, drill=body.drill)
+        session = services.sessions.create(body.profile, people, drill=body.drill)
         base = services.config.public_url or str(request.base_url)
         return NewSession(id=session.id, participants=_invite(services, session, base.rstrip("/")))
+
+
+def _add_reading(router: APIRouter, services: Services) -> None:
+    token = from_header(services.tokens)
+    page_token = from_header_or_query(services.tokens)
+    sessions = services.sessions
 
     @router.get("")
     async def listing(access: Annotated[Access, Depends(token)]) -> list[dict[str, Any]]:
@@ -135,6 +146,10 @@ def sessions_router(services: Services) -> APIRouter:
         stream = _stream(found, reader, services.config.heartbeat_s)
         return StreamingResponse(stream, media_type="text/event-stream")
 
+
+def _add_acting(router: APIRouter, services: Services) -> None:
+    token = from_header(services.tokens)
+
     @router.post("/{session}/actions", status_code=204)
     async def act(session: str, body: ActionBody, access: Annotated[Access, Depends(token)]) -> None:
         """Acknowledge an alert, hold or release the call, or end it."""
@@ -148,7 +163,7 @@ def sessions_router(services: Services) -> APIRouter:
     ) -> StartedChallenge:
         """Ask a participant to pass an active check; each attempt's result is an event of the session."""
         require_watcher(access, session)
-        person = sessions.get(session).participant(body.participant)
+        person = services.sessions.get(session).participant(body.participant)
         check = services.checks.start(
             session,
             body.participant,
@@ -158,8 +173,6 @@ def sessions_router(services: Services) -> APIRouter:
             needs=body.needs,
         )
         return StartedChallenge(id=check)
-
-    return router
 
 
 def _invite(services: Services, session: Session, base: str) -> list[InvitedParticipant]:

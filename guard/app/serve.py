@@ -82,45 +82,10 @@ class Application:
         self._build_calls()
         self._build_checks(folder)
         self._build_playbooks()
-        self.services = Services.build(
-            clock=clock,
-            tokens=self.tokens,
-            sessions=self.sessions,
-            media=self.relay,
-            sink=self.calls,
-            voices=self.voices,
-            faces=self.faces,
-            ready=self.not_ready,
-            metrics=MetricsPage(
-                self.metrics,
-                relay=self.relay,
-                sessions=self.sessions,
-                calls=self.calls,
-                workers=[self.analysis, self.injection.worker],
-                pump=self.pump,
-            ).render,
-            reasons=partial(load_texts().with_prefix, "reason."),
-            on_page=self.calls.page,
-            on_device=self.calls.device,
-            on_check=self.checks.page_says,
-            checks=self.checks,
-            operations=self.playbooks,
-            drills=self.drills,
-            config=settings.api,
-            connections_config=settings.connections,
-            rooms_config=settings.rooms,
-        )
+        self._build_services()
         self.calls.attach(self.services.actions, self.services.rooms.media_lost, self.checks)
-        recogniser(settings)
-        advice(settings)
-        drill_clip(settings)
-        for why in warnings(settings):
-            log.warning("profile_warning", why=why)
-        tls = configured_certificate(settings)
-        if settings.server.tls and tls is None:
-            tls = own_certificate(folder, clock, host_addresses())
-        where = http.ServerConfig(settings.server.host, settings.server.port, tls)
-        self.http = http.HttpServer(create_app(self.services), where)
+        self._check_settings()
+        self.http = self._build_http(folder)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -290,6 +255,53 @@ class Application:
         )
         # last of all: what the end of a session leaves to be written comes before its records are closed
         self.sessions.listen(ended=lambda session: self.records.ended(session.id))
+
+    def _build_services(self) -> None:
+        settings = self._settings
+        self.services = Services.build(
+            clock=self._clock,
+            tokens=self.tokens,
+            sessions=self.sessions,
+            media=self.relay,
+            sink=self.calls,
+            voices=self.voices,
+            faces=self.faces,
+            ready=self.not_ready,
+            metrics=MetricsPage(
+                self.metrics,
+                relay=self.relay,
+                sessions=self.sessions,
+                calls=self.calls,
+                workers=[self.analysis, self.injection.worker],
+                pump=self.pump,
+            ).render,
+            reasons=partial(load_texts().with_prefix, "reason."),
+            on_page=self.calls.page,
+            on_device=self.calls.device,
+            on_check=self.checks.page_says,
+            checks=self.checks,
+            operations=self.playbooks,
+            drills=self.drills,
+            config=settings.api,
+            connections_config=settings.connections,
+            rooms_config=settings.rooms,
+        )
+
+    def _build_http(self, folder: Path) -> http.HttpServer:
+        settings = self._settings
+        tls = configured_certificate(settings)
+        if settings.server.tls and tls is None:
+            tls = own_certificate(folder, self._clock, host_addresses())
+        where = http.ServerConfig(settings.server.host, settings.server.port, tls)
+        return http.HttpServer(create_app(self.services), where)
+
+    def _check_settings(self) -> None:
+        """Find now what would otherwise fail in the middle of a call."""
+        recogniser(self._settings)
+        advice(self._settings)
+        drill_clip(self._settings)
+        for why in warnings(self._settings):
+            log.warning("profile_warning", why=why)
 
     def _banner_lost(self, alert: Alert, recipient: str) -> None:
         self.deliverer.fail(alert, recipient, Channel.BANNER.value, "process_down")

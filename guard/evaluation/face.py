@@ -8,9 +8,7 @@ all face signals see the same windows. docs/evaluation.md defines every figure.
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,7 @@ from guard.evaluation.face_measure import Bench, Measured
 from guard.evaluation.face_output import Done, write_folder
 from guard.evaluation.face_report import report_of
 from guard.evaluation.face_tables import show
-from guard.evaluation.progress import Progress, say, say_failure, steps
+from guard.evaluation.progress import Progress, say, say_failure, say_report, steps
 from guard.evaluation.report import prepare_folder
 from guard.types import Kind, Signal
 
@@ -89,16 +87,8 @@ def run(
                 write_folder(out, done)
     finally:
         for own in done:
-            _tell(own.report, as_json)
+            say_report(own.report, show, as_json=as_json)
     return 1 if any(own.report["errors"] for own in done) else 0
-
-
-def _tell(report: Mapping[str, Any], as_json: bool) -> None:
-    """Print one folder's report on stdout."""
-    if as_json:
-        sys.stdout.write(json.dumps(report, allow_nan=False) + "\n")
-    else:
-        show(report)
 
 
 def _measured(

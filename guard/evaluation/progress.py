@@ -1,10 +1,12 @@
-"""Tells on stderr how far an evaluation is."""
+"""Tells on stderr how far an evaluation is, and on stdout what it found."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 Progress = Callable[[str], None]
 _TELL_EVERY_S = 10.0
@@ -19,6 +21,16 @@ def say_failure(error: Mapping[str, str]) -> None:
     """Say which file could not be read and why: its ``path`` once, its ``message`` and ``code``."""
     path, message = error["path"], error["message"]
     say(f"{message if message.startswith(path) else f'{path}: {message}'} [{error['code']}]")
+
+
+def say_report(
+    report: Mapping[str, Any], show: Callable[[Mapping[str, Any]], None], *, as_json: bool
+) -> None:
+    """Print a report on stdout: as one line of JSON, or as ``show`` does."""
+    if as_json:
+        sys.stdout.write(json.dumps(report, allow_nan=False) + "\n")
+    else:
+        show(report)
 
 
 def steps(progress: Progress, number: int, of: int, label: str) -> Callable[[], None]:

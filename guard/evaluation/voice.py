@@ -7,8 +7,6 @@ same windows and the same detector as calls, once per condition. docs/evaluation
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -26,7 +24,7 @@ from guard.evaluation.channels import KEY, Channel, clean
 from guard.evaluation.clips import Clip, check_classes, read_clips, read_manifests, with_speech
 from guard.evaluation.conditions import BARRED, full
 from guard.evaluation.figures import Scores, scores_of
-from guard.evaluation.progress import Progress, say, say_failure, steps
+from guard.evaluation.progress import Progress, say, say_failure, say_report, steps
 from guard.evaluation.unseen import unseen_engines
 from guard.inference.lanes import run_detector
 from guard.reasons import DETECTOR_FAILED
@@ -70,9 +68,9 @@ def run(
     for error in errors:
         say_failure(error)
     check_classes([clip.item for clip in clips])
-    report, results = measure_all(clips, detector, quick=quick, progress=say)
+    found, results = measure_all(clips, detector, quick=quick, progress=say)
     model = {"name": card.name, "version": card.version, "sha256": card.sha256}
-    report = {"v": 1, "model": model, "clips": len(clips), "failed": len(errors), "errors": errors, **report}
+    report = {"v": 1, "model": model, "clips": len(clips), "failed": len(errors), "errors": errors, **found}
     barred = {condition.name: results[condition.name] for condition in BARRED}
     report["unseen_engines"] = unseen_engines(clips, barred, card.data)
     # files first: a reader that closes stdout (`| head`) must not cost hours of measuring, nor a full disk
@@ -80,10 +78,7 @@ def run(
         if out is not None:
             write_folder(out, report, clips, results)
     finally:
-        if as_json:
-            sys.stdout.write(json.dumps(report, allow_nan=False) + "\n")
-        else:
-            show(report)
+        say_report(report, show, as_json=as_json)
     return 1 if errors else 0
 
 
