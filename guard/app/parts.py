@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from guard.app.model_files import NETWORKS, in_use, load_detector
 from guard.clock import Clock
@@ -41,6 +43,8 @@ from guard.windows.face_models import FaceModels
 from guard.windows.faces import FaceWindowConfig, FaceWindows, Looked
 
 OnVerdict = Callable[[Verdict, Sequence[Score]], None]
+
+_Loaded = TypeVar("_Loaded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,30 +114,28 @@ def load_models(folder: Path | None) -> Models:
     sha256 = {card.name: card.sha256 for card in faces.cards}
     detectors: list[Detector] = []
     errors: dict[Signal, ModelError] = {}
-    for entry in DETECTORS:
+
+    def or_unusable(signals: Sequence[Signal], load: Callable[[], _Loaded]) -> _Loaded | None:
         try:
-            card, detector = load_detector(entry, places.detectors[entry.signal].folder)
-            detectors.append(detector)
-            sha256[card.name] = card.sha256
+            return load()
         except ModelError as error:
-            detectors.append(UnusableDetector(entry.signal))
-            errors[entry.signal] = error
-    speaker = None
-    try:
-        speaker = load_speaker(places.speaker.folder, threading.Lock())
-        detectors += [speaker.change, speaker.match]
+            detectors.extend(UnusableDetector(signal) for signal in signals)
+            errors.update(dict.fromkeys(signals, error))
+            return None
+
+    for entry in DETECTORS:
+        folder_of = places.detectors[entry.signal].folder
+        if (found := or_unusable([entry.signal], partial(load_detector, entry, folder_of))) is not None:
+            sha256[found[0].name] = found[0].sha256
+            detectors.append(found[1])
+    speaker = or_unusable(SIGNALS, partial(load_speaker, places.speaker.folder, threading.Lock()))
+    if speaker is not None:
         sha256[speaker.card.name] = speaker.card.sha256
-    except ModelError as error:
-        detectors += [UnusableDetector(signal) for signal in SIGNALS]
-        errors |= dict.fromkeys(SIGNALS, error)
-    identity = None
-    try:
-        identity = load_face_identity(places.face_identity.folder)
-        detectors.append(identity.detector)
+        detectors += [speaker.change, speaker.match]
+    identity = or_unusable([Signal.FACE_IDENTITY], partial(load_face_identity, places.face_identity.folder))
+    if identity is not None:
         sha256[identity.card.name] = identity.card.sha256
-    except ModelError as error:
-        detectors.append(UnusableDetector(Signal.FACE_IDENTITY))
-        errors[Signal.FACE_IDENTITY] = error
+        detectors.append(identity.detector)
     cameras = VirtualCamera()
     return Models((*detectors, cameras), faces, sha256, errors, speaker, cameras, identity)
 
