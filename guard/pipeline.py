@@ -17,7 +17,6 @@ from typing import Protocol, runtime_checkable
 
 from guard.fusion.engine import CheckResult
 from guard.inference.content import Waiting, content_reasons
-from guard.inference.lanes import Failed
 from guard.inference.slots import Priority
 from guard.reasons import DETECTOR_FAILED
 from guard.types import (
@@ -54,7 +53,11 @@ class FaceStage(Protocol):
     """Finds, follows and aligns the faces of one video track."""
 
     def push(self, frame: VideoFrame) -> Sequence[FaceWindow | WindowSkip]:
-        """Return the faces, or the reasons for their absence, of one picture; whatever it raises is told."""
+        """Return the faces, or the reasons for their absence, of one picture.
+
+        Raises:
+            ModelError: a network failed; then no picture of any call can be looked at.
+        """
 
 
 class Lane(Protocol):
@@ -117,8 +120,6 @@ class Stages:
 
 
 SkewOf = Callable[[str, str], float | None]
-# the part that fails where the networks that find and follow faces do
-FACE_FINDER = "face_finder"
 
 
 def suspicious(verdict: Verdict) -> bool:
@@ -139,7 +140,6 @@ class Pipeline:
         on_verdict: called with each new Verdict and the Scores that led to it.
         skew_s: tells of a session's participant how much later their sound stands in media time than their
             pictures of the same moment; None where that is not known, as in files.
-        failed: told that faces could not be looked for, and of what that failed.
     """
 
     def __init__(
@@ -148,13 +148,11 @@ class Pipeline:
         lanes: Mapping[Kind, Sequence[Lane]],
         on_verdict: Callable[[Verdict, Sequence[Score]], None],
         skew_s: SkewOf = lambda *_: None,
-        failed: Failed = lambda *_: None,
     ) -> None:
         self._stages = stages
         self._lanes = lanes
         self._on_verdict = on_verdict
         self._skew_s = skew_s
-        self._failed = failed
         self._audio: dict[TrackKey, AudioStage] = {}
         self._faces: dict[TrackKey, FaceStage] = {}
         self._fusions: dict[tuple[str, str], FusionStage] = {}
@@ -162,12 +160,17 @@ class Pipeline:
         self._waiting = Waiting()
 
     def push(self, frame: AudioFrame | VideoFrame) -> None:
-        """Take the next frame of a track, in media time order within the track."""
+        """Take the next frame of a track, in media time order within the track.
+
+        Raises:
+            ModelError: faces cannot be looked for; the owner ends, and what is shown is ``detector_down``.
+        """
         if isinstance(frame, AudioFrame):
             audio = self._audio.get(frame.key) or self._open_audio(frame.key)
             self._offer(audio.push(frame))
         else:
-            self._offer(self._faces_in(frame))
+            faces = self._faces.get(frame.key) or self._open_faces(frame.key)
+            self._offer(faces.push(frame))
 
     def finish(self, session: str, participant: str) -> None:
         """The participant's tracks have ended: score what they end with."""
@@ -252,14 +255,6 @@ class Pipeline:
             self._waiting.forget(key)
             for lane in self._lanes[kind]:
                 lane.forget(session, participant)
-
-    def _faces_in(self, frame: VideoFrame) -> Sequence[FaceWindow | WindowSkip]:
-        stage = self._faces.get(frame.key) or self._open_faces(frame.key)
-        try:
-            return stage.push(frame)
-        except Exception as error:  # as in a lane: the call and all others go on, and the failure shows
-            self._failed(FACE_FINDER, error)
-            return [WindowSkip(frame.key, frame.time_s, frame.time_s, DETECTOR_FAILED)]
 
     def _open_audio(self, key: TrackKey) -> AudioStage:
         self._open_fusion(key)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from guard.errors import ModelError
 from guard.fusion.engine import CheckResult
 from guard.inference.lanes import InlineLane
 from guard.pipeline import Lane, Pipeline, Stages
@@ -53,13 +52,6 @@ class ScriptedAudio:
 class NoFaces:
     def push(self, frame: VideoFrame) -> list[FaceWindow | WindowSkip]:
         return [WindowSkip(frame.key, frame.time_s, frame.time_s, "no_face")]
-
-
-class BrokenFaces:
-    """A face network that stopped working."""
-
-    def push(self, frame: VideoFrame) -> list[FaceWindow | WindowSkip]:
-        raise ModelError("model_run", "scripted failure")
 
 
 class FirstSample:
@@ -164,26 +156,6 @@ def test_a_skipped_window_is_told_to_fusion_with_its_reason_and_is_no_evidence()
     pipeline.push(frame(0.0))
     assert (scores[0].llr, scores[0].reason) == (None, "too_little_speech")
     assert verdicts[-1].state is State.UNDECIDED
-
-
-def test_faces_that_cannot_be_looked_for_are_no_evidence_and_the_voice_is_judged_on() -> None:
-    told: list[str] = []
-    scores: list[Score] = []
-
-    def sink(found: Sequence[Score]) -> None:
-        pipeline.scored(found)
-
-    pipeline = Pipeline(
-        Stages(lambda _: ScriptedAudio(), lambda _: BrokenFaces(), Threshold),
-        {Kind.AUDIO: [InlineLane(FirstSample(), sink)], Kind.VIDEO: [InlineLane(Listener(), sink)]},
-        lambda _, found: scores.extend(found),
-        failed=lambda part, error: told.append(f"{part}: {error}"),
-    )
-    pipeline.push(VideoFrame(TrackKey("s", "p", Kind.VIDEO), 0.2, np.zeros((8, 8, 3), np.uint8)))
-    pipeline.push(frame(0.25))
-    assert told == ["face_finder: scripted failure"]
-    seen = [(score.signal, score.llr, score.reason) for score in scores]
-    assert seen == [(Signal.LIP_SYNC, None, "detector_failed"), (Signal.VOICE_SPOOF, 0.25, None)]
 
 
 def test_why_a_detector_declines_a_track_outlives_a_pause() -> None:

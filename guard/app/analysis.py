@@ -30,13 +30,12 @@ from guard.app.quiet import Quiet
 from guard.clock import Clock
 from guard.codec.receive import ReceiveConfig, TrackReceiver
 from guard.detectors.virtual_camera import read_report
-from guard.errors import GuardError
+from guard.errors import MediaError
 from guard.fusion.config import Thresholds
 from guard.inference.content import telling
 from guard.inference.lanes import ScoreSink
 from guard.log import get_logger
 from guard.media.sync import SenderClocks
-from guard.pipeline import FACE_FINDER
 from guard.types import AudioFrame, Score, State, TapPacket, TrackKey, Verdict, VideoFrame
 from guard.windows.face_models import FaceModels, Mesh
 from guard.workers.link import Link, open_link
@@ -184,7 +183,7 @@ class AnalysisWorker:
             return refusal_message(VOICE, number, "model_unusable", "the speaker model is not in use")
         try:
             vector = describe_voice(content, speaker, telling(self._models.detectors))
-        except GuardError as error:
+        except MediaError as error:
             return refusal_message(VOICE, number, error.code, error.message)
         return answer_message(VOICE, number, vector, speaker.card.sha256)
 
@@ -196,7 +195,7 @@ class AnalysisWorker:
             # networks of its own: those of the calls are in use in another thread
             faces = FaceModels(*self._models.faces.cards)
             vector = describe_photo(content, identity.detector, faces)
-        except GuardError as error:
+        except MediaError as error:
             return refusal_message(FACE, number, error.code, error.message)
         return answer_message(FACE, number, vector, identity.card.sha256)
 
@@ -207,8 +206,7 @@ class AnalysisWorker:
         if error := task.exception():
             code, why = cause_of(error)
             _log.error("enrolment_failed", kind=kind.name, code=code, why=why)
-            text = "something in the server went wrong; its log says what"
-            self._send(refusal_message(kind, number, "internal_error", text))
+            self._send(refusal_message(kind, number, code, why))
         else:
             self._send(task.result())
 
@@ -334,8 +332,6 @@ class AnalysisWorker:
             for who in self._quiet.due(self._clock.now()):
                 self._pipeline.lapse(*who)
             lanes = {lane.detector.signal.value: lane.report() for lane in self._lanes}
-            # no lane of its own: faces are looked for where pictures are decoded
-            lanes[FACE_FINDER] = {"failed": self._failures.of(FACE_FINDER)}
             errors = {signal.value: error.code for signal, error in self._models.errors.items()}
             self._send(
                 {

@@ -20,7 +20,6 @@ from guard.fusion.engine import Standing
 from guard.fusion.seconds import Seconds, Stretch
 from guard.inference.content import telling
 from guard.media.resample import Resampler
-from guard.pipeline import FACE_FINDER
 from guard.reasons import DETECTOR_FAILED, WITHHOLDING
 from guard.types import ALERTING, AudioFrame, FloatArray, Kind, Score, Signal, State, Verdict, VideoFrame
 from guard.windows.face_models import FaceModels
@@ -111,7 +110,7 @@ class FileRecord:
             self.end_s = max(self.end_s, frame.time_s)
 
     def on_failure(self, part: str, error: Exception) -> None:
-        """Take note of why a detector, or the finder of faces, first failed."""
+        """Take note of why a detector first failed."""
         self.causes.setdefault(part, "{}: {}".format(*cause_of(error)))
 
     def on_verdict(self, verdict: Verdict, scores: Sequence[Score]) -> None:
@@ -177,10 +176,9 @@ def _judge(
     failed = +record.failed
     for signal, stretches in failed.items():
         if signal not in models.errors:  # those were named before the first file
-            cause = record.causes.get(signal.value) or record.causes.get(FACE_FINDER, "")
             sys.stderr.write(
                 f"{path}: {signal.value} failed on {stretches} windows, which count as no evidence "
-                f"({cause}); guard models verify tries the model\n"
+                f"({record.causes.get(signal.value)}); guard models verify tries the model\n"
             )
     return found, not failed
 

@@ -1,4 +1,4 @@
-"""Why detectors failed, for the log and the metrics: the call goes on, and somebody must look.
+"""Why detectors failed, for the log: the call goes on, and somebody must look.
 
 A Score that says ``detector_failed`` cannot say why. Here each cause is written once, then at most once a
 minute with how often it came since: a broken model fails on every window of every call.
@@ -7,7 +7,6 @@ minute with how often it came since: a broken model fails on every window of eve
 from __future__ import annotations
 
 import threading
-import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +15,10 @@ from guard.clock import Clock
 from guard.errors import GuardError
 
 AGAIN_AFTER_S = 60.0
-# causes that are told apart; others count with the failures and stay unwritten
-MAX_CAUSES = 64
+# of one detector, that are told apart: a runtime may name shapes and addresses; others are written as one
+MAX_CAUSES = 8
+OTHER_CAUSES = ("other_causes", "this detector fails for more causes than are told apart")
+_MAX_WHY = 300
 
 
 def cause_of(error: BaseException) -> tuple[str, str]:
@@ -26,17 +27,19 @@ def cause_of(error: BaseException) -> tuple[str, str]:
     The text of an exception that is not guard's own may quote what came in; where it was raised may not.
     """
     if isinstance(error, GuardError):
-        return error.code, error.message
-    place = traceback.extract_tb(error.__traceback__)[-1:]
-    where = f" in {Path(place[0].filename).name}:{place[0].lineno}" if place else ""
+        return error.code, error.message[:_MAX_WHY]
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = "" if place is None else f" in {Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}"
     return "internal_error", f"{type(error).__name__}{where}"
 
 
 class Failures:
-    """Counts failures and writes their causes; may be called from any thread.
+    """Writes causes; may be called from any thread.
 
     Args:
-        write: takes the keys ``part``, ``code``, ``why`` and ``times`` of one line of the log.
+        write: takes the keys ``failed``, ``code``, ``why`` and ``times`` of one line of the log.
         clock: for how long ago a cause was written.
     """
 
@@ -44,25 +47,19 @@ class Failures:
         self._write = write
         self._clock = clock
         self._lock = threading.Lock()
-        self._counts: Counter[str] = Counter()
-        self._written_s: dict[tuple[str, str, str], float] = {}
+        self._written_s: dict[str, dict[tuple[str, str], float]] = {}
         self._since: Counter[tuple[str, str, str]] = Counter()
 
-    def __call__(self, part: str, error: Exception) -> None:
-        """Take note that a part of the pipeline, a signal or ``face_finder``, failed."""
-        cause, now = (part, *cause_of(error)), self._clock.now()
+    def __call__(self, failed: str, error: Exception) -> None:
+        """Take note that a detector, by its signal, failed."""
+        cause, now = cause_of(error), self._clock.now()
         with self._lock:
-            self._counts[part] += 1
-            if cause not in self._written_s and len(self._written_s) == MAX_CAUSES:
+            written_s = self._written_s.setdefault(failed, {})
+            if cause not in written_s and len(written_s) >= MAX_CAUSES:
+                cause = OTHER_CAUSES
+            self._since[failed, *cause] += 1
+            if now - written_s.get(cause, float("-inf")) < AGAIN_AFTER_S:
                 return
-            self._since[cause] += 1
-            if now - self._written_s.get(cause, float("-inf")) < AGAIN_AFTER_S:
-                return
-            self._written_s[cause] = now
-            times = self._since.pop(cause)
-        self._write({"failed": part, "code": cause[1], "why": cause[2], "times": times})
-
-    def of(self, part: str) -> int:
-        """Return how often a part failed since the start."""
-        with self._lock:
-            return self._counts[part]
+            written_s[cause] = now
+            times = self._since.pop((failed, *cause))
+        self._write({"failed": failed, "code": cause[0], "why": cause[1], "times": times})

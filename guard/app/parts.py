@@ -200,7 +200,7 @@ def build_pipeline(
         session_thresholds: thresholds of a session's policy; without it the configured ones.
         looked: told of every picture in which faces are followed.
         skew_s: see Pipeline.
-        failed: told of every failure of a detector or of the face networks, in whichever thread it came.
+        failed: told of every failure of a detector, in the thread in which it came.
     """
     fusions: dict[tuple[str, str], Fusion] = {}
 
@@ -217,7 +217,7 @@ def build_pipeline(
     )
     lanes: dict[Kind, list[Lane]] = {kind: [] for kind in Kind}
     running: list[ThreadLane] = []
-    pipeline = Pipeline(stages, lanes, on_verdict, skew_s, failed)
+    pipeline = Pipeline(stages, lanes, on_verdict, skew_s)
     for detector in models.detectors:
         if threads is None:
             lanes[detector.signal.kind].append(InlineLane(detector, pipeline.scored, failed))

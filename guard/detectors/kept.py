@@ -25,8 +25,8 @@ def kept(table: OrderedDict[_Key, _Value], key: _Key, make: Callable[[], _Value]
 def forget_tracks(
     table: OrderedDict[TrackKey, Any] | OrderedDict[tuple[TrackKey, int], Any], session: str, participant: str
 ) -> None:
-    """Drop what is kept of a participant's tracks, and of the faces in them."""
-    keys: list[Any] = list(table)  # all at once: the thread of another signal may be adding to the table
+    """Drop what is kept of a participant's tracks and of their faces; threads that share a table lock it."""
+    keys: list[Any] = list(table)
     for key in keys:
         track: TrackKey = key[0] if isinstance(key, tuple) else key
         if (track.session, track.participant) == (session, participant):

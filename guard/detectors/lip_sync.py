@@ -12,7 +12,6 @@ import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
@@ -40,8 +39,6 @@ MAX_VOICES, MAX_TRACKS, MAX_FACES = 256, 256, 8
 _NEW_STEPS = 12
 # readings in step with the voice from which a face is known to have spoken
 _SPOKE = 2
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,8 @@ def gap_if_exact(
 
     The best recalibration fits the chance of so few clips, too, so even exact llr have a gap. Classes are
     drawn anew from each score's own posterior (a parametric bootstrap), at the share of spoofs there is;
-    the value is the mean over draws, the interval their 95 %. None where no draw has both classes.
+    the value is the mean over draws, the interval their 95 %. Clips are drawn singly, though those of one
+    source err together: with few sources chance reaches further. None where no draw has both classes.
     """
     prior = np.log(is_spoof.sum() / (~is_spoof).sum())
     posterior = 1 / (1 + np.exp(-(llr + prior)))

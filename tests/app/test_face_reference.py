@@ -20,6 +20,7 @@ from guard.codec.files import read_file
 from guard.codec.receive import ReceiveConfig
 from guard.config import Settings
 from guard.detectors.face_identity import CALL, PHOTO, FaceIdentity
+from guard.errors import ModelError
 from guard.inference.lanes import run_detector
 from guard.log import LogConfig, configure
 from guard.resources import clips_dir, models_dir
@@ -96,12 +97,19 @@ async def test_a_photo_is_answered_with_a_vector_or_with_why_not(models: Models)
     assert (bad["number"], bad["error"]) == (8, "photo_unreadable")
 
 
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (KeyError("scripted"), "KeyError in test_face_reference.py:"),
+        (ModelError("model_run", "out of order"), "out of order"),
+    ],
+)
 async def test_a_fault_of_guards_own_is_answered_and_its_place_logged(
-    models: Models, capsys: pytest.CaptureFixture[str]
+    models: Models, capsys: pytest.CaptureFixture[str], error: Exception, why: str
 ) -> None:
     class Broken:
         def embed(self, batch: FloatArray) -> FloatArray:
-            raise KeyError("scripted")
+            raise error
 
     assert models.identity is not None
     calibrations = models.identity.card.calibrations
@@ -112,10 +120,11 @@ async def test_a_fault_of_guards_own_is_answered_and_its_place_logged(
         encode_photo(FacePhoto(7, jpeg("customer_genuine"))),
         answers=1,
     )
-    assert (answer["number"], answer["error"]) == (7, "internal_error")
+    code = error.code if isinstance(error, ModelError) else "internal_error"
+    assert (answer["number"], answer["error"]) == (7, code)
     line = json.loads(capsys.readouterr().err)
-    assert (line["event"], line["kind"]) == ("enrolment_failed", "face")
-    assert line["why"].startswith("KeyError in test_face_reference.py:")
+    assert (line["event"], line["kind"], line["code"]) == ("enrolment_failed", "face", code)
+    assert line["why"].startswith(why)
 
 
 async def test_the_face_told_is_compared_until_it_is_withdrawn(models: Models) -> None:

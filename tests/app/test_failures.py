@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 
 from guard.app.failures import AGAIN_AFTER_S, MAX_CAUSES, Failures, cause_of
@@ -28,16 +30,42 @@ def test_a_cause_is_written_at_once_and_again_after_a_minute_with_how_often_it_c
     clock.advance(AGAIN_AFTER_S)
     failures("voice_spoof", broken)
     assert [line["times"] for line in written] == [1, 3]
-    assert (failures.of("voice_spoof"), failures.of("face_frame")) == (4, 0)
 
 
-def test_other_causes_are_written_beside_it_but_not_without_end() -> None:
-    written = list[dict[str, object]]()
-    failures = Failures(written.append, ManualClock(0.0))
-    for n in range(2 * MAX_CAUSES):
+def test_more_causes_than_are_told_apart_are_written_as_one_and_hide_no_other_detector() -> None:
+    clock, written = ManualClock(0.0), list[dict[str, object]]()
+    failures = Failures(written.append, clock)
+    for n in range(3 * MAX_CAUSES):
         failures("face_frame", ModelError("model_run", f"fault {n}"))
-    assert len(written) == MAX_CAUSES
-    assert failures.of("face_frame") == 2 * MAX_CAUSES
+    assert [line["code"] for line in written] == ["model_run"] * MAX_CAUSES + ["other_causes"]
+    failures("voice_spoof", ModelError("model_run", "the runtime gave up"))
+    assert (written[-1]["failed"], written[-1]["times"]) == ("voice_spoof", 1)
+    clock.advance(AGAIN_AFTER_S)
+    failures("face_frame", ModelError("model_run", "yet another"))
+    assert (written[-1]["code"], written[-1]["times"]) == ("other_causes", 2 * MAX_CAUSES)
+
+
+def test_no_failure_is_lost_between_threads() -> None:
+    clock, written = ManualClock(0.0), list[dict[str, object]]()
+    failures = Failures(written.append, clock)
+    broken = ModelError("model_run", "the runtime gave up")
+
+    def fail() -> None:
+        for _ in range(500):
+            failures("a", broken)
+
+    threads = [threading.Thread(target=fail) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    clock.advance(AGAIN_AFTER_S)
+    failures("a", broken)
+    assert [line["times"] for line in written] == [1, 2000]
+
+
+def test_a_long_text_of_the_runtime_is_cut() -> None:
+    assert len(cause_of(ModelError("model_run", "x" * 5000))[1]) == 300
 
 
 def test_what_came_in_is_not_quoted() -> None:

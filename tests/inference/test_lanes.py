@@ -150,6 +150,22 @@ def test_thread_lane_scores_and_counts_and_ends() -> None:
     assert threading.active_count() == before
 
 
+def test_thread_lane_tells_why_its_detector_failed() -> None:
+    done = threading.Event()
+    told: list[str] = []
+    lane = ThreadLane(
+        ScriptedDetector(),
+        lambda _: done.set(),
+        clock=ManualClock(),
+        config=SlotConfig(),
+        failed=lambda failed, error: told.append(f"{failed}: {error}"),
+    )
+    lane.offer(window(2.0))
+    assert done.wait(DEADLINE_S)
+    lane.close()
+    assert told == ["voice_spoof: scripted failure"]
+
+
 def test_lane_in_the_callers_thread_forgets_at_once() -> None:
     detector = Remembers()
     lane = InlineLane(detector, lambda _: None)
