@@ -69,7 +69,7 @@ class Devices:
         ]
         louder = noise[:, 0] + _tensor(tilt_db)[:, None]
         louder = louder - mean_db(louder) + mean_db(level) - _tensor(snr_db)[:, None, None]
-        own, other = 10 ** (level / 10), 10 ** (louder / 10)
+        own, other = power_of(level), power_of(louder)
         mixed = own[:, None] * phases + other[:, None] * noise[:, 1:]
         size = torch.sqrt(torch.clamp((mixed * mixed).sum(1, keepdim=True), min=1e-12))
         return 10 * torch.log10(own + other), mixed / size
@@ -77,7 +77,12 @@ class Devices:
 
 def mean_db(level: Tensor) -> Tensor:
     """Return the mean power (B, 1, 1) of levels (B, frames, 256), in dB."""
-    return 10 * torch.log10((10 ** (level / 10)).mean((1, 2), keepdim=True))
+    return 10 * torch.log10(power_of(level).mean((1, 2), keepdim=True))
+
+
+def power_of(level: Tensor) -> Tensor:
+    """Return the power of levels in dB; ``exp`` takes a quarter of the time of ``10 ** x`` here."""
+    return torch.exp(level * (np.log(10) / 10))
 
 
 def response_db(rng: np.random.Generator) -> np.ndarray:
@@ -100,7 +105,7 @@ def suppression_db(level: Tensor, rng: np.random.Generator) -> Tensor:
     floor = level.kthvalue(rank, dim=1, keepdim=True).values
     guess = floor + _tensor(10 * np.log10(rng.uniform(1.5, 5, size)))[:, None, None]
     least = _tensor(10 ** (-rng.uniform(6, 26, size) / 20))[:, None, None]
-    gain = torch.maximum(1 - 10 ** ((guess - level) / 10), least)
+    gain = torch.maximum(1 - power_of(guess - level), least)
     slow = _tensor(rng.uniform(0, 0.8, size))[:, None, None]
     gain = (1 - slow) * gain + slow * F.avg_pool2d(gain, (5, 3), 1, (2, 1), count_include_pad=False)
     return 20 * torch.log10(gain)
