@@ -77,7 +77,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("windows_offered", "totals", "windows offered to a model's lane", ("model",)),
     Family("windows_done", "totals", "windows that got a score", ("model",)),
     Family("windows_abstained", "totals", "windows the model refused to judge", ("model",)),
-    Family("windows_failed", "totals", "windows on which the model failed", ("model",)),
+    Family("windows_failed", "totals", "windows on which the model failed, or pictures (`faces`)", ("model",)),
     Family("windows_shed", "totals", "windows given up under load", ("model", "reason")),
     Family("lane_cpu_seconds", "totals", "CPU time of a model's lane", ("model",)),
     Family("verdict_latency_seconds", "histogram", "end of the window's media to its verdict", (), _CALL),
@@ -247,7 +247,10 @@ class Metrics:
         self._set("tap_dropped", {(): dropped})
 
     def set_lanes(self, reports: Mapping[str, Mapping[str, object]]) -> None:
-        """Set the lanes' reports, by model: offered, done, abstained, failed, shed by reason, cpu_s."""
+        """Set the lanes' reports, by model: offered, done, abstained, failed, shed by reason, cpu_s.
+
+        What has no lane (the networks that find faces) reports what it counts.
+        """
         for name, key in (
             ("windows_offered", "offered"),
             ("windows_done", "done"),
@@ -255,7 +258,7 @@ class Metrics:
             ("windows_failed", "failed"),
             ("lane_cpu_seconds", "cpu_s"),
         ):
-            self._set(name, {(model,): _number(report.get(key)) for model, report in reports.items()})
+            self._set(name, {(model,): _number(r[key]) for model, r in reports.items() if key in r})
         shed: dict[tuple[str, ...], float] = {}
         for model, report in reports.items():
             reasons = report.get("shed")

@@ -29,6 +29,8 @@ LOW_COVERAGE = "low_coverage"
 VIDEO_FROZEN = "video_frozen"
 VIDEO_REPEATS = "video_repeats"
 VIDEO_CUT = "video_cut"
+# of a picture in which a network that finds faces failed: nobody knows who is in it
+FACE_FAILED = "face_failed"
 # of a signal, not of a state: nothing of its track was scored or explained for a minute
 LAPSED = "lapsed"
 # of a signal whose score is no number, as of one that could not be scored (docs/reasons.md)
@@ -54,6 +56,7 @@ STATE_REASONS = (
     VIDEO_FROZEN,
     VIDEO_REPEATS,
     VIDEO_CUT,
+    FACE_FAILED,
 )
 
 # why a state is no worse: of a state that is kept worse they say nothing
@@ -65,8 +68,8 @@ NEED_A_PERSON = frozenset({CHECK_FAILED, WAITING_FOR_PERSON})
 # how a face is another person's, graver first
 OTHER_PERSON = (FACE_REPLACED, PHOTO_MISMATCH)
 
-# a detector's own reasons that hold back bona_fide for as long as evidence is remembered
-WITHHOLDING = frozenset({VIDEO_FROZEN, VIDEO_REPEATS, VIDEO_CUT})
+# what holds back bona_fide for as long as evidence is remembered
+WITHHOLDING = frozenset({VIDEO_FROZEN, VIDEO_REPEATS, VIDEO_CUT, FACE_FAILED})
 
 
 def high(signal: Signal) -> str:

@@ -23,7 +23,7 @@ from guard.app.enrolment import (
     read_vector,
     refusal_message,
 )
-from guard.app.failures import Failures, cause_of
+from guard.app.failures import FACES, Failures, cause_of
 from guard.app.participant_clock import ParticipantClock
 from guard.app.parts import Models, PipelineConfig, build_pipeline
 from guard.app.quiet import Quiet
@@ -332,6 +332,7 @@ class AnalysisWorker:
             for who in self._quiet.due(self._clock.now()):
                 self._pipeline.lapse(*who)
             lanes = {lane.detector.signal.value: lane.report() for lane in self._lanes}
+            lanes[FACES] = {"failed": self._failures.total(FACES)}
             errors = {signal.value: error.code for signal, error in self._models.errors.items()}
             self._send(
                 {

@@ -19,6 +19,8 @@ AGAIN_AFTER_S = 60.0
 MAX_CAUSES = 8
 OTHER_CAUSES = ("other_causes", "this detector fails for more causes than are told apart")
 _MAX_WHY = 300
+# what the networks that find faces fail as; detectors fail as their signals
+FACES = "faces"
 
 
 def cause_of(error: BaseException) -> tuple[str, str]:
@@ -49,11 +51,13 @@ class Failures:
         self._lock = threading.Lock()
         self._written_s: dict[str, dict[tuple[str, str], float]] = {}
         self._since: Counter[tuple[str, str, str]] = Counter()
+        self._total: Counter[str] = Counter()
 
     def __call__(self, failed: str, error: Exception) -> None:
-        """Take note that a detector, by its signal, failed."""
+        """Take note that a detector, by its signal, or ``FACES`` failed."""
         cause, now = cause_of(error), self._clock.now()
         with self._lock:
+            self._total[failed] += 1
             written_s = self._written_s.setdefault(failed, {})
             if cause not in written_s and len(written_s) >= MAX_CAUSES:
                 cause = OTHER_CAUSES
@@ -63,3 +67,8 @@ class Failures:
             written_s[cause] = now
             times = self._since.pop((failed, *cause))
         self._write({"failed": failed, "code": cause[0], "why": cause[1], "times": times})
+
+    def total(self, failed: str) -> int:
+        """Return how often a detector failed since the process began."""
+        with self._lock:
+            return self._total[failed]

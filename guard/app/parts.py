@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from guard.app.failures import FACES
 from guard.app.model_files import NETWORKS, in_use, load_detector
 from guard.clock import Clock
 from guard.config import Settings, thresholds
@@ -40,7 +41,7 @@ from guard.types import (
 )
 from guard.windows.audio import AudioWindowConfig, AudioWindows
 from guard.windows.face_models import FaceModels
-from guard.windows.faces import FaceWindowConfig, FaceWindows, Looked
+from guard.windows.faces import FaceWindowConfig, FaceWindows, Looked, stop
 
 OnVerdict = Callable[[Verdict, Sequence[Score]], None]
 
@@ -200,7 +201,8 @@ def build_pipeline(
         session_thresholds: thresholds of a session's policy; without it the configured ones.
         looked: told of every picture in which faces are followed.
         skew_s: see Pipeline.
-        failed: told of every failure of a detector, in the thread in which it came.
+        failed: told of every failure of a detector, in the thread in which it came, and of those of the
+            networks that find faces.
     """
     fusions: dict[tuple[str, str], Fusion] = {}
 
@@ -210,9 +212,11 @@ def build_pipeline(
         fusions[session, participant] = fusion
         return fusion
 
+    # in a file a picture that cannot be looked at ends the analysis; in a call nobody else's must notice
+    face_failed = stop if threads is None else partial(failed, FACES)
     stages = Stages(
         audio=lambda key: AudioWindows(key, config.audio),
-        face=lambda key: FaceWindows(key, config.face, models.faces, looked),
+        face=lambda key: FaceWindows(key, config.face, models.faces, looked, face_failed),
         fusion=make_fusion,
     )
     lanes: dict[Kind, list[Lane]] = {kind: [] for kind in Kind}

@@ -23,8 +23,8 @@ Rules, all in this file (the codes of their reasons: ``guard.fusion.grounds``):
    2: BONA_FIDE with enough good evidence and the llr low enough, else UNDECIDED. A
       participant whose face was judged once is never BONA_FIDE on the voice alone: whoever turns
       the camera off keeps no good mark. Nor is anybody BONA_FIDE whose picture certainly stood still,
-      repeated or jumped within the last minute, whatever voice and face look like: that is no live
-      camera's picture, and no accusation either.
+      repeated or jumped within the last minute, or could not be searched for faces, whatever voice and
+      face look like: that is no live camera's picture, or nobody knows, and no accusation either.
 5. The negative result of an active check is its own outcome: it is no llr that quiet passive signals
    could outweigh, and only a person takes it back. A pass speaks for nothing: a swap that runs live
    follows commands, too.
@@ -41,7 +41,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from guard.fusion.config import FusionConfig
-from guard.fusion.grounds import Grounds, not_live, other_person
+from guard.fusion.grounds import Grounds, other_person, withheld
 from guard.fusion.kinds import Readings, by_kind, fuse
 from guard.fusion.signal import Reading, SignalEvidence
 from guard.types import Kind, Score, Signal, State, Verdict
@@ -175,7 +175,7 @@ class Fusion:
         best = max(mine, key=lambda s: (self._config.decides(s), mine[s].scored_s))
         kinds = by_kind(readings, self._config)
         level = self._level(kinds, readings)
-        if level is State.BONA_FIDE and not_live(readings) is not None:
+        if level is State.BONA_FIDE and withheld(readings) is not None:
             level = State.UNDECIDED
         return Standing(
             state=level,
@@ -192,7 +192,7 @@ class Fusion:
 
     def _next(self, kinds: dict[Kind, float], readings: Readings) -> State:
         level = self._level(kinds, readings)
-        if level is State.BONA_FIDE and (not_live(readings) or self._face_lapsed(readings)):
+        if level is State.BONA_FIDE and (withheld(readings) or self._face_lapsed(readings)):
             level = State.UNDECIDED
         if State.SPOOF in (self._state, level):
             self._low_since_s = None

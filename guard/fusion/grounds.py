@@ -18,8 +18,8 @@ def other_person(readings: Readings, config: FusionConfig) -> tuple[str, ...]:
     return tuple(code for code in reasons.OTHER_PERSON if code in found)
 
 
-def not_live(readings: Readings) -> str | None:
-    """Return what a signal found the picture to be instead of live, a code of ``reasons.WITHHOLDING``."""
+def withheld(readings: Readings) -> str | None:
+    """Return why the picture may carry no ``bona_fide``, a code of ``reasons.WITHHOLDING``."""
     return next((r.withheld for r in readings.values() if r.withheld is not None), None)
 
 
@@ -91,8 +91,10 @@ class Grounds:
         deciding = [s for s in self.readings if self.config.decides(s)]
         if not self.kinds:
             said = {self.signals[s].state(None, self.at_s).reason or "" for s in deciding}
-            return tuple(sorted(said - {"", reasons.NOT_ASKED})) or (reasons.NO_EVIDENCE,)
-        if not_live(self.readings) is not None:
+            notice = withheld(self.readings)
+            found = tuple(sorted(said - {"", reasons.NOT_ASKED, notice}))
+            return found or (() if notice else (reasons.NO_EVIDENCE,))
+        if withheld(self.readings) is not None:
             return ()  # a notice says it, as in every state
         if self.face_lapsed:
             return (reasons.FACE_LAPSED,)
@@ -101,7 +103,7 @@ class Grounds:
 
     def _notices(self) -> tuple[str, ...]:
         """Return what a person should know of what the verdict rests on."""
-        picture = not_live(self.readings)
+        picture = withheld(self.readings)
         found = () if picture is None else (picture,)
         for signal, reading in self.readings.items():
             if reading.llr is None or not self.config.decides(signal):

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from guard.errors import ModelError
 from guard.media.align import align_matrix, transform_points, warp
 from guard.media.quality import face_quality, outside_ratio
 from guard.media.surroundings import surroundings
+from guard.reasons import FACE_FAILED
 from guard.types import FaceQuality, FaceWindow, TrackKey, VideoFrame, WindowSkip
 from guard.windows.face_hidden import HiddenFaces
 from guard.windows.face_models import FaceModels, Mesh
@@ -29,6 +31,15 @@ FACE_HIDDEN = "face_hidden"
 
 Looked = Callable[[VideoFrame, Mapping[int, Mesh]], None]
 """Told of every picture that was looked at, with the faces found in it by FaceTrack number."""
+
+NetworkFailed = Callable[[ModelError], None]
+"""Told why a network failed on a picture."""
+
+
+def stop(error: ModelError) -> None:
+    """Raise it: a picture that cannot be looked at ends a measurement, or the reading of a photo."""
+    raise error
+
 
 # picture times jitter by a few milliseconds; a picture this early still counts as due
 _EARLY_S = 0.005
@@ -101,9 +112,11 @@ class FaceWindows:
         config: FaceWindowConfig,
         models: FaceModels,
         looked: Looked = lambda *_: None,
+        failed: NetworkFailed = stop,
     ) -> None:
         self._key = key
         self._looked = looked
+        self._failed = failed
         self._config = config
         self._tracker = FaceTracker(config.track, models)
         self._looked_s: float | None = None
@@ -114,15 +127,30 @@ class FaceWindows:
     def push(self, frame: VideoFrame) -> list[FaceWindow | WindowSkip]:
         """Return what the picture shows: one item per face, or one skip where there is none.
 
-        A picture that comes before the next look is due returns nothing.
+        A picture that comes before the next look is due returns nothing. One on which a network failed is a
+        skip that says so; every face is given up there, and the next look goes on as planned.
 
         Raises:
-            ModelError: a network failed.
+            ModelError: a network failed, and ``failed`` raised it.
         """
         looked_s = self._looked_s
+        try:
+            return self._push(frame)
+        except ModelError as error:
+            self._failed(error)
+        self._give_up()
+        self._looked_s = frame.time_s
+        start_s = frame.time_s if looked_s is None else min(looked_s, frame.time_s)
+        return [WindowSkip(self._key, start_s, frame.time_s, FACE_FAILED)]
+
+    def _give_up(self) -> None:
+        self._tracker.reset()
+        self._glimpsed = Glimpses()
+
+    def _push(self, frame: VideoFrame) -> list[FaceWindow | WindowSkip]:
+        looked_s = self._looked_s
         if looked_s is not None and frame.time_s < looked_s:
-            self._tracker.reset()
-            self._glimpsed = Glimpses()
+            self._give_up()
             looked_s = None
         elif looked_s is not None and frame.time_s < self._due_s - _EARLY_S:
             if self._glimpsed.due(frame.time_s, 1.0 / self._config.glimpse_hz - _EARLY_S):

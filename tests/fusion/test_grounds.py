@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from guard import reasons
 from guard.fusion.config import FusionConfig
-from guard.fusion.grounds import not_live, other_person
+from guard.fusion.grounds import other_person, withheld
 from guard.fusion.signal import Reading
 from guard.types import Signal
 
@@ -24,5 +24,5 @@ def test_a_signal_that_decides_nothing_says_nothing_of_another_person() -> None:
 
 def test_a_picture_that_is_not_live_is_so_by_any_signal() -> None:
     live = {Signal.FACE_FRAME: Reading(1.0)}
-    assert not_live(live) is None
-    assert not_live(live | {Signal.TEMPORAL: Reading(None, withheld=reasons.VIDEO_CUT)}) == reasons.VIDEO_CUT
+    assert withheld(live) is None
+    assert withheld(live | {Signal.TEMPORAL: Reading(None, withheld=reasons.VIDEO_CUT)}) == reasons.VIDEO_CUT

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from guard.errors import ModelError
+from guard.media.boxes import Region
+from guard.reasons import FACE_FAILED
 from guard.types import FaceWindow, FloatArray, ImageArray, WindowSkip
 from guard.windows import faces
-from guard.windows.face_models import FaceModels
+from guard.windows.face_models import FaceModels, Mesh
 from guard.windows.faces import FaceWindowConfig, FaceWindows
 from tests.windows.face_pictures import EYE_DISTANCE_PX, KEY, frame, placed, scene
 
@@ -244,5 +248,44 @@ def test_wrong_settings_are_refused(wrong: dict[str, float]) -> None:
 def test_every_reason_is_listed_for_people() -> None:
     listed = (Path(__file__).parents[2] / "docs" / "reasons.md").read_text()
     codes = [value for name, value in vars(faces).items() if name.startswith(("FACE_", "NO_FACE"))]
-    assert len(codes) == 8
+    assert len(codes) == 9
     assert all(f"| `{code}` |" in listed for code in codes)
+
+
+class Failing(FaceModels):
+    """The real networks, told to fail."""
+
+    def __init__(self, models: FaceModels) -> None:
+        super().__init__(*models.cards)
+        self.broken = False
+
+    def mesh(self, image: ImageArray, region: Region) -> Mesh:
+        if self.broken:
+            raise ModelError("model_not_finite", "facemesh returned a value that is not finite")
+        return super().mesh(image, region)
+
+
+def test_a_picture_on_which_a_network_fails_is_skipped_and_the_face_is_found_again(
+    face_models: FaceModels,
+) -> None:
+    models, told = Failing(face_models), list[ModelError]()
+    stage = FaceWindows(KEY, FaceWindowConfig(), models, failed=told.append)
+    image, out = scene(placed(320, 180)), list[FaceWindow | WindowSkip]()
+    for n in range(30):
+        models.broken = 10 <= n < 17
+        out += stage.push(frame(image, n / 15))
+    skips = [item for item in out if isinstance(item, WindowSkip)]
+    assert {skip.reason for skip in skips} == {FACE_FAILED}
+    assert len(told) == len(skips) == 3
+    stretches = [(item.start_s, item.end_s) for item in out]
+    assert stretches == sorted(stretches)
+    assert all(end <= start for (_, end), (start, _) in pairwise(stretches))
+    (found,) = out[-1:]
+    assert isinstance(found, FaceWindow)
+
+
+def test_where_nobody_takes_a_failure_it_is_raised(face_models: FaceModels) -> None:
+    models = Failing(face_models)
+    models.broken = True
+    with pytest.raises(ModelError, match="not finite"):
+        FaceWindows(KEY, FaceWindowConfig(), models).push(frame(scene(placed(320, 180)), 0.0))
