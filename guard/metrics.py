@@ -77,7 +77,9 @@ FAMILIES: tuple[Family, ...] = (
     Family("windows_offered", "totals", "windows offered to a model's lane", ("model",)),
     Family("windows_done", "totals", "windows that got a score", ("model",)),
     Family("windows_abstained", "totals", "windows the model refused to judge", ("model",)),
-    Family("windows_failed", "totals", "windows on which the model failed, or pictures (`faces`)", ("model",)),
+    Family(
+        "windows_failed", "totals", "windows on which the model failed, or pictures (`faces`)", ("model",)
+    ),
     Family("windows_shed", "totals", "windows given up under load", ("model", "reason")),
     Family("lane_cpu_seconds", "totals", "CPU time of a model's lane", ("model",)),
     Family("verdict_latency_seconds", "histogram", "end of the window's media to its verdict", (), _CALL),

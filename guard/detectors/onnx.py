@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -68,7 +68,7 @@ class OnnxModel:
         self._card = card
         self._session = _open(card.folder / card.file, read_model(card))
         self._check_names()
-        self._check_shape()
+        _check_shape(card.name, self._session, card.input.shape)
         self._single = self._session.get_inputs()[0].shape[:1] == [1]
         for rows in (1, 2):
             self.raw(np.zeros((rows, *card.input.shape), card.input.dtype))
@@ -164,22 +164,6 @@ class OnnxModel:
                 f"{', '.join(map(repr, wanted))}, the file has {inputs} and {outputs}; correct the card",
             )
 
-    def _check_shape(self) -> None:
-        """Compare the card's shape with the graph's; a dimension the graph leaves open takes any size."""
-        sizes = self._session.get_inputs()[0].shape[1:]  # the first one is the batch
-        wanted = self._card.input.shape
-        # none is left: no batch, or a graph that keeps its shape to itself; the dry run decides
-        if not sizes:
-            return
-        fits = [not isinstance(size, int) or size == card for size, card in zip(sizes, wanted, strict=False)]
-        if len(sizes) != len(wanted) or not all(fits):
-            taken = ", ".join(str(size) if isinstance(size, int) else "any" for size in sizes)
-            raise ModelError(
-                "model_input",
-                f"{self._card.name}: the card says {list(wanted)}, the graph takes [{taken}]; "
-                "correct input.shape",
-            )
-
 
 class OnnxEmbedder:
     """A model that describes voices or faces, with its card, loaded and dry-run: vectors out, no scores.
@@ -200,6 +184,7 @@ class OnnxEmbedder:
                 f"{card.name}: the card names input {card.input!r} and output {card.output!r}, "
                 f"the file has {inputs} and {outputs}; correct the card",
             )
+        _check_shape(card.name, self._session, card.shape)
         for rows in (1, 2):
             self.embed(np.full((rows, *card.shape), 0.01, np.float32))
 
@@ -243,6 +228,21 @@ def _open(path: Path, content: bytes) -> ort.InferenceSession:
         return ort.InferenceSession(content, sess_options=_options(), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a dozen types of its own
         raise ModelError("model_load", f"{path} does not load: {error}; run its recipe again") from error
+
+
+def _check_shape(name: str, session: ort.InferenceSession, wanted: Sequence[int]) -> None:
+    """Compare the card's shape with the graph's; a dimension the graph leaves open takes any size."""
+    sizes = session.get_inputs()[0].shape[1:]  # the first one is the batch
+    # none is left: no batch, or a graph that keeps its shape to itself; the dry run decides
+    if not sizes:
+        return
+    fits = [not isinstance(size, int) or size == own for size, own in zip(sizes, wanted, strict=False)]
+    if len(sizes) != len(wanted) or not all(fits):
+        taken = ", ".join(str(size) if isinstance(size, int) else "any" for size in sizes)
+        raise ModelError(
+            "model_input",
+            f"{name}: the card says {list(wanted)}, the graph takes [{taken}]; correct input.shape",
+        )
 
 
 def _options() -> ort.SessionOptions:

@@ -304,7 +304,7 @@ def test_neither_signal_raises_red_alone_and_a_change_not_even_amber(shipped: Sp
     [
         ('file = "model.onnx"', 'file = "../model.onnx"', "card_invalid"),
         ("spoof_share = 0.2", "spoof_share = 0.01", "card_invalid"),
-        ("shape = [64000]", "shape = [64000, 2]", "model_run"),
+        ("shape = [64000]", "shape = [64000, 2]", "model_input"),
         ('name = "embedding"', 'name = "vector"', "model_names"),
         ("shape = [256]", "shape = [128]", "model_output"),
         ('sha256 = "', 'sha256 = "0', "model_hash"),
