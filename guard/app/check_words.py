@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from guard.app.running_check import RunningCheck
 from guard.challenge.outputs import Asked, AttemptOver, Show
 from guard.clock import rfc3339
 from guard.policy.texts import Texts
@@ -116,6 +117,31 @@ def over_event(head: Mapping[str, Any], result: str, texts: Texts, *, again: boo
 def result_event(head: Mapping[str, Any], result: str, reason: str) -> dict[str, Any]:
     """Return the contract's event for those who watch."""
     return {"v": 1, "type": "challenge", **head, "result": result, "reason": reason}
+
+
+def mutual_statement(running: RunningCheck, code: str, utc: datetime) -> dict[str, Any]:
+    """Return what is signed of a code that both sides compare."""
+    return {
+        "v": 1,
+        "session": running.session,
+        "code": code,
+        "customer": running.participant,
+        "agent": running.by,
+        "at": rfc3339(utc),
+    }
+
+
+def mutual_event(running: RunningCheck, code: str, badge: str, texts: Texts) -> dict[str, Any]:
+    """Return what both sides are shown of it; ``badge`` is the signed statement."""
+    return {
+        "v": 1,
+        "type": "mutual",
+        "id": running.id,
+        "participant": running.participant,
+        "code": f"{code[:3]} {code[3:]}",
+        "badge": badge,
+        "text": texts.all("check.mutual"),
+    }
 
 
 def dated(command: Mapping[str, Any], now: float, utc: datetime) -> dict[str, Any]:

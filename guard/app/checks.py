@@ -12,7 +12,6 @@ import asyncio
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from guard.app.check_memory import CheckMemory
@@ -21,11 +20,15 @@ from guard.app.check_words import (
     begin_event,
     command_event,
     dated,
+    mutual_event,
+    mutual_statement,
     over_event,
     result_event,
     running_event,
 )
-from guard.clock import Clock, rfc3339
+from guard.app.running_check import MUTUAL, RunningCheck
+from guard.app.wanted_checks import WantedChecks
+from guard.clock import Clock
 from guard.errors import GuardError, Overload, PeerError
 from guard.policy.texts import Texts
 from guard.signalling.check_messages import (
@@ -43,25 +46,6 @@ from guard.workers.wire import Message
 # longer than any check with every repeat: one that is not over by then is lost
 MAX_CHECK_S = 1200.0
 MUTUAL_S = 120.0
-
-
-@dataclass(slots=True)
-class _Running:
-    id: str
-    session: str
-    participant: str
-    kind: str
-    language: str
-    by: str
-    drill: bool
-    instead_of: str | None = None
-    attempt: int = 1
-    timer: asyncio.TimerHandle | None = None
-    recipients: frozenset[str] = field(default_factory=frozenset)
-
-    @property
-    def who(self) -> tuple[str, str]:
-        return self.session, self.participant
 
 
 class Checks:
@@ -97,12 +81,12 @@ class Checks:
     ) -> None:
         self._clock, self._sessions, self._analysis = clock, sessions, analysis
         self._messages, self._recorder, self._texts = messages, recorder, texts
-        self._judged, self._listens, self._graded, self._done = judged, listens, graded, done
-        self._running: dict[tuple[str, str], _Running] = {}
+        self._judged, self._graded, self._done = judged, graded, done
+        self._running: dict[tuple[str, str], RunningCheck] = {}
         self._memory = CheckMemory()
         self._claims: dict[tuple[str, str], ClientClaim] = {}
         self._channels: set[tuple[str, str]] = set()
-        self._wanted: dict[tuple[str, str], str] = {}
+        self._wanted = WantedChecks(sessions, listens, self.start)
         sessions.listen(ended=self._ended)
 
     # -- beginning
@@ -130,53 +114,37 @@ class Checks:
         found = self._sessions.get(session)
         self._check_possible(found, participant, kind)
         check = secrets.token_urlsafe(12)
-        running = _Running(check, session, participant, kind, language, by, found.drill, instead_of)
+        running = RunningCheck(check, session, participant, kind, language, by, found.drill, instead_of)
         self._running[running.who] = running
         client = self._graded(self._claims.get(running.who, ClientClaim()), [])
-        if kind == "mutual":
+        if kind == MUTUAL:
             self._start_mutual(running, found)
         elif not self._begin(running, client, needs):
             del self._running[running.who]
             raise _unavailable()
-        limit_s = MUTUAL_S if kind == "mutual" else MAX_CHECK_S
-        reason = "mutual_unanswered" if kind == "mutual" else "check_lost"
+        limit_s = MUTUAL_S if kind == MUTUAL else MAX_CHECK_S
+        reason = "mutual_unanswered" if kind == MUTUAL else "check_lost"
         loop = asyncio.get_running_loop()
         running.timer = loop.call_later(limit_s, self._give_up, running, reason)
-        self._recorder.record(session, "challenge_begun", {**self._head(running), "client": client})
+        self._recorder.record(session, "challenge_begun", {**running.head(), "client": client})
         self._say_running(running, begun=True)
-        if kind != "mutual":
+        if kind != MUTUAL:
             head = {"id": running.id, "participant": participant, "needs": list(needs)}
             self._to_person(running, begin_event(head, kind, self._texts))
         return running.id
 
-    def _begin(self, running: _Running, client: Mapping[str, Any], needs: Sequence[str]) -> bool:
+    def _begin(self, running: RunningCheck, client: Mapping[str, Any], needs: Sequence[str]) -> bool:
         head = {"check_kind": running.kind, "language": running.language, "needs": list(needs)}
         more = {"before": self._memory.told(running.who), "claims_llr": client["weighs_llr"]}
         return self._tell(running, "check_start", **head, **more)
 
     def want(self, session: str, participant: str, kind: str) -> None:
-        """Begin a check as soon as the participant is there, can be shown something, and can be judged.
-
-        That is how policy starts one: at the beginning of a call people come one thing after another. Words
-        that nobody writes down could only end undecided: then a visual check is begun, and says so.
-        """
-        self._wanted[session, participant] = kind
-        self.look_again(session)
+        """Begin a check as soon as it can begin (``WantedChecks.want``)."""
+        self._wanted.want(session, participant, kind)
 
     def look_again(self, session: str) -> None:
         """Somebody came, opened a page or channel, or sends media: begin what was waiting for it."""
-        for who in [w for w in self._wanted if w[0] == session]:
-            person = self._sessions.get(session).participants.get(who[1])
-            if person is None or not person.publishing:
-                continue
-            language, kind, instead_of = person.language or "ru", self._wanted[who], None
-            if kind == "words" and not self._listens():
-                kind, instead_of = "visual", kind
-            try:
-                self.start(*who, kind, language=language, by="policy", instead_of=instead_of)
-            except GuardError:
-                continue  # not yet: it is looked at again with the next change
-            del self._wanted[who]
+        self._wanted.look_again(session)
 
     def channel(self, session: str, participant: str, is_open: bool) -> None:
         """A participant's data channel has opened or closed: a screen for those without a page."""
@@ -192,7 +160,7 @@ class Checks:
 
     def _check_possible(self, session: Session, participant: str, kind: str) -> None:
         person = session.participant(participant)
-        if kind != "mutual" and not self._judged(session.id, participant):
+        if kind != MUTUAL and not self._judged(session.id, participant):
             raise PeerError(
                 "challenge_not_analysed", "this participant is not analysed; check somebody who is"
             )
@@ -201,32 +169,16 @@ class Checks:
             raise PeerError("challenge_absent", f"{text}; wait until they have joined")
         if (session.id, participant) in self._running:
             raise PeerError("challenge_running", "a check of this participant runs already; wait for its end")
-        if kind != "mutual" and not self._analysis.up:
+        if kind != MUTUAL and not self._analysis.up:
             raise _unavailable()
 
-    def _start_mutual(self, running: _Running, session: Session) -> None:
+    def _start_mutual(self, running: RunningCheck, session: Session) -> None:
         code = f"{secrets.randbelow(1_000_000):06d}"
         sides = {running.participant, running.by} & set(session.participants)
         watching = {p.id for p in session.participants.values() if p.role.value in ("agent", "host")}
-        running.recipients = frozenset(sides | watching)
-        statement = {
-            "v": 1,
-            "session": running.session,
-            "code": code,
-            "customer": running.participant,
-            "agent": running.by,
-            "at": rfc3339(self._clock.utc()),
-        }
-        event = {
-            "v": 1,
-            "type": "mutual",
-            "id": running.id,
-            "participant": running.participant,
-            "code": f"{code[:3]} {code[3:]}",
-            "badge": self._recorder.badge(statement),
-            "text": self._texts.all("check.mutual"),
-        }
-        self._sessions.publish(running.session, event, running.recipients)
+        statement = mutual_statement(running, code, self._clock.utc())
+        event = mutual_event(running, code, self._recorder.badge(statement), self._texts)
+        self._sessions.publish(running.session, event, frozenset(sides | watching))
 
     # -- from pages and data channels
 
@@ -244,7 +196,7 @@ class Checks:
             case NeedsMessage():
                 self._tell(running, "check_needs", needs=message.needs)
             case ComparedMessage():
-                if running.kind == "mutual":
+                if running.kind == MUTUAL:
                     result, reason = ("pass", "codes_equal") if message.same else ("fail", "codes_different")
                     self._finish(running, result, reason)
 
@@ -278,12 +230,11 @@ class Checks:
 
     def analysis_up(self) -> None:
         """The analysis process works (again): begin what waited for it."""
-        for session in {who[0] for who in self._wanted}:
-            self.look_again(session)
+        self._wanted.look_everywhere()
 
     def analysis_down(self) -> None:
         """The analysis process is gone or silent: checks that need pictures end, there too if it wakes."""
-        for running in [r for r in self._running.values() if r.kind != "mutual"]:
+        for running in [r for r in self._running.values() if r.kind != MUTUAL]:
             self._give_up(running, "detector_down")
 
     def page_gone(self, session: str, participant: str) -> None:
@@ -291,16 +242,16 @@ class Checks:
         running = self._running.get((session, participant))
         if (session, participant) in self._channels:
             return
-        if running is not None and running.kind == "mutual":
+        if running is not None and running.kind == MUTUAL:
             self._finish(running, "inconclusive", "participant_left")
         elif running is not None:
             self._tell(running, "check_cancel", reason="participant_left")
 
-    def _show(self, running: _Running, message: Mapping[str, Any]) -> None:
+    def _show(self, running: RunningCheck, message: Mapping[str, Any]) -> None:
         running.attempt = int(message["attempt"])
         self._to_person(running, command_event(message, self._texts))
 
-    def _attempt_over(self, running: _Running, message: Mapping[str, Any]) -> None:
+    def _attempt_over(self, running: RunningCheck, message: Mapping[str, Any]) -> None:
         running.attempt = int(message["attempt"])
         keys = ("attempt", "result", "reason", "again", "other_commands")
         now, utc = self._clock.now(), self._clock.utc()
@@ -308,7 +259,7 @@ class Checks:
         shown = [s for c in message["commands"] for s in c["shown_after_s"]]
         claim = self._claims.get(running.who, ClientClaim())
         body = {
-            **self._head(running),
+            **running.head(),
             **{key: message[key] for key in keys},
             "commands": commands,
             "passive": message["passive"],
@@ -318,37 +269,25 @@ class Checks:
 
     # -- ending
 
-    def _give_up(self, running: _Running, reason: str) -> None:
+    def _give_up(self, running: RunningCheck, reason: str) -> None:
         if self._running.get(running.who) is not running:
             return
-        if running.kind != "mutual":  # it must not end there on its own, unrecorded
+        if running.kind != MUTUAL:  # it must not end there on its own, unrecorded
             self._tell(running, "check_cancel", reason=reason)
         self._finish(running, "inconclusive", reason)
 
-    def _finish(self, running: _Running, result: str, reason: str) -> None:
+    def _finish(self, running: RunningCheck, result: str, reason: str) -> None:
         """End a check that the analysis process did not end."""
-        body = {**self._head(running), "attempt": running.attempt, "result": result, "reason": reason}
+        body = {**running.head(), "attempt": running.attempt, "result": result, "reason": reason}
         self._conclude(running, result, reason, False, {**body, "again": False})
 
-    def _head(self, running: _Running) -> dict[str, Any]:
-        return {
-            "check": running.id,
-            "kind": running.kind,
-            "participant": running.participant,
-            "by": running.by,
-            "language": running.language,
-            **_replaced(running),
-            **({"drill": True} if running.drill else {}),
-        }
-
     def _conclude(
-        self, running: _Running, result: str, reason: str, again: bool, body: Mapping[str, Any]
+        self, running: RunningCheck, result: str, reason: str, again: bool, body: Mapping[str, Any]
     ) -> None:
         self._recorder.record(running.session, "challenge_attempt", body)
         if not again:
             self._running.pop(running.who, None)
-            if running.timer is not None:
-                running.timer.cancel()
+            running.stop()
         head = {"id": running.id, "participant": running.participant, "attempt": running.attempt}
         self._to_person(running, over_event(head, result, self._texts, again=again))
         self._sessions.publish(running.session, result_event(head, result, reason))
@@ -359,39 +298,33 @@ class Checks:
     def _ended(self, session: Session) -> None:
         for running in [r for r in self._running.values() if r.session == session.id]:
             self._finish(running, "inconclusive", "call_ended")
-        for table in (self._claims, self._wanted):
-            for who in [w for w in table if w[0] == session.id]:
-                del table[who]
+        for who in [w for w in self._claims if w[0] == session.id]:
+            del self._claims[who]
+        self._wanted.forget(session.id)
         self._channels = {who for who in self._channels if who[0] != session.id}
         self._memory.forget(session.id)
 
     def close(self) -> None:
         """Stop the timers."""
         for running in self._running.values():
-            if running.timer is not None:
-                running.timer.cancel()
+            running.stop()
 
     # -- ways out
 
-    def _say_running(self, running: _Running, *, begun: bool) -> None:
+    def _say_running(self, running: RunningCheck, *, begun: bool) -> None:
         head = {"id": running.id, "participant": running.participant}
         event = running_event(head, running.kind, running.by, running=begun)
-        self._sessions.publish(running.session, {**event, **_replaced(running)})
+        self._sessions.publish(running.session, {**event, **running.replaced})
 
-    def _to_person(self, running: _Running, event: dict[str, Any]) -> None:
+    def _to_person(self, running: RunningCheck, event: dict[str, Any]) -> None:
         """Show it to the person who is checked, by page and by data channel; the page takes it once."""
         self._sessions.publish(running.session, event)
         text = json.dumps(event, ensure_ascii=False, allow_nan=False)
         self._messages.send(running.session, running.participant, text)
 
-    def _tell(self, running: _Running, kind: str, **more: Any) -> bool:
+    def _tell(self, running: RunningCheck, kind: str, **more: Any) -> bool:
         head: Message = {"type": kind, "id": running.id, "session": running.session}
         return self._analysis.send({**head, "participant": running.participant, **more})
-
-
-def _replaced(running: _Running) -> dict[str, str]:
-    """Return what is said of a check that policy began in place of another; nothing of any other."""
-    return {} if running.instead_of is None else {"instead_of": running.instead_of}
 
 
 def _unavailable() -> GuardError:
