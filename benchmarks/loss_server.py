@@ -18,7 +18,7 @@ from typing import Any
 
 import uvloop
 
-from guard.app.serve import Application
+from guard.app.application import Application
 from guard.clock import SystemClock
 from guard.codec.receive import TrackReceiver
 from guard.config import load_settings

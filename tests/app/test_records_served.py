@@ -6,7 +6,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from guard.app.serve import Application
+from guard.app.application import Application
 from guard.cli import app
 from guard.clock import SystemClock
 from guard.config import load_settings
