@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import os
 import signal
 import socket
@@ -18,38 +17,28 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 import uvloop
-from rich.console import Console
 
 from guard import __version__
+from guard.app.eval_commands import app as eval_app
 from guard.app.evidence import app as evidence_app
+from guard.app.model_commands import app as models_app
 from guard.app.policy_files import app as policy_app
+from guard.app.terminal import AsJson, Config, ModelsFolder, out, refused, say
 from guard.clock import SystemClock
-from guard.errors import GuardError, ModelError
+from guard.errors import GuardError
 from guard.types import Role
 
 T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-models_app = typer.Typer(no_args_is_help=True, help="The shipped models and their cards.")
-eval_app = typer.Typer(no_args_is_help=True, help="Measure a detector on labelled folders.")
 app.add_typer(models_app, name="models")
 app.add_typer(eval_app, name="eval")
 app.add_typer(policy_app, name="policy")
 app.add_typer(evidence_app, name="evidence")
 
-Config = Annotated[Path | None, typer.Option("--config", help="guard.toml; without it the defaults.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]
-ModelsFolder = Annotated[
-    Path | None, typer.Option("--models-dir", help="Your own models; without it analysis.models_dir.")
-]
-_errors = Console(stderr=True, soft_wrap=True)
-
-
-def _out(value: object) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
-
-
-def _refused(error: GuardError) -> None:
-    _errors.print(f"guard: {error.message} [{error.code}]", style="red", markup=False, highlight=False)
+Calls = Annotated[int, typer.Option(min=1, max=100_000, help="Simulated calls of each kind.")]
+CallSeconds = Annotated[float, typer.Option(min=4, max=86_400, help="Length of a simulated call.")]
+Answered = Annotated[float, typer.Option(min=0.01, max=1, help="Share of a call with something to score.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the simulated calls.")]
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
@@ -92,7 +81,7 @@ def check_config(config: Config = None) -> None:
     found = warnings(settings)
     for why in found:
         typer.echo(f"guard: warning: {why}", err=True)
-    _out({"ok": True, "profile": settings.profile, **({"warnings": found} if found else {})})
+    out({"ok": True, "profile": settings.profile, **({"warnings": found} if found else {})})
 
 
 @app.command()
@@ -132,8 +121,9 @@ def analyze(
     models_folder: ModelsFolder = None,
 ) -> None:
     """Analyse files through the same pipeline as calls."""
-    from guard.app.analyze import analyze_all, expect_face, expect_voice
+    from guard.app.analyze import analyze_all
     from guard.app.parts import load_models, settings_config
+    from guard.app.references import expect_face, expect_voice
     from guard.app.report import print_analysis
     from guard.config import load_settings
 
@@ -148,7 +138,7 @@ def analyze(
     for found, ok in analyze_all(paths, models, pipeline, with_seconds=seconds):
         good = good and ok
         if as_json:
-            _out(found)
+            out(found)
         else:
             print_analysis(found)
     raise typer.Exit(0 if good else 1)
@@ -176,7 +166,7 @@ def demo(
     if plain and profile == PROFILE:
         shown = _run(run_check_demo(CheckDemoOptions(profile=profile, seed=seed, quiet=as_json)))
         if as_json:
-            _out(shown)
+            out(shown)
         raise typer.Exit(0 if shown["ok"] else 1)
     options = DemoOptions(
         genuine=genuine,
@@ -188,121 +178,8 @@ def demo(
     )
     result = _run(run_demo(options))
     if as_json:
-        _out(result)
+        out(result)
     raise typer.Exit(0 if result["ok"] else 1)
-
-
-@models_app.command("list")
-def models_list(config: Config = None) -> None:
-    """Print the card of every model in use, one JSON object a line."""
-    from guard.app.model_files import describe
-    from guard.config import load_settings
-
-    for card in describe(load_settings(config).analysis.models_dir):
-        _out(card)
-
-
-@models_app.command("import")
-def models_import(
-    model: Annotated[Path, typer.Argument(help="The ONNX file, all weights inside.")],
-    card: Annotated[Path, typer.Option(help="Its card; docs/models.md says what must be in it.")],
-    config: Config = None,
-    models_folder: ModelsFolder = None,
-    golden_bona_fide: Annotated[Path | None, typer.Option(help="A genuine clip of your own.")] = None,
-    golden_spoof: Annotated[Path | None, typer.Option(help="A synthetic clip of your own.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an imported model of that name.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Try it; install nothing.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Try another voice detector, judge it by a golden pair, and install it."""
-    from guard.app.model_import import ImportRequest, golden_pair, import_model
-    from guard.app.report import print_import
-    from guard.config import load_settings
-
-    folder = models_folder or load_settings(config).analysis.models_dir
-    golden = golden_pair(golden_bona_fide, golden_spoof)
-    request = ImportRequest(model, card, folder, golden, force=force, dry_run=dry_run)
-    try:
-        found = import_model(request)
-    except ModelError as error:  # the model is refused: an expectation failed, nothing is wrong with guard
-        if as_json:
-            _out({"v": 1, "ok": False, "error": {"code": error.code, "message": error.message}})
-        else:
-            _refused(error)
-        raise typer.Exit(1) from None
-    if as_json:
-        _out(found)
-    else:
-        print_import(found)
-
-
-@models_app.command("verify")
-def models_verify(config: Config = None) -> None:
-    """Compare every model file with its card's sha256 and dry-run it."""
-    from guard.app.model_files import verify
-    from guard.config import load_settings
-
-    results = verify(load_settings(config).analysis.models_dir)
-    for result in results:
-        _out(result)
-    raise typer.Exit(0 if all(result["ok"] for result in results) else 1)
-
-
-@eval_app.command("voice")
-def eval_voice(
-    folders: Annotated[list[Path], typer.Argument(help="Folders with a manifest.csv.")],
-    as_json: AsJson = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for report.html, report.json, det.png, scores.csv.")
-    ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Only the conditions that have bars.")] = False,
-    config: Config = None,
-    models_folder: ModelsFolder = None,
-) -> None:
-    """Measure the voice detector on folders with a manifest.csv."""
-    from guard.config import load_settings
-    from guard.evaluation.voice import run
-
-    chosen = models_folder or load_settings(config).analysis.models_dir
-    raise typer.Exit(run(folders, as_json, out=out, quick=quick, models_dir=chosen))
-
-
-@eval_app.command("face")
-def eval_face(
-    folders: Annotated[list[Path], typer.Argument(help="Folders with a manifest.csv.")],
-    as_json: AsJson = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for report.html, report.json, plots and scores.csv.")
-    ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Only the conditions that have bars.")] = False,
-    no_pictures: Annotated[
-        bool, typer.Option("--no-pictures", help="Show no faces of the data in report.html.")
-    ] = False,
-    config: Config = None,
-    models_folder: ModelsFolder = None,
-) -> None:
-    """Measure the face signals on folders with a manifest.csv."""
-    from guard.app.parts import settings_config
-    from guard.config import load_settings
-    from guard.evaluation.face import run
-
-    settings = load_settings(config)
-    code = run(
-        folders,
-        as_json,
-        out=out,
-        quick=quick,
-        models_dir=models_folder or settings.analysis.models_dir,
-        pictures=not no_pictures,
-        config=settings_config(settings),
-    )
-    raise typer.Exit(code)
-
-
-Calls = Annotated[int, typer.Option(min=1, max=100_000, help="Simulated calls of each kind.")]
-CallSeconds = Annotated[float, typer.Option(min=4, max=86_400, help="Length of a simulated call.")]
-Answered = Annotated[float, typer.Option(min=0.01, max=1, help="Share of a call with something to score.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the simulated calls.")]
 
 
 @app.command()
@@ -332,7 +209,7 @@ def simulate(
         drawn = drawing(calls, seed, length_s=length_s, switch_s=switch_s, answered=answered)
         found = simulate_drawn(models_folder, profile, drawn)
     if as_json:
-        _out(found)
+        out(found)
     else:
         print_simulation(found)
 
@@ -358,7 +235,7 @@ def policy_price(
     drawn = drawing(calls, seed, length_s=length_s, switch_s=None, answered=answered)
     found = price(models_folder, profile, Traffic(calls_per_day, fraud_rate, calls_per_agent), drawn)
     if as_json:
-        _out(found)
+        out(found)
     else:
         print_price(found)
 
@@ -383,7 +260,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()  # a full disk shows here at the latest
     except GuardError as error:
-        _refused(error)
+        refused(error)
         raise SystemExit(2) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise SystemExit(130) from None
@@ -393,5 +270,5 @@ def main() -> None:
         # what is still buffered cannot be written: the interpreter must not try again at its exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         words = "guard: no space left where it writes; free some [disk_full]"
-        _errors.print(words, style="red", markup=False, highlight=False)
+        say(words)
         raise SystemExit(2) from None

@@ -4,60 +4,27 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from guard.app.describe import describe_photo, describe_voice
 from guard.app.failures import cause_of
+from guard.app.file_list import expand
 from guard.app.parts import Built, Models, PipelineConfig, build_pipeline
-from guard.codec.files import MEDIA_EXTENSIONS, FileInfo, read_file
-from guard.detectors.face_identity import FaceIdentity
+from guard.app.references import PARTICIPANT, SESSION
+from guard.codec.files import FileInfo, read_file
 from guard.errors import GuardError, MediaError
 from guard.fusion.engine import Standing
 from guard.fusion.seconds import Seconds, Stretch
 from guard.inference.content import telling
 from guard.media.resample import Resampler
 from guard.reasons import DETECTOR_FAILED, WITHHOLDING
-from guard.types import ALERTING, AudioFrame, FloatArray, Kind, Score, Signal, State, Verdict, VideoFrame
-from guard.windows.face_models import FaceModels
+from guard.types import ALERTING, AudioFrame, Kind, Score, Signal, State, Verdict, VideoFrame
 from guard.windows.vad import FRAME_S, FRAME_SAMPLES, SpeechDetector
 
-SESSION, PARTICIPANT = "file", "file"
-# of a recording or a photo to compare with
-MAX_REFERENCE_BYTES = 5 * 1024 * 1024
 _WORST = (State.BONA_FIDE, State.UNDECIDED, State.SUSPECT, State.SPOOF)
-
-
-def expand(paths: Sequence[str]) -> Iterator[str]:
-    """Yield files in argument order; a folder is walked recursively, sorted, unknown extensions skipped.
-
-    A path that does not exist or cannot be looked at is yielded as it is: its object will carry the error.
-    """
-    for given in paths:
-        path = Path(given)
-        if not given or not _is(
-            path, Path.is_dir, otherwise=False
-        ):  # "" is no folder, though Path("") is "."
-            yield given
-            continue
-        count = 0
-        for found in sorted(path.rglob("*")):
-            if found.suffix.lower() in MEDIA_EXTENSIONS and _is(found, Path.is_file, otherwise=True):
-                count += 1
-                yield str(found)
-        if not count:
-            sys.stderr.write(f"{given}: no audio or video files in this folder\n")
-
-
-def _is(path: Path, kind: Callable[[Path], bool], *, otherwise: bool) -> bool:
-    """Tell whether a path is of a kind, ``otherwise`` where the system will not say."""
-    try:
-        return kind(path)
-    except OSError:  # its name is too long, or a folder on the way is closed to us
-        return otherwise
 
 
 class SpeechMeter:
@@ -278,70 +245,6 @@ def _why_not_asked(signal: Signal, info: FileInfo, models: Models) -> str:
 
 def _rounded(llr: float | None) -> float | None:
     return None if llr is None else round(llr, 4)
-
-
-def expect_voice(path: Path, models: Models) -> None:
-    """Compare every file that follows with the voice in this one.
-
-    Raises:
-        MediaError: ``file_not_found``, ``voice_too_large``, ``voice_unreadable``, ``voice_too_short`` or
-            ``voice_several``.
-        ModelError: the speaker model is not in use, or failed.
-    """
-    if models.speaker is None:
-        raise models.errors[Signal.VOICE_MATCH]
-    content = _reference(path, "voice_too_large", "cut it")
-    tells = telling(models.detectors)
-    if tells is None:
-        sys.stderr.write(f"{path}: taken for one voice alone: no model in use can tell\n")
-    try:
-        vector = describe_voice(content, models.speaker, tells)
-    except MediaError as error:
-        raise MediaError(error.code, f"{path}: {error.message}") from error
-    models.speaker.match.enrol(SESSION, PARTICIPANT, vector)
-
-
-def expect_face(path: Path, models: Models) -> None:
-    """Compare every face in the files that follow with the one in this photo.
-
-    Raises:
-        MediaError: ``file_not_found``, or one of ``describe_photo``.
-        ModelError: the face identity model is not in use, or failed.
-    """
-    if models.identity is None:
-        raise models.errors[Signal.FACE_IDENTITY]
-    vector = face_in(path, models.identity.detector, models.faces)
-    models.identity.detector.enrol(SESSION, PARTICIPANT, vector)
-
-
-def face_in(path: Path, detector: FaceIdentity, faces: FaceModels) -> FloatArray:
-    """Return the vector, float32 (D,) of length 1, of the one face in the photo at ``path``.
-
-    Raises:
-        MediaError: ``file_not_found``, or one of ``describe_photo``.
-        ModelError: a model failed.
-    """
-    content = _reference(path, "photo_too_large", "send a smaller one")
-    try:
-        return describe_photo(content, detector, faces)
-    except MediaError as error:
-        raise MediaError(error.code, f"{path}: {error.message}") from error
-
-
-def _reference(path: Path, too_large: str, advice: str) -> bytes:
-    """Return the bytes of a file to compare with.
-
-    Raises:
-        MediaError: ``file_not_found`` or the code ``too_large``.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_REFERENCE_BYTES + 1)  # a pipe or a device tells no size and may not end
-    except OSError as error:
-        raise MediaError("file_not_found", f"{path} cannot be read: {error.strerror}") from error
-    if len(content) > MAX_REFERENCE_BYTES:
-        raise MediaError(too_large, f"{path} has more than {MAX_REFERENCE_BYTES} bytes; {advice}")
-    return content
 
 
 def analyze_all(

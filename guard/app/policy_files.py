@@ -6,18 +6,13 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from guard.app.terminal import AsJson, out, say
 from guard.errors import GuardError
 
 app = typer.Typer(no_args_is_help=True, help="Policy profiles: check, compare, and what they cost.")
 
 Name = Annotated[str, typer.Argument(help="A shipped profile's name, or a path that ends in .toml.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout.")]
-
-
-def _out(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 @app.command("check")
@@ -37,11 +32,11 @@ def check(profiles: list[str], as_json: AsJson = False) -> None:
             failed = True
             problem = {"code": error.code, "message": error.message}
             if as_json:
-                _out({"profile": name, "error": problem})
+                out({"profile": name, "error": problem})
             else:
-                Console(stderr=True, soft_wrap=True).print(error.message, style="red", markup=False)
+                say(error.message)
         else:
-            _out({"profile": profile.name, "ok": True}) if as_json else typer.echo(f"{profile.name}: good")
+            out({"profile": profile.name, "ok": True}) if as_json else typer.echo(f"{profile.name}: good")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -54,7 +49,7 @@ def diff(left: Name, right: Name, as_json: AsJson = False) -> None:
     found = differences(load_profile(left), load_profile(right))
     for difference in found:
         if as_json:
-            _out({"key": difference.key, "left": difference.left, "right": difference.right})
+            out({"key": difference.key, "left": difference.left, "right": difference.right})
         else:
             typer.echo(f"{difference.key}: {_said(difference.left)} -> {_said(difference.right)}")
     raise typer.Exit(1 if found else 0)

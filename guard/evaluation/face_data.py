@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from guard.app.analyze import SESSION
+from guard.app.references import SESSION
 from guard.codec.files import read_file
 from guard.errors import MediaError
 from guard.evaluation.manifest import LABELS, check_once, inside, read_lines

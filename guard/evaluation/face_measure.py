@@ -11,8 +11,8 @@ from statistics import median
 
 import numpy as np
 
-from guard.app.analyze import PARTICIPANT, SESSION, face_in
 from guard.app.parts import Models, PipelineConfig, build_pipeline
+from guard.app.references import PARTICIPANT, SESSION, face_in
 from guard.evaluation.face_conditions import STILL_FPS, Condition, Sender
 from guard.evaluation.face_data import Item, frames_of
 from guard.evaluation.face_fusion import Fused, fuse

@@ -14,16 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from guard.app.analyze import (
-    MAX_REFERENCE_BYTES,
-    SpeechMeter,
-    analyze_all,
-    analyze_file,
-    expand,
-    expect_face,
-    expect_voice,
-)
+from guard.app.analyze import SpeechMeter, analyze_all, analyze_file
+from guard.app.file_list import expand
 from guard.app.parts import Models, load_models, settings_config
+from guard.app.references import MAX_REFERENCE_BYTES, expect_face, expect_voice
 from guard.codec.files import read_file
 from guard.config import Settings
 from guard.detectors.onnx import Batch, Outputs

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from guard.app.analyze import face_in
+from guard.app.references import face_in
 from guard.codec.files import read_file
 from guard.detectors.face_identity import load_face_identity
 from guard.errors import MediaError
