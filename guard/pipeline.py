@@ -56,7 +56,7 @@ class FaceStage(Protocol):
         """Return the faces, or the reasons for their absence, of one picture.
 
         Raises:
-            ModelError: a network failed; then no picture of any call can be looked at.
+            ModelError: a network failed, and whoever was told of it lets nothing more be looked at.
         """
 
 
@@ -163,7 +163,8 @@ class Pipeline:
         """Take the next frame of a track, in media time order within the track.
 
         Raises:
-            ModelError: faces cannot be looked for; the owner ends, and what is shown is ``detector_down``.
+            ModelError: faces cannot be looked for at all; the owner ends, and what is shown is
+                ``detector_down``. A failure on one picture is a skip (``face_failed``).
         """
         if isinstance(frame, AudioFrame):
             audio = self._audio.get(frame.key) or self._open_audio(frame.key)

@@ -68,8 +68,10 @@ NEED_A_PERSON = frozenset({CHECK_FAILED, WAITING_FOR_PERSON})
 # how a face is another person's, graver first
 OTHER_PERSON = (FACE_REPLACED, PHOTO_MISMATCH)
 
-# what holds back bona_fide for as long as evidence is remembered
-WITHHOLDING = frozenset({VIDEO_FROZEN, VIDEO_REPEATS, VIDEO_CUT, FACE_FAILED})
+# of a picture that is certainly not one camera's live one
+NOT_LIVE = (VIDEO_FROZEN, VIDEO_REPEATS, VIDEO_CUT)
+# what holds back bona_fide for as long as evidence is remembered, graver first
+WITHHOLDING = (*NOT_LIVE, FACE_FAILED)
 
 
 def high(signal: Signal) -> str:

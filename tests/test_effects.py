@@ -103,7 +103,7 @@ class AnotherFace:
 
 
 class Faces:
-    """Scripted face stage: the first pixel is the number of faces, 255 a picture too dark."""
+    """Scripted face stage: the first pixel is the number of faces, 255 a dark picture, 254 one that fails."""
 
     def __init__(self) -> None:
         self.before_s = 0.0
@@ -113,6 +113,8 @@ class Faces:
         count = int(frame.image[0, 0, 0])
         if count == 255:
             return [WindowSkip(frame.key, start_s, frame.time_s, "face_dark", 0)]
+        if count == 254:
+            return [WindowSkip(frame.key, start_s, frame.time_s, reasons.FACE_FAILED)]
         if count == 0:
             return [WindowSkip(frame.key, start_s, frame.time_s, "no_face")]
         crop, points = np.zeros((224, 224, 3), np.uint8), np.zeros((468, 2), np.float32)
@@ -264,7 +266,7 @@ def test_a_face_that_cannot_be_judged_any_more_is_as_good_as_none() -> None:
     assert call.reasons[Signal.FACE_FRAME] == {"face_dark"}
 
 
-@pytest.mark.parametrize("why", sorted(reasons.WITHHOLDING))
+@pytest.mark.parametrize("why", reasons.NOT_LIVE)
 def test_a_picture_that_is_not_live_keeps_nobody_green_and_accuses_nobody(why: str) -> None:
     call = Call(Says(Signal.VOICE_SPOOF, -3.0), face_frame(-3.0), NotLive(why, 20.0, 26.0))
     assert call.run(0, 20, sound="speech", faces=1).state is State.BONA_FIDE
@@ -277,6 +279,24 @@ def test_a_picture_that_is_not_live_keeps_nobody_green_and_accuses_nobody(why: s
     bad = Call(Says(Signal.VOICE_SPOOF, 4.0), face_frame(4.0), NotLive(why, 0.0, 26.0))
     assert bad.run(0, 20, sound="speech", faces=1).state is State.SPOOF
     assert why in bad.verdicts[-1].reasons
+
+
+def test_a_picture_on_which_a_network_fails_keeps_nobody_green_and_settles_no_suspicion() -> None:
+    call = Call(Says(Signal.VOICE_SPOOF, -3.0), face_frame(-3.0))
+    green = call.run(0, 20, sound="speech", faces=1)
+    assert green.state is State.BONA_FIDE
+    failing = call.run(20, 26, sound="speech", faces=254)
+    assert (failing.state, failing.reasons) == (State.UNDECIDED, (reasons.FACE_FAILED,))
+    before, after = (v.signals[Signal.FACE_FRAME].coverage for v in (green, failing))
+    assert after < before
+    assert call.run(26, 85, sound="speech", faces=1).reasons == (reasons.FACE_FAILED,)
+    assert call.run(85, 88, sound="speech", faces=1).state is State.BONA_FIDE, "a minute after"
+    bad = Call(face_frame(4.0))
+    for begin_s in range(30):
+        bad.run(begin_s, begin_s + 0.4, faces=254)
+        worst = bad.run(begin_s + 0.4, begin_s + 1, faces=1)
+    assert worst.state is State.SPOOF
+    assert worst.reasons == ("face_frame_high", reasons.FACE_FAILED)
 
 
 def test_somebody_else_than_the_photo_shows_is_amber_whatever_voice_and_face_say() -> None:

@@ -23,6 +23,7 @@ from guard.app.enrolment import (
     read_vector,
     refusal_message,
 )
+from guard.app.face_failures import FaceFailures
 from guard.app.failures import FACES, Failures, cause_of
 from guard.app.participant_clock import ParticipantClock
 from guard.app.parts import Models, PipelineConfig, build_pipeline
@@ -125,6 +126,7 @@ class AnalysisWorker:
             looked=self._looked,
             skew_s=lambda session, participant: self._senders.skew_s(session, participant, clock.now()),
             failed=self._failures,
+            face_failed=FaceFailures(models.faces, self._failures, clock),
         )
         self._pipeline, self._lanes = built.pipeline, built.lanes
         self._checks = CheckRunner(

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from guard.app.failures import FACES
 from guard.app.model_files import NETWORKS, in_use, load_detector
 from guard.clock import Clock
 from guard.config import Settings, thresholds
@@ -41,7 +40,7 @@ from guard.types import (
 )
 from guard.windows.audio import AudioWindowConfig, AudioWindows
 from guard.windows.face_models import FaceModels
-from guard.windows.faces import FaceWindowConfig, FaceWindows, Looked, stop
+from guard.windows.faces import FaceWindowConfig, FaceWindows, Looked, NetworkFailed, stop
 
 OnVerdict = Callable[[Verdict, Sequence[Score]], None]
 
@@ -191,6 +190,7 @@ def build_pipeline(
     looked: Looked = lambda *_: None,
     skew_s: SkewOf = lambda *_: None,
     failed: Failed = lambda *_: None,
+    face_failed: NetworkFailed = stop,
 ) -> Built:
     """Return a pipeline over the loaded models.
 
@@ -201,8 +201,8 @@ def build_pipeline(
         session_thresholds: thresholds of a session's policy; without it the configured ones.
         looked: told of every picture in which faces are followed.
         skew_s: see Pipeline.
-        failed: told of every failure of a detector, in the thread in which it came, and of those of the
-            networks that find faces.
+        failed: told of every failure of a detector, in the thread in which it came.
+        face_failed: told where a network that finds faces fails on a picture; what it raises ends ``push``.
     """
     fusions: dict[tuple[str, str], Fusion] = {}
 
@@ -212,8 +212,6 @@ def build_pipeline(
         fusions[session, participant] = fusion
         return fusion
 
-    # in a file a picture that cannot be looked at ends the analysis; in a call nobody else's must notice
-    face_failed = stop if threads is None else partial(failed, FACES)
     stages = Stages(
         audio=lambda key: AudioWindows(key, config.audio),
         face=lambda key: FaceWindows(key, config.face, models.faces, looked, face_failed),

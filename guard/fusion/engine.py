@@ -175,7 +175,7 @@ class Fusion:
         best = max(mine, key=lambda s: (self._config.decides(s), mine[s].scored_s))
         kinds = by_kind(readings, self._config)
         level = self._level(kinds, readings)
-        if level is State.BONA_FIDE and withheld(readings) is not None:
+        if level is State.BONA_FIDE and withheld(readings):
             level = State.UNDECIDED
         return Standing(
             state=level,

@@ -18,9 +18,10 @@ def other_person(readings: Readings, config: FusionConfig) -> tuple[str, ...]:
     return tuple(code for code in reasons.OTHER_PERSON if code in found)
 
 
-def withheld(readings: Readings) -> str | None:
-    """Return why the picture may carry no ``bona_fide``, a code of ``reasons.WITHHOLDING``."""
-    return next((r.withheld for r in readings.values() if r.withheld is not None), None)
+def withheld(readings: Readings) -> tuple[str, ...]:
+    """Return why the picture may carry no ``bona_fide``, codes of ``reasons.WITHHOLDING``, graver first."""
+    found = {code for reading in readings.values() for code in reading.withheld}
+    return tuple(code for code in reasons.WITHHOLDING if code in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,10 @@ class Grounds:
         deciding = [s for s in self.readings if self.config.decides(s)]
         if not self.kinds:
             said = {self.signals[s].state(None, self.at_s).reason or "" for s in deciding}
-            notice = withheld(self.readings)
-            found = tuple(sorted(said - {"", reasons.NOT_ASKED, notice}))
-            return found or (() if notice else (reasons.NO_EVIDENCE,))
-        if withheld(self.readings) is not None:
+            notices = withheld(self.readings)
+            found = tuple(sorted(said - {"", reasons.NOT_ASKED, *notices}))
+            return found or (() if notices else (reasons.NO_EVIDENCE,))
+        if withheld(self.readings):
             return ()  # a notice says it, as in every state
         if self.face_lapsed:
             return (reasons.FACE_LAPSED,)
@@ -103,8 +104,7 @@ class Grounds:
 
     def _notices(self) -> tuple[str, ...]:
         """Return what a person should know of what the verdict rests on."""
-        picture = withheld(self.readings)
-        found = () if picture is None else (picture,)
+        found = withheld(self.readings)
         for signal, reading in self.readings.items():
             if reading.llr is None or not self.config.decides(signal):
                 continue

@@ -29,8 +29,8 @@ class Reading:
         enough: whether there is so much of it that it may carry bona_fide.
         last_s: media time up to which it reaches.
         windows: good windows since the evidence was (re)started.
-        withheld: why nothing of this kind of track may carry bona_fide, a code of
-            ``reasons.WITHHOLDING`` of the last minute; None where nothing speaks against it.
+        withheld: why nothing of this kind of track may carry bona_fide, codes of
+            ``reasons.WITHHOLDING`` of the last minute, graver first; empty where nothing speaks against it.
         others: how a face is another person's, codes, graver first; see ``guard.fusion.mismatch``.
     """
 
@@ -39,7 +39,7 @@ class Reading:
     enough: bool = False
     windows: int = 0
     last_s: float = float("-inf")
-    withheld: str | None = None
+    withheld: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
 
 
@@ -57,7 +57,8 @@ class SignalEvidence:
         self._covered_at_restart_s = 0.0
         self._reason: str | None = None
         self._reason_at_s = float("-inf")
-        self._withheld: tuple[float, str] | None = None
+        self._not_live: tuple[float, str] | None = None
+        self._failed_s = float("-inf")
         self._mismatch = self._compared(config.photo_mismatch_llr, all_faces=True)
         self._replaced = self._compared(config.face_replaced_llr, all_faces=False)
         self._last_s = 0.0
@@ -85,9 +86,11 @@ class SignalEvidence:
             why = score.reason if score.llr is None else reasons.DETECTOR_FAILED
             if score.end_s >= self._reason_at_s:
                 self._reason, self._reason_at_s = why, score.end_s
-            if why in reasons.WITHHOLDING:
+            if why in reasons.NOT_LIVE:
                 found = (score.end_s, why)
-                self._withheld = found if self._withheld is None else max(self._withheld, found)
+                self._not_live = found if self._not_live is None else max(self._not_live, found)
+            elif why == reasons.FACE_FAILED:
+                self._failed_s = max(self._failed_s, score.end_s)
             return
         if score.end_s >= self._details_at_s:
             self._details, self._details_at_s = score.details, score.end_s
@@ -107,8 +110,11 @@ class SignalEvidence:
             windows.expire(at_s)
             if not len(windows) or windows.last_s < newest_s - _FACE_UNSEEN_S:
                 del self._tracks[face]
-        if self._withheld is not None and self._withheld[0] <= at_s - self._fusion.horizons_s[-1]:
-            self._withheld = None
+        oldest_s = at_s - self._fusion.horizons_s[-1]
+        if self._not_live is not None and self._not_live[0] <= oldest_s:
+            self._not_live = None
+        if self._failed_s <= oldest_s:
+            self._failed_s = float("-inf")
         self._mismatch.expire(at_s)
         self._replaced.expire(at_s)
         if not self._tracks:
@@ -135,7 +141,7 @@ class SignalEvidence:
     def restart(self) -> None:
         """Forget the evidence; what was covered stays reported."""
         self._tracks.clear()
-        self._withheld = None
+        self._not_live, self._failed_s = None, float("-inf")
         self._mismatch.restart()
         self._replaced.restart()
         self._covered_at_restart_s = self.scored_s
@@ -150,20 +156,26 @@ class SignalEvidence:
         readings = [self._read(windows) for windows in self._tracks.values()]
         given = [r for r in readings if r.llr is not None]
         highest = max(given, key=lambda r: r.llr or 0.0) if given else Reading(None)
-        return replace(highest, withheld=self._why_withheld, others=self._others)
+        return replace(highest, withheld=self._withheld, others=self._others)
 
     def state(self, llr: float | None, at_s: float) -> SignalState:
         """Return the signal's line of the verdict; ``at_s`` is the track's length so far."""
         length_s = max(at_s, self._last_s)
         coverage = min(1.0, self.scored_s / length_s) if length_s > 0 else 0.0
         if llr is None:
-            return SignalState(None, coverage, self._why_withheld or self._why(at_s))
-        why = self._why_withheld or next(iter(self._others), None)
+            return SignalState(None, coverage, self._picture or self._why(at_s))
+        why = next(iter(self._others), self._picture)
         return SignalState(llr, coverage, why, self._details)
 
     @property
-    def _why_withheld(self) -> str | None:
-        return None if self._withheld is None else self._withheld[1]
+    def _picture(self) -> str | None:
+        """What was found instead of a live picture."""
+        return None if self._not_live is None else self._not_live[1]
+
+    @property
+    def _withheld(self) -> tuple[str, ...]:
+        failed = (reasons.FACE_FAILED,) if math.isfinite(self._failed_s) else ()
+        return failed if self._picture is None else (self._picture, *failed)
 
     @property
     def _others(self) -> tuple[str, ...]:

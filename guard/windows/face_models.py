@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from guard.detectors.tflite import NetworkCard, TfliteModel, load_network, load_network_card
+from guard.errors import ModelError
 from guard.media.boxes import (
     Region,
     anchor_centres,
@@ -32,6 +33,9 @@ _SAME_FACE_OVERLAP = 0.3
 FACE_REGION_GROW = 1.5
 _EYE_OUTER_LEFT, _EYE_OUTER_RIGHT = 33, 263
 _LOGIT_LIMIT = 80.0
+# of what a network saw; points of real faces stay within one
+_FARTHEST = 100.0
+_PLAIN_PX = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,16 @@ class FaceModels:
         """The cards of the two networks, for reports."""
         return self._finder_card, self._mesher_card
 
+    def check(self) -> None:
+        """Run both networks on a plain picture.
+
+        Raises:
+            ModelError: one of them fails on it.
+        """
+        plain = np.full((_PLAIN_PX, _PLAIN_PX, 3), 128, np.uint8)
+        self.find(plain)
+        self.mesh(plain, Region(_PLAIN_PX / 2, _PLAIN_PX / 2, float(_PLAIN_PX), 0.0))
+
     def find(self, image: ImageArray) -> list[FoundFace]:
         """Return the faces of a picture, best first.
 
@@ -101,7 +115,7 @@ class FaceModels:
             image: uint8 (H, W, 3), RGB.
 
         Raises:
-            ModelError: the runtime failed.
+            ModelError: the runtime failed, or found a face far outside the picture.
         """
         height, width = image.shape[:2]
         whole = Region(width / 2, height / 2, float(max(width, height)), 0.0)
@@ -111,6 +125,7 @@ class FaceModels:
         scores = _sigmoid(logits.reshape(-1))
         boxes, points = decode_boxes(raw[0], self._anchors, size)
         good = (scores > _MIN_SCORE) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        _check_near(self._finder_card, boxes[good], points[good])
         return self._merged(boxes[good] * size, points[good] * size, scores[good], invert(matrix))
 
     def mesh(self, image: ImageArray, region: Region) -> Mesh:
@@ -121,12 +136,13 @@ class FaceModels:
             region: where the face is.
 
         Raises:
-            ModelError: the runtime failed.
+            ModelError: the runtime failed, or drew points far outside the region.
         """
         size = self._mesher_card.input_shape[0]
         matrix = region.matrix_to(size)
         raw, logit = self._mesher.run(_tensor(warp(image, matrix, size), self._mesher_card))
         points = raw.reshape(-1, 3)
+        _check_near(self._mesher_card, points / np.float32(size))
         flat = transform_points(points[:, :2], invert(matrix))
         depth = points[:, 2:] * np.float32(region.side_px / size)
         return Mesh(np.concatenate([flat, depth], axis=1), float(logit.reshape(-1)[0]))
@@ -151,6 +167,12 @@ def load_face_models(models: Path) -> FaceModels:
         ModelError: a card or a file is missing, changed or cannot be run.
     """
     return FaceModels(load_network_card(models / "blazeface"), load_network_card(models / "facemesh"))
+
+
+def _check_near(card: NetworkCard, *places: FloatArray) -> None:
+    """Refuse places, in sizes of what the network saw, with which nothing can be computed further on."""
+    if any(np.abs(place).max(initial=0.0) > _FARTHEST for place in places):
+        raise ModelError("model_out_of_range", f"{card.name} returned points far outside what it saw")
 
 
 def _tensor(picture: ImageArray, card: NetworkCard) -> FloatArray:

@@ -128,29 +128,26 @@ class FaceWindows:
         """Return what the picture shows: one item per face, or one skip where there is none.
 
         A picture that comes before the next look is due returns nothing. One on which a network failed is a
-        skip that says so; every face is given up there, and the next look goes on as planned.
+        skip that says so; faces are followed on from where they were, as over a picture that was lost.
 
         Raises:
             ModelError: a network failed, and ``failed`` raised it.
         """
-        looked_s = self._looked_s
+        start_s = self._looked_s
         try:
             return self._push(frame)
         except ModelError as error:
             self._failed(error)
-        self._give_up()
         self._looked_s = frame.time_s
-        start_s = frame.time_s if looked_s is None else min(looked_s, frame.time_s)
+        if start_s is None or not 0 <= frame.time_s - start_s <= self._config.track.lost_after_s:
+            start_s = frame.time_s
         return [WindowSkip(self._key, start_s, frame.time_s, FACE_FAILED)]
-
-    def _give_up(self) -> None:
-        self._tracker.reset()
-        self._glimpsed = Glimpses()
 
     def _push(self, frame: VideoFrame) -> list[FaceWindow | WindowSkip]:
         looked_s = self._looked_s
         if looked_s is not None and frame.time_s < looked_s:
-            self._give_up()
+            self._tracker.reset()
+            self._glimpsed = Glimpses()
             looked_s = None
         elif looked_s is not None and frame.time_s < self._due_s - _EARLY_S:
             if self._glimpsed.due(frame.time_s, 1.0 / self._config.glimpse_hz - _EARLY_S):

@@ -469,7 +469,7 @@ def test_a_match_is_hardly_evidence_and_neither_use_reaches_red_alone(shipped: I
         ("bona_fide_share = 0.02", "bona_fide_share = 0.9", "card_invalid"),
         ("[calibration.photo]", "[calibration.other]", "card_invalid"),
         ("shape = [3, 150, 150]", "shape = [3, 150, -1]", "card_invalid"),
-        ("shape = [3, 150, 150]", "shape = [3, 160, 160]", "model_run"),
+        ("shape = [3, 150, 150]", "shape = [3, 160, 160]", "model_input"),
         ('name = "vector"', 'name = "embedding"', "model_names"),
         ("shape = [128]", "shape = [256]", "model_output"),
         ('sha256 = "', 'sha256 = "0', "model_hash"),

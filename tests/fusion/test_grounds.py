@@ -24,5 +24,9 @@ def test_a_signal_that_decides_nothing_says_nothing_of_another_person() -> None:
 
 def test_a_picture_that_is_not_live_is_so_by_any_signal() -> None:
     live = {Signal.FACE_FRAME: Reading(1.0)}
-    assert withheld(live) is None
-    assert withheld(live | {Signal.TEMPORAL: Reading(None, withheld=reasons.VIDEO_CUT)}) == reasons.VIDEO_CUT
+    assert withheld(live) == ()
+    cut = Reading(None, withheld=(reasons.VIDEO_CUT,))
+    assert withheld(live | {Signal.TEMPORAL: cut}) == (reasons.VIDEO_CUT,)
+    failed = Reading(1.0, withheld=(reasons.FACE_FAILED,))
+    both = {Signal.FACE_FRAME: failed, Signal.TEMPORAL: cut}
+    assert withheld(both) == (reasons.VIDEO_CUT, reasons.FACE_FAILED), "the graver first, none hides another"

@@ -12,7 +12,7 @@ from guard import reasons
 from guard.types import Kind, Score, Signal, State
 from tests.fusion.test_engine import VIDEO, faces, feed, fusion, voices
 
-WHY = sorted(reasons.WITHHOLDING)
+WHY = reasons.NOT_LIVE
 CODES = st.sampled_from(WHY)
 GENUINE_S = 60
 

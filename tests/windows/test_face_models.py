@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from guard.detectors.tflite import TfliteModel
 from guard.errors import ModelError
 from guard.media.warp import transform_points
 from guard.resources import models_dir
@@ -98,3 +99,25 @@ def test_a_changed_model_file_is_refused_with_its_name_and_what_to_do(tmp_path: 
     with pytest.raises(ModelError, match=r"facemesh/face_landmark\.tflite.*reinstall") as caught:
         load_face_models(tmp_path)
     assert caught.value.code == "model_hash"
+
+
+def test_the_networks_work_on_a_plain_picture(face_models: FaceModels) -> None:
+    face_models.check()
+
+
+@pytest.mark.parametrize("wild", [1e5, 1e20, 3e38])
+def test_points_far_outside_the_picture_are_refused(
+    face_models: FaceModels, monkeypatch: pytest.MonkeyPatch, wild: float
+) -> None:
+    run = TfliteModel.run
+
+    def wilder(model: TfliteModel, batch: FloatArray) -> tuple[FloatArray, ...]:
+        first, *others = run(model, batch)
+        return np.full_like(first, wild), *others
+
+    image = scene(placed(320, 180))
+    (face,) = face_models.find(image)
+    monkeypatch.setattr(TfliteModel, "run", wilder)
+    for look in (lambda: face_models.find(image), lambda: face_models.mesh(image, face.region())):
+        with pytest.raises(ModelError, match="far outside"):
+            look()

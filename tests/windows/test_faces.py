@@ -265,7 +265,7 @@ class Failing(FaceModels):
         return super().mesh(image, region)
 
 
-def test_a_picture_on_which_a_network_fails_is_skipped_and_the_face_is_found_again(
+def test_a_picture_on_which_a_network_fails_is_skipped_and_the_face_keeps_its_number(
     face_models: FaceModels,
 ) -> None:
     models, told = Failing(face_models), list[ModelError]()
@@ -276,12 +276,20 @@ def test_a_picture_on_which_a_network_fails_is_skipped_and_the_face_is_found_aga
         out += stage.push(frame(image, n / 15))
     skips = [item for item in out if isinstance(item, WindowSkip)]
     assert {skip.reason for skip in skips} == {FACE_FAILED}
-    assert len(told) == len(skips) == 3
-    stretches = [(item.start_s, item.end_s) for item in out]
-    assert stretches == sorted(stretches)
-    assert all(end <= start for (_, end), (start, _) in pairwise(stretches))
-    (found,) = out[-1:]
-    assert isinstance(found, FaceWindow)
+    assert len(told) == len(skips) == 7
+    assert all(before.end_s <= after.start_s for before, after in pairwise(skips))
+    faces_seen = [item for item in out if isinstance(item, FaceWindow)]
+    assert {item.face for item in faces_seen} == {0}
+    assert faces_seen[-1].end_s > skips[-1].end_s
+
+
+def test_a_failure_after_a_gap_does_not_fill_it(face_models: FaceModels) -> None:
+    models = Failing(face_models)
+    stage = FaceWindows(KEY, FaceWindowConfig(), models, failed=lambda _: None)
+    stage.push(frame(scene(placed(320, 180)), 0.0))
+    models.broken = True
+    (skip,) = stage.push(frame(scene(placed(320, 180)), 50.0))
+    assert (skip.start_s, skip.end_s) == (50.0, 50.0)
 
 
 def test_where_nobody_takes_a_failure_it_is_raised(face_models: FaceModels) -> None:
