@@ -85,7 +85,7 @@ def test_the_shipped_tables_say_it_of_their_own_folds() -> None:
         few = [fold for fold, count in enumerate(counts) if count < 5]
         assert len(counts) == 3
         assert [int(n) for n in re.findall(r"fold (\d) holds out", text)] == few
-    page = (models_dir().parent / "docs" / "voice.md").read_text(encoding="utf-8")
+    page = (models_dir().parent / "docs" / "voice-training.md").read_text(encoding="utf-8")
     table = re.findall(r"(?m)^\| (?:\d|all) \|.*$", (VOICE / "rotation.md").read_text(encoding="utf-8"))
     assert len(table) == 4
     assert all(row in page for row in table)

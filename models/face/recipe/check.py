@@ -160,7 +160,7 @@ def check_voices(data: Path, *, wanted: bool) -> bool:
         rows = [] if absent else [row for row in reader if row["label"] == "bonafide"]
     if absent:
         sys.exit(
-            f"{path} lacks the columns {', '.join(absent)}: add them (docs/voice.md), or take voice/ away"
+            f"{path} lacks the columns {', '.join(absent)}: add them, or take voice/ away"
         )
     from lip_sync_simulate import SPLITS, split_of
 
