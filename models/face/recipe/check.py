@@ -159,9 +159,7 @@ def check_voices(data: Path, *, wanted: bool) -> bool:
         absent = sorted(_COLUMNS - set(reader.fieldnames or ()))
         rows = [] if absent else [row for row in reader if row["label"] == "bonafide"]
     if absent:
-        sys.exit(
-            f"{path} lacks the columns {', '.join(absent)}: add them, or take voice/ away"
-        )
+        sys.exit(f"{path} lacks the columns {', '.join(absent)}: add them, or take voice/ away")
     from lip_sync_simulate import SPLITS, split_of
 
     voices = {f"{row['source']}/{row['speaker'] or row['path']}" for row in rows}

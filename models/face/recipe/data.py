@@ -52,7 +52,8 @@ def data_folder() -> Path:
     if not (folder / "landmarks.npz").is_file():
         sys.exit(
             f"GUARD_DATA={value!r} has no face/real_train/landmarks.npz: set it to the folder that holds "
-            "face/real_train, or make that of photographs by make -C models/face faces (docs/face-training.md)"
+            "face/real_train, or make that of photographs by make -C models/face faces "
+            "(docs/face-training.md)"
         )
     return folder
 
