@@ -118,14 +118,14 @@ class _Spectrum:
 
 def _box(values: FloatArray, side: int) -> FloatArray:
     """Return sums over squares of ``side`` cells round each cell, wrapping at the edges."""
-    for axis in (0, 1):
-        half = side // 2
-        ends = [(half + 1, half) if at == axis else (0, 0) for at in (0, 1)]
-        total = np.pad(values, ends, mode="wrap").cumsum(axis=axis, dtype=np.float64)
-        first, last = (slice(side, None), slice(None, -side))
-        values = np.asarray(
-            total[first] - total[last] if axis == 0 else total[:, first] - total[:, last], np.float32
-        )
+    half = side // 2
+    for _ in range(2):  # along one axis, and turned, along the other
+        size = len(values)
+        wrapped = np.concatenate([values[-half:], values, values[:half]])
+        total = wrapped[:size].copy()
+        for start in range(1, side):
+            total += wrapped[start : start + size]
+        values = total.T
     return values
 
 

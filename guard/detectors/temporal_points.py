@@ -72,6 +72,12 @@ def eye_distance(points: FloatArray) -> float:
     return float(np.hypot(*(points[_EYE_RIGHT].mean(axis=0) - points[_EYE_LEFT].mean(axis=0))))
 
 
+def eye_distances(points: FloatArray) -> FloatArray:
+    """Return ``eye_distance`` of each of (T, K, 2), float32 (T,)."""
+    apart = points[:, _EYE_RIGHT].mean(axis=1) - points[:, _EYE_LEFT].mean(axis=1)
+    return np.asarray(np.hypot(apart[:, 0], apart[:, 1]), np.float32)
+
+
 def jitter(times_s: NDArray[np.floating[Any]], points: FloatArray) -> Jitter | None:
     """Measure the trembling of a face.
 
@@ -88,7 +94,7 @@ def jitter(times_s: NDArray[np.floating[Any]], points: FloatArray) -> Jitter | N
     if not len(triple):
         return None
     z = points[..., 0].astype(np.float64) + 1j * points[..., 1]
-    size = np.median([max(eye_distance(p), 1e-6) for p in points])
+    size = np.median(np.maximum(eye_distances(points), 1e-6))
     fitted = _without_similarity(z / size)
     if fitted is None:
         return None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from guard.detectors.temporal_points import FOLLOWED, eye_distance
+from guard.detectors.temporal_points import FOLLOWED, eye_distances
 from guard.types import FloatArray, Glimpse, ImageArray
 
 # a stretch is so many blocks of a second, each of at least so many pictures
@@ -84,7 +84,7 @@ class Still:
         if min(len(row) for row in rows) < _IN_BLOCK:
             return None
         points = np.stack([points for _, _, points in self._seen])
-        points = points / max(float(np.median([eye_distance(one) for one in points])), 1.0)
+        points = points / max(float(np.median(eye_distances(points))), 1.0)
         cells = np.stack([thumbnail for _, thumbnail, _ in self._seen]).astype(np.float32)
         stretch = np.concatenate(rows)
         return Stillness(

@@ -156,12 +156,17 @@ def repeated(pictures: FloatArray, points: FloatArray) -> float:
 
 def _to_segments(rows: FloatArray, track: FloatArray) -> FloatArray:
     """Return float32 (R, N - 1): squared distances of rows (R, D) from the lines that join track (N, D)."""
-    square = (track**2).sum(axis=1)
-    near = (rows**2).sum(axis=1)[:, None] + square[None] - 2 * rows @ track.T
-    length = np.maximum(((track[1:] - track[:-1]) ** 2).sum(axis=1), 1e-9)[None]
+    square, steps = _squared(track), _squared(track[1:] - track[:-1])
+    near = _squared(rows)[:, None] + square[None] - 2 * rows @ track.T
+    length = np.maximum(steps, 1e-9)[None]
     along = (near[:, :-1] - near[:, 1:] + length) / 2
     part = np.clip(along / length, 0, 1)
     return np.asarray(np.maximum(near[:, :-1] - 2 * part * along + part**2 * length, 0), np.float32)
+
+
+def _squared(rows: FloatArray) -> FloatArray:
+    """Return the squared lengths of rows (N, D), float32 (N,)."""
+    return np.asarray(np.einsum("nd,nd->n", rows, rows), np.float32)
 
 
 def _moved(before: FloatArray | None, after: FloatArray | None) -> float:

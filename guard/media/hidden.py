@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from guard.media.blocks import halved
 from guard.media.hidden_weights import EYE, MOUTH
 from guard.media.quality import EYES, LUMA
 from guard.types import FloatArray, ImageArray
@@ -52,7 +53,7 @@ def part_measures(crop: ImageArray, landmarks: FloatArray) -> tuple[FloatArray, 
     contrast and edges in all; colour's distance from the cheeks and its spread. Arguments as for
     ``hidden_logits``.
     """
-    picture = crop.reshape(112, 2, 112, 2, 3).mean(axis=(1, 3), dtype=np.float32)
+    picture = halved(crop)
     luma = picture @ LUMA
     planes = np.stack([luma, picture[..., 2] - luma, picture[..., 0] - luma])
     across, down = np.zeros_like(luma), np.zeros_like(luma)

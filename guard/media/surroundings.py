@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from guard.media.blocks import block_means
 from guard.media.quality import eyes_of
 from guard.types import FloatArray, ImageArray
 
@@ -46,7 +47,7 @@ def surroundings(image: ImageArray, points: FloatArray) -> ImageArray | None:
     top, left = int(rows[down][0]), int(columns[across][0])
     bottom, right = int(rows[down][-1]) + 1, int(columns[across][-1]) + 1
     part = image[top * side : bottom * side, left * side : right * side, 1]
-    little = part.reshape(bottom - top, side, right - left, side).mean(axis=(1, 3), dtype=np.float32)
+    little = block_means(part, side, side)
     taken = little[np.ix_(rows[down] - top, columns[across] - left)]
     out[np.ix_(down, across)] = np.maximum(taken, OUTSIDE + 1)
     return out

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from guard.media.blocks import block_means
 from guard.types import Glimpse, ImageArray, VideoFrame
 from guard.windows.face_models import Mesh
 
@@ -64,8 +65,7 @@ def thumbnail(image: ImageArray) -> ImageArray:
         y, x = np.arange(rows) * height // rows, np.arange(columns) * width // columns
         return np.ascontiguousarray(image[y][:, x, 1])
     tall, wide = height // rows, width // columns
-    cut = image[: tall * rows, : wide * columns, 1].reshape(rows, tall, columns, wide)
-    return np.asarray(cut.mean(axis=(1, 3), dtype=np.float32), np.uint8)
+    return block_means(image[: tall * rows, : wide * columns, 1], tall, wide).astype(np.uint8)
 
 
 def _glimpse(frame: VideoFrame, little: ImageArray, meshes: Mapping[int, Mesh], face: int) -> Glimpse:
