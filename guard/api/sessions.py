@@ -22,7 +22,7 @@ from guard.signalling.tokens import Access
 from guard.signalling.views import summary
 from guard.types import Role, State
 
-# as for checks that policy starts (guard.app.checks)
+# as for checks that policy starts (guard.app.wanted_checks)
 DEFAULT_LANGUAGE = "ru"
 
 

@@ -31,7 +31,7 @@ from guard.app.quiet import Quiet
 from guard.clock import Clock
 from guard.codec.receive import ReceiveConfig, TrackReceiver
 from guard.detectors.virtual_camera import read_report
-from guard.errors import MediaError
+from guard.errors import MediaError, ModelError
 from guard.fusion.config import Thresholds
 from guard.inference.content import telling
 from guard.inference.lanes import ScoreSink
@@ -113,6 +113,7 @@ class AnalysisWorker:
         self._asked: dict[TrackKey, float] = {}
         self._sent: dict[tuple[str, str], tuple[float, State]] = {}
         self._ended = asyncio.Event()
+        self._broken: ModelError | None = None
         self._link: Link | None = None
         self._packets = 0
         self._recordings: dict[asyncio.Task[Message], tuple[Enrolment, int]] = {}
@@ -126,7 +127,7 @@ class AnalysisWorker:
             looked=self._looked,
             skew_s=lambda session, participant: self._senders.skew_s(session, participant, clock.now()),
             failed=self._failures,
-            face_failed=FaceFailures(models.faces, self._failures, clock),
+            face_failed=FaceFailures(models.faces, self._failures, self._give_up, clock),
         )
         self._pipeline, self._lanes = built.pipeline, built.lanes
         self._checks = CheckRunner(
@@ -148,7 +149,11 @@ class AnalysisWorker:
         )
 
     async def run(self, sock: socket.socket) -> None:
-        """Serve until the relay process closes its end."""
+        """Serve until the relay process closes its end.
+
+        Raises:
+            ModelError: no picture of any call can be searched for faces.
+        """
         self._link = await open_link(
             sock, on_record=self.receive, on_lost=lambda _: self._ended.set(), on_writable=lambda: None
         )
@@ -161,6 +166,12 @@ class AnalysisWorker:
             self._drills.close()
             for lane in self._lanes:
                 lane.close()
+        if self._broken is not None:
+            raise self._broken
+
+    def _give_up(self, error: ModelError) -> None:
+        self._broken = error
+        self._ended.set()
 
     def receive(self, record: Record) -> None:
         """Take one record from the relay process."""

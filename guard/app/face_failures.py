@@ -7,6 +7,7 @@ shown as ``detector_down``, and is started again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from guard.app.failures import FACES
@@ -30,21 +31,24 @@ class FaceFailures:
     Args:
         networks: what failed.
         failed: notes each failure.
+        broken: told once the networks fail on a plain picture, too.
         clock: the networks are checked once a second at most.
     """
 
-    def __init__(self, networks: Checkable, failed: Failed, clock: Clock) -> None:
-        self._networks, self._failed, self._clock = networks, failed, clock
+    def __init__(
+        self, networks: Checkable, failed: Failed, broken: Callable[[ModelError], None], clock: Clock
+    ) -> None:
+        self._networks, self._failed, self._broken, self._clock = networks, failed, broken, clock
         self._checked_s = float("-inf")
 
     def __call__(self, error: ModelError) -> None:
-        """Take note of one.
-
-        Raises:
-            ModelError: the networks fail on a plain picture, too.
-        """
+        """Take note of one."""
         self._failed(FACES, error)
         now = self._clock.now()
-        if now - self._checked_s >= CHECK_EVERY_S:
-            self._checked_s = now
+        if now - self._checked_s < CHECK_EVERY_S:
+            return
+        self._checked_s = now
+        try:
             self._networks.check()
+        except ModelError as always:
+            self._broken(always)

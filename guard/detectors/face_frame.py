@@ -1,8 +1,8 @@
 """Face frame: does this one picture show a face that was put on, or rebuilt, by a machine?
 
 The net sees brow to chin and cheek to cheek of the aligned crop: the seam between a swapped face
-and its surroundings, and the smoothing a live tool's network leaves inside it. The model, its data
-and its known failures: docs/face.md and models/face_frame/card.toml.
+and its surroundings, and the smoothing a live tool's network leaves inside it. The model and
+its known failures: docs/face.md and models/face_frame/card.toml; its data: docs/face-training.md.
 """
 
 from __future__ import annotations

@@ -156,6 +156,9 @@ def repeated(pictures: FloatArray, points: FloatArray) -> float:
 
 def _to_segments(rows: FloatArray, track: FloatArray) -> FloatArray:
     """Return float32 (R, N - 1): squared distances of rows (R, D) from the lines that join track (N, D)."""
+    # what all have in common would cancel in float32: distances stay where it is taken away
+    middle = track.mean(axis=0)
+    rows, track = rows - middle, track - middle
     square, steps = _squared(track), _squared(track[1:] - track[:-1])
     near = _squared(rows)[:, None] + square[None] - 2 * rows @ track.T
     length = np.maximum(steps, 1e-9)[None]

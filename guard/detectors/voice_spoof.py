@@ -1,6 +1,7 @@
 """Voice spoof: is this voice made by a machine (text to speech, voice conversion, vocoder)?
 
-The model, its data and its known failures: docs/voice.md and models/voice_spoof/card.toml.
+The model and its known failures: docs/voice.md and models/voice_spoof/card.toml; its data:
+docs/voice-training.md.
 """
 
 from __future__ import annotations

@@ -121,6 +121,9 @@ class FaceWindows:
         self._tracker = FaceTracker(config.track, models)
         self._looked_s: float | None = None
         self._due_s = 0.0
+        # since a network failed nothing is looked at before the next look is due, nor called scored
+        self._failing = False
+        self._failed_s = float("-inf")
         self._glimpsed = Glimpses()
         self._hidden = HiddenFaces()
 
@@ -138,7 +141,8 @@ class FaceWindows:
             return self._push(frame)
         except ModelError as error:
             self._failed(error)
-        self._looked_s = frame.time_s
+        self._failing, self._looked_s, self._failed_s = True, frame.time_s, frame.time_s
+        self._glimpsed.skip(frame)
         if start_s is None or not 0 <= frame.time_s - start_s <= self._config.track.lost_after_s:
             start_s = frame.time_s
         return [WindowSkip(self._key, start_s, frame.time_s, FACE_FAILED)]
@@ -148,9 +152,10 @@ class FaceWindows:
         if looked_s is not None and frame.time_s < looked_s:
             self._tracker.reset()
             self._glimpsed = Glimpses()
-            looked_s = None
+            looked_s, self._failed_s = None, float("-inf")
         elif looked_s is not None and frame.time_s < self._due_s - _EARLY_S:
-            if self._glimpsed.due(frame.time_s, 1.0 / self._config.glimpse_hz - _EARLY_S):
+            step_s = 1.0 / self._config.glimpse_hz - _EARLY_S
+            if not self._failing and self._glimpsed.due(frame.time_s, step_s):
                 self._glimpse(frame, self._tracker.glance(frame.image))
             else:
                 self._glimpsed.skip(frame)
@@ -159,6 +164,7 @@ class FaceWindows:
             looked_s = None
         self._schedule(frame.time_s, looked_s)
         faces = self._tracker.push(frame.image, frame.time_s)
+        self._failing = False
         self._glimpse(frame, {face.number: face.mesh for face in faces})
         if not faces:
             start_s = frame.time_s if looked_s is None else looked_s
@@ -187,12 +193,13 @@ class FaceWindows:
         if reason is None and self._hidden.look(face.number, crop, landmarks):
             reason = FACE_HIDDEN
         glimpses = self._glimpsed.take(face.number)
+        start_s = max(face.previous_s, self._failed_s)
         if reason is not None:
-            return WindowSkip(self._key, face.previous_s, frame.time_s, reason, face.number)
+            return WindowSkip(self._key, start_s, frame.time_s, reason, face.number)
         return FaceWindow(
             key=self._key,
             face=face.number,
-            start_s=face.previous_s,
+            start_s=start_s,
             end_s=frame.time_s,
             crop=crop,
             landmarks=landmarks,

@@ -42,6 +42,13 @@ class FailsOnSmall(FaceModels):
         return super().find(image)
 
 
+class FailsAlways(FaceModels):
+    """Networks that nobody's picture passes through any more."""
+
+    def find(self, image: ImageArray) -> list[FoundFace]:
+        raise ModelError("model_failed", "blazeface failed to run")
+
+
 class Broken:
     """A voice detector whose model fails on every window."""
 
@@ -82,9 +89,8 @@ def heard() -> Iterator[TapPacket]:
         yield TapPacket(key, "opus", n, n * 960, False, 100.0 + packet.time_s, packet.data)
 
 
-async def told(models: Models, packets: list[TapPacket], wanted: str) -> list[dict[str, Any]]:
-    """Run a worker on packets until a verdict's signals or a heartbeat's lanes have ``wanted``."""
-    worker = AnalysisWorker(
+def worker_of(models: Models) -> AnalysisWorker:
+    return AnalysisWorker(
         ManualClock(110.0),
         models,
         config=settings_config(Settings()),
@@ -92,9 +98,13 @@ async def told(models: Models, packets: list[TapPacket], wanted: str) -> list[di
         thresholds_of=thresholds_of,
         checks=check_tools(CheckConfig(), None),
     )
+
+
+async def told(models: Models, packets: list[TapPacket], wanted: str) -> list[dict[str, Any]]:
+    """Run a worker on packets until a verdict's signals or a heartbeat's lanes have ``wanted``."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    running = asyncio.create_task(worker.run(theirs))
+    running = asyncio.create_task(worker_of(models).run(theirs))
     loop, decoder, out = asyncio.get_running_loop(), Decoder(), list[dict[str, Any]]()
     in_time = sorted(packets, key=lambda packet: packet.arrival_s)
     sending = asyncio.create_task(loop.sock_sendall(ours, b"".join(map(encode_tap, in_time))))
@@ -144,3 +154,17 @@ async def test_why_a_detector_fails_is_logged_and_counted_and_the_others_judge_o
     (line,) = log_lines(capsys)
     assert (line["failed"], line["code"]) == ("voice_spoof", "model_run")
     assert line["why"] == "voice_spoof failed: out of order"
+
+
+async def test_networks_that_fail_on_every_picture_end_the_analysis_process() -> None:
+    models = load_models(models_dir())
+    worker = worker_of(replace(models, faces=FailsAlways(*models.faces.cards)))
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours:
+        running = asyncio.create_task(worker.run(theirs))
+        records = b"".join(map(encode_tap, tapped("p", small())))
+        await asyncio.get_running_loop().sock_sendall(ours, records)
+        with pytest.raises(ModelError, match="blazeface failed to run"):
+            async with asyncio.timeout(60):
+                await running

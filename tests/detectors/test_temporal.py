@@ -237,7 +237,7 @@ def test_it_goes_before_the_other_reasons_and_lasts_as_long_as_it_is_so() -> Non
     assert not any(isinstance(one, Abstain) and one.reason in reasons.WITHHOLDING for one in live)
 
 
-def test_every_reason_that_withholds_is_one_that_this_signal_gives() -> None:
+def test_every_reason_of_a_picture_that_is_not_live_is_one_that_this_signal_gives() -> None:
     assert set(NOT_LIVE) == set(reasons.NOT_LIVE)
 
 

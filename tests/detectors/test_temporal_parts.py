@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from guard.detectors.temporal_flicker import Change, change, look
 from guard.detectors.temporal_points import FOLLOWED, OUTLINE, jitter
-from guard.detectors.temporal_video import LAGS_S, Feed, Run, repeated
+from guard.detectors.temporal_video import LAGS_S, Feed, Run, _to_segments, repeated
 from guard.media.likeness import likeness
 from guard.types import FloatArray
 from tests.detectors.temporal_scenes import MESH, STEP_S, glimpse, little, moved_little, path, texture
@@ -244,3 +244,17 @@ def test_memory_of_a_feed_is_bounded_and_older_pictures_are_passed_over() -> Non
     seen.add(glimpse(1.0, None, little()), None)
     assert seen.last_s == last_s
     assert len(seen.pictures) <= 700
+
+
+def test_little_movement_before_a_contrasty_room_is_measured_to_a_fiftieth() -> None:
+    """What all pictures share must not cancel away what differs (``repeated`` asks for 1 % of it)."""
+    rng = np.random.default_rng(4)
+    room = rng.normal(0, 70, 576)
+    track = (room + np.cumsum(rng.normal(0, 0.15, (500, 576)), axis=0)).astype(np.float32)
+    rows = (track[-50:] + rng.normal(0, 0.4, (50, 576))).astype(np.float32)
+    found = _to_segments(rows, track)
+    a, b, p = (x.astype(np.float64) for x in (track[:-1], track[1:], rows))
+    along = np.einsum("rnd,nd->rn", p[:, None] - a[None], b - a) / ((b - a) ** 2).sum(axis=1)
+    nearest = a[None] + np.clip(along, 0, 1)[..., None] * (b - a)[None]
+    exact = ((p[:, None] - nearest) ** 2).sum(axis=2)
+    assert np.abs(found / exact - 1).max() < 0.02
