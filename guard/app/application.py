@@ -34,6 +34,7 @@ from guard.app.preflight import (
     webhook_config,
 )
 from guard.app.recorder import SessionRecords
+from guard.app.running_check import MUTUAL
 from guard.app.tap_pump import TapPump
 from guard.app.watch import MetricsPage, watch_loop
 from guard.clock import Clock
@@ -309,7 +310,7 @@ class Application:
     def _attempt_over(self, session: str, participant: str, kind: str, result: str, again: bool) -> None:
         if not any(found.drill for found in self.sessions if found.id == session):
             self.metrics.challenge(kind, result)
-        if again or kind == "mutual":  # codes that differ say something of the agent, not of the customer
+        if again or kind == MUTUAL:  # codes that differ say something of the agent, not of the customer
             return
         # the playbook first: it must not have a check started by what people are told of this one
         self.playbooks.check_over(session, participant, result)
